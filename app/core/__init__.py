@@ -1,0 +1,1 @@
+"""The laboratory without its window: no Qt here, and no torch until a torch model is asked for."""

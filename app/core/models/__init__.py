@@ -1,0 +1,1 @@
+"""The networks themselves: costs, gradients and what is read from their weights."""

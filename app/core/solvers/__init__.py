@@ -1,0 +1,1 @@
+"""Rules that turn a gradient into the next weights."""

@@ -1,0 +1,1 @@
+"""Threads that drive the core; they know QtCore and never a widget."""
