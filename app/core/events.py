@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.specs import TrainingSpec
+
 __all__ = [
     "Change",
+    "Checkpoint",
     "EpochEnded",
     "Event",
     "Failed",
@@ -102,6 +105,22 @@ class EpochEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint(Event):
+    """Everything an exact continuation needs, between two steps.
+
+    `state` is what `Learner.state` returned; `step` steps are done, `epoch` epochs are
+    complete and `steps_into_epoch` steps of the next one. `spec` holds the values in force.
+    Only the recorder takes it: it never travels to the window.
+    """
+
+    step: int
+    epoch: int
+    steps_into_epoch: int
+    spec: TrainingSpec
+    state: Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One live value that moved."""
 
@@ -136,13 +155,14 @@ class Resumed(Event):
 class Finished(Event):
     """The end that was meant: `reason` is ``done`` or ``stopped``.
 
-    `terms` (T,) is the cost over all training examples at the final weights.
+    `terms` (T,) is the cost over all training examples at the final weights; None when a
+    very large set was stopped early and nobody wants to wait for it.
     """
 
     step: int
     epoch: float
     reason: str
-    terms: NDArray[np.float64]
+    terms: NDArray[np.float64] | None
     seconds: float
 
 

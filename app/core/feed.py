@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from app.core.events import Event, Snapshot
+from app.core.events import Checkpoint, Event, Snapshot
 
 __all__ = ["Feed"]
 
@@ -24,7 +24,7 @@ class Feed:
 
     def put(self, event: Event) -> None:
         """Take an event in (called from the training thread)."""
-        if event.run_id != self.run_id:
+        if event.run_id != self.run_id or isinstance(event, Checkpoint):
             return
         with self._lock:
             if isinstance(event, Snapshot):

@@ -1,0 +1,291 @@
+"""The one trainer: a generator of events that knows neither threads nor Qt.
+
+The command line prints its events, the worker forwards them, tests `islice` them.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.control import Control
+from app.core.data.batches import EpochOrder
+from app.core.errors import FilterscopeError
+from app.core.events import (
+    Change,
+    Checkpoint,
+    EpochEnded,
+    Event,
+    Failed,
+    Finished,
+    ParamsChanged,
+    Paused,
+    Resumed,
+    Snapshot,
+    Started,
+    Steps,
+    frozen_copy,
+)
+from app.core.learners import Learner
+from app.core.specs import TrainingSpec, live_changes
+
+__all__ = ["Progress", "train"]
+
+# A call of the learner is meant to last about this long: long enough that the interpreter is
+# not noticed, short enough that a curve grows smoothly. Live values, pause and stop do not
+# wait for it: they interrupt between mini-batches.
+CALL_SECONDS = 0.010
+
+# After a stop, the cost over a set larger than this is not worth the wait.
+EVALUATE_AFTER_STOP = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is: all of it is in whole steps, so that it can go on exactly."""
+
+    step: int = 0
+    epoch: int = 0
+    steps_into_epoch: int = 0
+
+
+def train(
+    learner: Learner,
+    spec: TrainingSpec,
+    control: Control,
+    *,
+    examples: int,
+    order: EpochOrder,
+    run_id: str,
+    resume: Progress | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+    snapshot_seconds: float = 1 / 30,
+    checkpoint_seconds: float = 10.0,
+) -> Iterator[Event]:
+    """Train until the last epoch, a stop, or a failure, saying what happens.
+
+    Parameters
+    ----------
+    learner : Learner
+        The network with its data; it holds the weights.
+    spec : TrainingSpec
+        The settings at the start. Live values come in through `control`.
+    control : Control
+        Read between mini-batches.
+    examples : int
+        Number of training examples.
+    order : EpochOrder
+        Which rows are visited when; a pure function of seed and epoch, so that a pause, a
+        resume or the way of starting change nothing.
+    run_id : str
+        Stamped on every event.
+    resume : Progress, optional
+        Where to go on; the learner's state has been restored by the caller.
+    clock : callable
+        Seconds, monotonic.
+    snapshot_seconds, checkpoint_seconds : float
+        Least time between two snapshots, and between two checkpoints.
+
+    Yields
+    ------
+    Event
+        `Started` first; `Finished` or `Failed` last. Nothing is raised but what closing the
+        generator raises.
+    """
+    trainer = _Trainer(learner, spec, control, examples, order, run_id, clock)
+    trainer.snapshot_seconds = snapshot_seconds
+    trainer.checkpoint_seconds = checkpoint_seconds
+    if resume is not None:
+        trainer.step, trainer.epoch = resume.step, resume.epoch
+        trainer.steps_into_epoch = resume.steps_into_epoch
+    try:
+        yield from trainer.run()
+    except FilterscopeError as error:
+        yield trainer.failure("expected", error.message, error.hint)
+    except MemoryError:
+        yield trainer.failure(
+            "expected", "There is not enough memory for this.", "Try a smaller batch or network."
+        )
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        yield trainer.failure("bug", text, "", traceback.format_exc())
+
+
+class _Trainer:
+    """The state of one training; `run` is the loop."""
+
+    snapshot_seconds: float
+    checkpoint_seconds: float
+
+    def __init__(
+        self,
+        learner: Learner,
+        spec: TrainingSpec,
+        control: Control,
+        examples: int,
+        order: EpochOrder,
+        run_id: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self.learner, self.spec, self.control = learner, spec, control
+        self.examples, self.order, self.run_id, self.clock = examples, order, run_id, clock
+        self.step = self.epoch = self.steps_into_epoch = 0
+        self.steps_per_epoch = learner.steps_per_epoch(spec)
+        self.steps_per_call = 1
+        self.last_snapshot = -np.inf
+        self.last_checkpoint = clock()
+        self.waiting = False
+
+    def run(self) -> Iterator[Event]:
+        began = self.clock()
+        yield Started(
+            self.run_id,
+            step=self.step,
+            epoch=self.epoch,
+            steps_per_epoch=self.steps_per_epoch,
+            total_steps=self.steps_per_epoch * self.spec.epochs,
+            examples=self.examples,
+            term_names=self.learner.term_names,
+            engine=self.learner.engine,
+        )
+        yield self.snapshot()
+        reason = "done"
+        while self.epoch < self.spec.epochs and reason == "done":
+            epoch_began = self.clock()
+            rows = self.order.epoch(self.epoch)
+            sums = np.zeros(len(self.learner.term_names))
+            counted = 0
+            while self.steps_into_epoch < self.steps_per_epoch:
+                single = yield from self.attend()
+                if self.control.stopping:
+                    reason = "stopped"
+                    break
+                terms, finite = yield from self.take_steps(rows, single)
+                sums += terms.sum(axis=0)
+                counted += len(terms)
+                if not finite:
+                    yield self.snapshot()
+                    yield self.diverged()
+                    return
+            else:
+                self.epoch += 1
+                self.steps_into_epoch = 0
+                # An epoch that was resumed in its middle has a mean over what was seen of it.
+                mean = sums / max(counted, 1)
+                seconds = self.clock() - epoch_began
+                yield EpochEnded(self.run_id, self.epoch, self.step, mean, seconds)
+        yield self.snapshot()
+        yield self.checkpoint()
+        terms_now: NDArray[np.float64] | None = None
+        if reason == "done" or self.examples <= EVALUATE_AFTER_STOP:
+            terms_now = self.learner.evaluate(self.spec)
+        seconds = self.clock() - began
+        yield Finished(self.run_id, self.step, self.fraction, reason, terms_now, seconds)
+
+    def attend(self) -> Iterator[Event]:
+        """Do what the person asked for; returns whether just a single step is wanted."""
+        single = False
+        while True:
+            live, single = self.control.attend()
+            if live is not None:
+                yield from self.change(live)
+            if self.control.stopping or single or not self.control.paused:
+                break
+            if not self.waiting:
+                self.waiting = True
+                yield self.snapshot()
+                yield self.checkpoint()
+                yield Paused(self.run_id, self.step)
+            self.control.wait_while_paused()
+        if self.waiting and not single and not self.control.stopping:
+            self.waiting = False
+            yield Resumed(self.run_id, self.step)
+        # A generator's return value is what `yield from` evaluates to.
+        return single  # noqa: B901
+
+    def change(self, live: TrainingSpec) -> Iterator[Event]:
+        changes = live_changes(self.spec, live)
+        if not changes:
+            return
+        old = self.spec
+        self.spec = old.changed(**{name: new for name, (_, new) in changes.items()})
+        self.learner.params_changed(old, self.spec)
+        yield ParamsChanged(
+            self.run_id,
+            self.step,
+            tuple(Change(name, before, after) for name, (before, after) in changes.items()),
+        )
+
+    def take_steps(self, rows: NDArray[np.int64], single: bool) -> Iterator[Event]:
+        """Call the learner once; returns the terms of the steps taken and whether all is finite."""
+        left = self.steps_per_epoch - self.steps_into_epoch
+        most = 1 if single else min(self.steps_per_call, left)
+        visited = self.steps_into_epoch * self.spec.batch_size if self.steps_per_epoch > 1 else 0
+        began = self.clock()
+        outcome = self.learner.steps(rows[visited:], self.spec, self.control.interrupt, most)
+        seconds = self.clock() - began
+        taken = len(outcome.terms)
+        if taken:
+            first = self.step + 1
+            self.step += taken
+            self.steps_into_epoch += taken
+            seen = (
+                min(taken * self.spec.batch_size, len(rows) - visited)
+                if self.steps_per_epoch > 1
+                else len(rows)
+            )
+            yield Steps(self.run_id, first, outcome.terms, seen, seconds)
+            wanted = CALL_SECONDS / max(seconds / taken, 1e-9)
+            self.steps_per_call = int(min(max(1, wanted), 2 * self.steps_per_call, 4096))
+        now = self.clock()
+        if now - self.last_snapshot >= self.snapshot_seconds or single:
+            yield self.snapshot()
+        if now - self.last_checkpoint >= self.checkpoint_seconds:
+            yield self.checkpoint()
+        return outcome.terms, outcome.finite  # noqa: B901
+
+    @property
+    def fraction(self) -> float:
+        """Epochs done, with the part of the one under way."""
+        return self.epoch + self.steps_into_epoch / self.steps_per_epoch
+
+    def snapshot(self) -> Snapshot:
+        weights, statistics = self.learner.snapshot()
+        self.last_snapshot = self.clock()
+        return Snapshot(
+            self.run_id,
+            self.step,
+            self.fraction,
+            {name: frozen_copy(array) for name, array in weights.items()},
+            {name: frozen_copy(array) for name, array in statistics.items()},
+        )
+
+    def checkpoint(self) -> Checkpoint:
+        self.last_checkpoint = self.clock()
+        return Checkpoint(
+            self.run_id,
+            self.step,
+            self.epoch,
+            self.steps_into_epoch,
+            self.spec,
+            {name: frozen_copy(array, array.dtype) for name, array in self.learner.state().items()},
+        )
+
+    def diverged(self) -> Failed:
+        return Failed(
+            self.run_id,
+            self.step,
+            "diverged",
+            f"The cost stopped being a finite number at step {self.step + 1}; "
+            f"the weights of step {self.step} are kept.",
+            self.learner.suggestion(self.spec),
+            "",
+        )
+
+    def failure(self, kind: str, message: str, hint: str, traceback_text: str = "") -> Failed:
+        return Failed(self.run_id, self.step, kind, message, hint, traceback_text)
