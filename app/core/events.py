@@ -153,7 +153,7 @@ class Resumed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Finished(Event):
-    """The end that was meant: `reason` is ``done`` or ``stopped``.
+    """The end that was meant: `reason` is ``done``, ``converged`` or ``stopped``.
 
     `terms` (T,) is the cost over all training examples at the final weights; None when a
     very large set was stopped early and nobody wants to wait for it.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ from app.core.events import (
     Steps,
     frozen_copy,
 )
-from app.core.learners import Learner
+from app.core.learners import Learner, StepOutcome
 from app.core.specs import TrainingSpec, live_changes
 
 __all__ = ["Progress", "train"]
@@ -165,13 +165,18 @@ class _Trainer:
                 if self.control.stopping:
                     reason = "stopped"
                     break
-                terms, finite = yield from self.take_steps(rows, single)
+                outcome = yield from self.take_steps(rows, single)
+                terms, finite = outcome.terms, outcome.finite
                 sums += terms.sum(axis=0)
                 counted += len(terms)
                 if not finite:
                     yield self.snapshot()
+                    yield self.checkpoint()
                     yield self.diverged()
                     return
+                if outcome.converged:
+                    reason = "converged"
+                    break
             else:
                 self.epoch += 1
                 self.steps_into_epoch = 0
@@ -182,12 +187,12 @@ class _Trainer:
         yield self.snapshot()
         yield self.checkpoint()
         terms_now: NDArray[np.float64] | None = None
-        if reason == "done" or self.examples <= EVALUATE_AFTER_STOP:
+        if reason != "stopped" or self.examples <= EVALUATE_AFTER_STOP:
             terms_now = self.learner.evaluate(self.spec)
         seconds = self.clock() - began
         yield Finished(self.run_id, self.step, self.fraction, reason, terms_now, seconds)
 
-    def attend(self) -> Iterator[Event]:
+    def attend(self) -> Generator[Event, None, bool]:
         """Do what the person asked for; returns whether just a single step is wanted."""
         single = False
         while True:
@@ -205,8 +210,7 @@ class _Trainer:
         if self.waiting and not single and not self.control.stopping:
             self.waiting = False
             yield Resumed(self.run_id, self.step)
-        # A generator's return value is what `yield from` evaluates to.
-        return single  # noqa: B901
+        return single
 
     def change(self, live: TrainingSpec) -> Iterator[Event]:
         changes = live_changes(self.spec, live)
@@ -221,8 +225,10 @@ class _Trainer:
             tuple(Change(name, before, after) for name, (before, after) in changes.items()),
         )
 
-    def take_steps(self, rows: NDArray[np.int64], single: bool) -> Iterator[Event]:
-        """Call the learner once; returns the terms of the steps taken and whether all is finite."""
+    def take_steps(
+        self, rows: NDArray[np.int64], single: bool
+    ) -> Generator[Event, None, StepOutcome]:
+        """Call the learner once; returns what it said."""
         left = self.steps_per_epoch - self.steps_into_epoch
         most = 1 if single else min(self.steps_per_call, left)
         visited = self.steps_into_epoch * self.spec.batch_size if self.steps_per_epoch > 1 else 0
@@ -247,7 +253,7 @@ class _Trainer:
             yield self.snapshot()
         if now - self.last_checkpoint >= self.checkpoint_seconds:
             yield self.checkpoint()
-        return outcome.terms, outcome.finite  # noqa: B901
+        return outcome
 
     @property
     def fraction(self) -> float:

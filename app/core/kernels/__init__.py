@@ -1,0 +1,42 @@
+"""The loops that must be fast, compiled where a compiler was there, with readable twins.
+
+`choose` returns the module to use; `COMPILED` and `REASON` say which it will be and why.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from app.core.kernels import reference
+
+__all__ = ["COMPILED", "REASON", "choose"]
+
+COMPILED = False
+REASON = ""
+_compiled: Any = None
+
+if os.environ.get("FILTERSCOPE_KERNELS") == "reference":
+    REASON = "asked for by FILTERSCOPE_KERNELS"
+else:
+    try:
+        from app.core.kernels import compiled as _compiled
+
+        COMPILED = True
+    except ImportError:
+        REASON = "no compiler was there when it was installed"
+
+
+def choose(engine: str | None = None) -> Any:
+    """Return the module ``compiled`` or ``reference``; the fastest there is by default.
+
+    Raises
+    ------
+    ValueError
+        `engine` is compiled and there are no compiled kernels.
+    """
+    if engine == "reference" or (engine is None and not COMPILED):
+        return reference
+    if not COMPILED:
+        raise ValueError(f"there are no compiled kernels: {REASON}")
+    return _compiled

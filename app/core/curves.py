@@ -1,0 +1,72 @@
+"""From every step that was recorded to as many points as a screen can show.
+
+Nothing is thinned in the record; only the drawing is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Binned", "bin_curve"]
+
+
+@dataclass(frozen=True)
+class Binned:
+    """A curve in bins: their places and the mean, least and greatest value in each.
+
+    Attributes
+    ----------
+    x : ndarray, shape (B,)
+        Place of the last step of each bin.
+    mean, low, high : ndarray, shape (B, T)
+    """
+
+    x: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def bin_curve(
+    x: NDArray[np.float64], values: NDArray[np.float64], bins: int, *, log_x: bool = False
+) -> Binned:
+    """Gather a curve into at most `bins` bins of equal width on the axis that is drawn.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N,)
+        Increasing places; positive when `log_x`.
+    values : ndarray, shape (N, T)
+        T values at each place. Non-finite ones count as missing.
+    bins : int
+        Most points wanted, about one a pixel.
+    log_x : bool
+        Bins of equal width in log x, so that the first steps are not squeezed into one.
+
+    Returns
+    -------
+    Binned
+        With N ≤ bins, the curve itself.
+    """
+    if len(x) == 0:
+        empty = np.empty((0, values.shape[1]))
+        return Binned(np.empty(0), empty, empty, empty)
+    if len(x) <= bins:
+        return Binned(x, values, values, values)
+    place = np.log(x) if log_x else x
+    width = (place[-1] - place[0]) / bins
+    if not width > 0:
+        return Binned(x[-1:], values[-1:], values[-1:], values[-1:])
+    # The places increase, so the bins' edges can be searched for: B log N, not N.
+    edges = place[0] + width * np.arange(bins)
+    starts = np.unique(np.searchsorted(place, edges))
+    counts = np.diff(np.append(starts, len(x)))[:, None]
+    return Binned(
+        x[starts + counts[:, 0] - 1],
+        np.add.reduceat(values, starts, axis=0) / counts,
+        np.minimum.reduceat(values, starts, axis=0),
+        np.maximum.reduceat(values, starts, axis=0),
+    )

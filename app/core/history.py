@@ -1,0 +1,70 @@
+"""Every step that was taken, in arrays that grow by doubling; nothing is thinned."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.events import Change, EpochEnded, Event, ParamsChanged, Steps
+
+__all__ = ["History"]
+
+
+class History:
+    """The terms of the cost at every step, and what was changed when.
+
+    Parameters
+    ----------
+    term_names : tuple of str
+        Names of the T terms.
+
+    Attributes
+    ----------
+    changes : list of (int, Change)
+        Live values that moved, with the number of steps that were done by then.
+    epoch_steps : list of int
+        Step at which each epoch ended.
+    """
+
+    def __init__(self, term_names: tuple[str, ...]) -> None:
+        self.term_names = term_names
+        self.changes: list[tuple[int, Change]] = []
+        self.epoch_steps: list[int] = []
+        self._steps: NDArray[np.int64] = np.empty(256, np.int64)
+        self._terms: NDArray[np.float64] = np.empty((256, len(term_names)))
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """(N,) numbers of the recorded steps, counted from 1."""
+        return self._steps[: self._count]
+
+    @property
+    def terms(self) -> NDArray[np.float64]:
+        """(N, T) terms that each step saw."""
+        return self._terms[: self._count]
+
+    def take(self, event: Event) -> None:
+        """Keep what `event` says; events of other kinds are ignored."""
+        if isinstance(event, Steps):
+            self.append(event.first_step, event.terms)
+        elif isinstance(event, ParamsChanged):
+            self.changes.extend((event.step, change) for change in event.changes)
+        elif isinstance(event, EpochEnded):
+            self.epoch_steps.append(event.step)
+
+    def append(self, first_step: int, terms: NDArray[np.float64]) -> None:
+        """Add the terms (n, T) of consecutive steps."""
+        end = self._count + len(terms)
+        if end > len(self._steps):
+            room = max(end, 2 * len(self._steps))
+            self._steps = np.resize(self._steps, room)
+            grown = np.empty((room, len(self.term_names)))
+            grown[: self._count] = self._terms[: self._count]
+            self._terms = grown
+        self._steps[self._count : end] = np.arange(first_step, first_step + len(terms))
+        self._terms[self._count : end] = terms
+        self._count = end

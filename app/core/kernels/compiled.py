@@ -1,0 +1,167 @@
+"""The compiled kernels behind the twins' signatures: shapes and types are checked here."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.kernels import _autoencoder
+from app.core.models.autoencoder import parameter_count, sparsity, unflatten
+from app.core.solvers.first_order import MEMORY, SOLVERS
+
+__all__ = ["INSTRUCTIONS", "NAME", "cost_gradient", "train_steps"]
+
+NAME = "compiled"
+INSTRUCTIONS: str = _autoencoder.INSTRUCTIONS
+
+# Rows of a block in a pass over all of them: enough for the threads, small enough for the cache.
+BLOCK = 256
+
+_own = threading.local()
+
+
+def _workspace(theta: NDArray[Any], width: int, units: int, rows: int, threads: int) -> Any:
+    """Return this thread's arrays, made anew only when a size changes."""
+    key = (theta.dtype == np.float64, width, units, rows, threads)
+    if getattr(_own, "key", None) != key:
+        _own.space = _autoencoder.Workspace(*key)
+        _own.key = key
+    return _own.space
+
+
+def _pool(threads: int) -> ThreadPoolExecutor | None:
+    """Return this thread's helpers; the calling thread takes a share itself."""
+    if threads == 1:
+        return None
+    if getattr(_own, "helpers", 0) < threads - 1:
+        _own.pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="kernel")
+        _own.helpers = threads - 1
+    pool: ThreadPoolExecutor = _own.pool
+    return pool
+
+
+def _check(theta: NDArray[Any], x: NDArray[Any], units: int, threads: int) -> int:
+    if theta.dtype not in (np.float32, np.float64):
+        raise TypeError(f"weights are {theta.dtype}, not float32 or float64")
+    if x.dtype != theta.dtype or x.ndim != 2 or not x.flags.c_contiguous or not len(x):
+        raise TypeError(f"rows must be a contiguous (N, D) array of {theta.dtype}")
+    if theta.shape != (parameter_count(x.shape[1], units),) or not theta.flags.c_contiguous:
+        raise ValueError(
+            f"{theta.size} weights do not make a network {x.shape[1]}–{units}–{x.shape[1]}"
+        )
+    return max(1, min(threads, _autoencoder.MAX_THREADS))
+
+
+def train_steps(
+    theta: NDArray[Any],
+    memory: NDArray[Any],
+    x: NDArray[Any],
+    order: NDArray[np.int64],
+    terms: NDArray[np.float64],
+    rho_hat: NDArray[np.float64],
+    interrupt: NDArray[np.int32],
+    *,
+    hidden_units: int,
+    batch_size: int,
+    taken: int,
+    solver: str,
+    decoder: str,
+    learning_rate: float,
+    momentum: float,
+    lam: float,
+    beta: float,
+    rho: float,
+    threads: int = 1,
+) -> tuple[int, bool]:
+    """See `app.core.kernels.reference.train_steps`; the result is the same for any `threads`."""
+    threads = _check(theta, x, hidden_units, threads)
+    steps = -(-len(order) // batch_size)
+    if memory.shape != (MEMORY[solver], theta.size) or memory.dtype != theta.dtype:
+        raise ValueError(f"{solver} remembers {MEMORY[solver]} vectors, not {memory.shape}")
+    if terms.ndim != 2 or terms.shape[1] != 3 or not 1 <= len(terms) <= steps:
+        raise ValueError(f"{len(terms)} steps do not fit {len(order)} rows")
+    if rho_hat.shape != (hidden_units,) or batch_size < 1:
+        raise ValueError("rho_hat must be (L,) and batch_size positive")
+    if int(order.min()) < 0 or int(order.max()) >= len(x):
+        raise IndexError("order names a row that is not there")
+    # The kernel never visits more rows than there are, however large a batch was asked for.
+    batch_size = min(batch_size, len(order))
+    space = _workspace(theta, x.shape[1], hidden_units, batch_size, threads)
+    result: tuple[int, bool] = _autoencoder.train_steps(
+        space,
+        theta,
+        memory,
+        x,
+        np.ascontiguousarray(order, np.int64),
+        terms,
+        rho_hat,
+        interrupt,
+        batch_size,
+        taken,
+        SOLVERS.index(solver),
+        decoder == "linear",
+        learning_rate,
+        momentum,
+        lam,
+        beta,
+        rho,
+        _pool(threads),
+    )
+    return result
+
+
+def cost_gradient(
+    theta: NDArray[Any],
+    x: NDArray[Any],
+    *,
+    hidden_units: int,
+    decoder: str,
+    lam: float,
+    beta: float,
+    rho: float,
+    gradient: bool = True,
+    threads: int = 1,
+) -> tuple[NDArray[np.float64], NDArray[Any] | None, NDArray[np.float64]]:
+    """See `app.core.kernels.reference.cost_gradient`."""
+    threads = _check(theta, x, hidden_units, threads)
+    count, width = x.shape
+    space = _workspace(theta, width, hidden_units, min(BLOCK, count), threads)
+    sums = np.zeros(hidden_units)
+    nothing = np.empty(0, theta.dtype)
+    # In the file's order, a piece at a time: the list of rows stays small however many there are.
+    piece = 1 << 20
+    linear = decoder == "linear"
+
+    def visit(total: NDArray[Any], pull: NDArray[np.float64], only_sums: bool) -> float:
+        loss = 0.0
+        for start in range(0, count, piece):
+            rows = np.arange(start, min(count, start + piece), dtype=np.int64)
+            part = np.empty_like(total)
+            seen, _ = _autoencoder.full_pass(
+                space, theta, part, x, rows, sums, pull, min(BLOCK, count), 1 / count,
+                linear, only_sums, _pool(threads),
+            )  # fmt: skip
+            loss += seen
+            total += part
+        return loss
+
+    visit(nothing, np.zeros(hidden_units), True)
+    rho_hat = sums / count
+    with np.errstate(all="ignore"):
+        divergence, slope = sparsity(rho_hat, rho)
+    total = np.zeros_like(theta) if gradient else nothing
+    sums = np.zeros(hidden_units)
+    loss = visit(total, beta / count * slope, False)
+    weights = unflatten(theta, width, hidden_units)
+    parts = unflatten(total, width, hidden_units) if gradient else {}
+    squares = 0.0
+    for name in ("W1", "W2"):
+        squares += float(np.square(weights[name], dtype=np.float64).sum())
+        if gradient:
+            parts[name] += theta.dtype.type(lam) * weights[name]
+    terms = np.array([loss / (2 * count), lam / 2 * squares, beta * divergence])
+    return terms, total if gradient else None, rho_hat

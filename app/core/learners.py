@@ -1,0 +1,301 @@
+"""What the trainer needs of a network, whatever computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core import kernels
+from app.core.models import autoencoder
+from app.core.solvers.first_order import MEMORY
+from app.core.solvers.lbfgs import LBFGS
+from app.core.specs import AutoencoderSpec, TrainingSpec
+from app.core.threads import kernel_threads
+
+__all__ = ["AutoencoderLearner", "Learner", "StepOutcome"]
+
+# After so many rows of a large memory map, its pages are let go.
+RELEASE_ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What some consecutive steps gave.
+
+    Attributes
+    ----------
+    terms : ndarray, shape (n, T), float64
+        Terms of the cost that each step saw before it moved the weights.
+    finite : bool
+        False when the step after these met a cost that is no finite number; the weights are
+        those that gave the last finite one.
+    converged : bool
+        No step leads lower any more.
+    """
+
+    terms: NDArray[np.float64]
+    finite: bool = True
+    converged: bool = False
+
+
+class Learner(Protocol):
+    """A network with its data and its solver.
+
+    Results must not depend on how steps are divided into calls, nor on threads.
+    """
+
+    term_names: ClassVar[tuple[str, ...]]
+
+    @property
+    def engine(self) -> str:
+        """What computes, for people."""
+
+    def steps_per_epoch(self, spec: Any) -> int:
+        """Return how many steps visit every row once."""
+
+    def steps(
+        self, order: NDArray[np.int64], spec: Any, interrupt: NDArray[np.int32], most: int
+    ) -> StepOutcome:
+        """Take at least one and at most `most` steps over the rows `order`.
+
+        Comes back between two steps when ``interrupt[0]`` is not zero.
+        """
+
+    def params_changed(self, old: Any, new: Any) -> None:
+        """Live values moved; the next step uses `new`."""
+
+    def evaluate(self, spec: Any) -> NDArray[np.float64]:
+        """Return the terms (T,) over all rows at the current weights."""
+
+    def snapshot(self) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]:
+        """Return weights and small statistics by name."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all that an exact continuation needs."""
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take up what `state` returned."""
+
+    def suggestion(self, spec: Any) -> str:
+        """Return one sentence on what to try after the cost left the finite numbers."""
+
+
+class AutoencoderLearner:
+    """A sparse autoencoder on the CPU.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, D), float32
+        Rows to train on, in memory or a memory map.
+    spec : AutoencoderSpec
+        Its structure and seed make the weights.
+    threads : int, optional
+        All that `kernel_threads` allows without a window by default.
+    engine : {"compiled", "reference"}, optional
+        The fastest there is by default.
+    release : callable, optional
+        Lets the pages of a large memory map go.
+    """
+
+    term_names: ClassVar[tuple[str, ...]] = autoencoder.TERM_NAMES
+
+    def __init__(
+        self,
+        x: NDArray[np.float32],
+        spec: AutoencoderSpec,
+        *,
+        threads: int | None = None,
+        engine: str | None = None,
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        self.x = x if spec.precision == "float32" else np.asarray(x, np.float64)
+        self.width, self.units = x.shape[1], spec.hidden_units
+        self.threads = threads or kernel_threads(window=False)
+        self.kernel = kernels.choose(engine)
+        self.solver = spec.solver
+        self.theta = autoencoder.flatten(autoencoder.initial_weights(self.width, spec))
+        self.memory = np.zeros((MEMORY[spec.solver], self.theta.size), self.theta.dtype)
+        self.taken = 0
+        self.rho_hat = np.zeros(self.units)
+        self.lbfgs = LBFGS()
+        self._seen: dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        self._release = release
+        self._rows_until_release = RELEASE_ROWS
+
+    @property
+    def engine(self) -> str:
+        """What computes, for people."""
+        if self.kernel is kernels.choose("reference"):
+            return f"NumPy twin ({kernels.REASON or 'asked for'})"
+        return f"compiled, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    def steps_per_epoch(self, spec: TrainingSpec) -> int:
+        """Return N / batch, rounded up; one for L-BFGS, which looks at all rows."""
+        return 1 if spec.solver == "lbfgs" else -(-len(self.x) // spec.batch_size)
+
+    def steps(
+        self,
+        order: NDArray[np.int64],
+        spec: AutoencoderSpec,
+        interrupt: NDArray[np.int32],
+        most: int,
+    ) -> StepOutcome:
+        """Take steps; see `Learner`."""
+        outcome = (
+            self._iterate(spec) if spec.solver == "lbfgs" else self._descend(order, spec, interrupt, most)
+        )
+        seen = len(self.x) if spec.solver == "lbfgs" else len(outcome.terms) * spec.batch_size
+        self._rows_until_release -= seen
+        if self._release is not None and self._rows_until_release <= 0:
+            self._rows_until_release = RELEASE_ROWS
+            self._release()
+        return outcome
+
+    def _descend(
+        self,
+        order: NDArray[np.int64],
+        spec: AutoencoderSpec,
+        interrupt: NDArray[np.int32],
+        most: int,
+    ) -> StepOutcome:
+        """Take steps of a first-order solver; after divergence, return to the last finite cost."""
+        most = min(most, -(-len(order) // spec.batch_size))
+        order = order[: most * spec.batch_size]
+        before = self.theta.copy(), self.memory.copy()
+        terms, done, finite = self._call(order, spec, interrupt, most)
+        if not finite and done:
+            # The step after `done` met a cost that is no number: the last step was too much.
+            # Taking all but it again is exact, and costs nothing while all goes well.
+            self.theta, self.memory = before
+            if done > 1:
+                calm = np.zeros(1, np.int32)
+                self._call(order[: (done - 1) * spec.batch_size], spec, calm, done - 1)
+        self.taken += done
+        return StepOutcome(terms[:done], finite)
+
+    def _call(
+        self, order: NDArray[np.int64], spec: AutoencoderSpec, interrupt: NDArray[np.int32], most: int
+    ) -> tuple[NDArray[np.float64], int, bool]:
+        terms = np.empty((most, len(self.term_names)))
+        done, finite = self.kernel.train_steps(
+            self.theta,
+            self.memory,
+            self.x,
+            order,
+            terms,
+            self.rho_hat,
+            interrupt,
+            hidden_units=self.units,
+            batch_size=spec.batch_size,
+            taken=self.taken,
+            solver=spec.solver,
+            decoder=spec.decoder,
+            learning_rate=spec.learning_rate,
+            momentum=spec.momentum,
+            lam=spec.lam,
+            beta=spec.beta,
+            rho=spec.rho,
+            threads=self.threads,
+        )
+        return terms, done, finite
+
+    def _whole(
+        self, theta: NDArray[Any], spec: AutoencoderSpec, *, gradient: bool
+    ) -> tuple[NDArray[np.float64], NDArray[Any] | None, NDArray[np.float64]]:
+        terms, slope, rho_hat = self.kernel.cost_gradient(
+            theta,
+            self.x,
+            hidden_units=self.units,
+            decoder=spec.decoder,
+            lam=spec.lam,
+            beta=spec.beta,
+            rho=spec.rho,
+            gradient=gradient,
+            threads=self.threads,
+        )
+        return terms, slope, rho_hat
+
+    def _iterate(self, spec: AutoencoderSpec) -> StepOutcome:
+        """Take one iteration of L-BFGS over all rows."""
+        # What the line search saw, so that the terms of the chosen point need no further pass.
+        seen: dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]] = dict(self._seen)
+
+        def function(theta: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+            terms, gradient, rho_hat = self._whole(theta, spec, gradient=True)
+            assert gradient is not None
+            cost = float(terms.sum())
+            seen[cost] = terms, rho_hat
+            return cost, gradient
+
+        cost, _ = self.lbfgs.step(self.theta, function)
+        if not np.isfinite(cost):
+            return StepOutcome(np.empty((0, len(self.term_names))), finite=False)
+        terms, _ = seen[cost]
+        reached = self.lbfgs.cost
+        if reached is not None and reached in seen:
+            self._seen = {reached: seen[reached]}
+            self.rho_hat = seen[reached][1]
+        self.taken += 1
+        return StepOutcome(terms[None], converged=self.lbfgs.converged)
+
+    def params_changed(self, old: AutoencoderSpec, new: AutoencoderSpec) -> None:
+        """Drop L-BFGS's curvature: it belongs to another function now."""
+        self.lbfgs.reset()
+        self._seen = {}
+
+    def evaluate(self, spec: AutoencoderSpec) -> NDArray[np.float64]:
+        """Return the terms (3,) over all rows at the current weights."""
+        terms, _, self.rho_hat = self._whole(self.theta, spec, gradient=False)
+        return terms
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Return W1 (D, L), b1 (L,), W2 (L, D), b2 (D,) as views."""
+        return autoencoder.unflatten(self.theta, self.width, self.units)
+
+    def snapshot(self) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]:
+        """Return weights and the mean activations that the last step saw."""
+        return self.weights(), {"rho_hat": self.rho_hat}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of weights, solver memory and counters."""
+        pairs = list(self.lbfgs.pairs)
+        empty = np.empty((0, self.theta.size), self.theta.dtype)
+        return {
+            "theta": self.theta.copy(),
+            "memory": self.memory.copy(),
+            "taken": np.array([self.taken], np.int64),
+            "rho_hat": self.rho_hat.copy(),
+            "lbfgs_s": np.stack([s for s, _ in pairs]) if pairs else empty,
+            "lbfgs_y": np.stack([y for _, y in pairs]) if pairs else empty,
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take up what `state` returned.
+
+        Raises
+        ------
+        ValueError
+            The arrays are of another network or solver.
+        """
+        for name, own in (("theta", self.theta), ("memory", self.memory)):
+            if state[name].shape != own.shape or state[name].dtype != own.dtype:
+                raise ValueError(f"{name} is of another network or solver")
+        self.theta = state["theta"].copy()
+        self.memory = state["memory"].copy()
+        self.taken = int(state["taken"][0])
+        self.rho_hat = state["rho_hat"].copy()
+        self.lbfgs.reset()
+        self._seen = {}
+        self.lbfgs.pairs.extend(
+            (s.copy(), y.copy()) for s, y in zip(state["lbfgs_s"], state["lbfgs_y"], strict=True)
+        )
+
+    def suggestion(self, spec: AutoencoderSpec) -> str:
+        """Return a learning rate to try: a tenth of the one that failed."""
+        if spec.solver == "lbfgs":
+            return "Try a larger weight decay λ or another solver."
+        return f"Try a learning rate of {spec.learning_rate / 10:.1g}, then Continue."

@@ -1,0 +1,343 @@
+"""A form of sliders, exact boxes and choices, made from the description of a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PyQt6.QtCore import QEvent, QObject, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QMouseEvent, QWheelEvent
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QSlider,
+    QStyle,
+    QStyleOptionSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.errors import UsageError
+from app.core.params import SLIDER_POSITIONS, Parameter, Spec, describe
+from app.ui.widgets.number_field import NumberField
+
+__all__ = ["ParamForm"]
+
+
+class _Slider(QSlider):
+    """A slider that jumps to a click and leaves the mouse wheel to the page."""
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setRange(0, SLIDER_POSITIONS)
+        self.setSingleStep(5)
+        self.setPageStep(50)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        """Qt: a click on the groove puts the handle there."""
+        assert event is not None
+        if event.button() == Qt.MouseButton.LeftButton:
+            option = QStyleOptionSlider()
+            self.initStyleOption(option)
+            handle = 14
+            x = int(event.position().x()) - handle // 2
+            position = QStyle.sliderValueFromPosition(
+                0, SLIDER_POSITIONS, x, max(1, self.width() - handle)
+            )
+            self.setSliderPosition(position)
+        super().mousePressEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Qt: scrolling the form must not change a value."""
+        assert event is not None
+        event.ignore()
+
+
+def _label(text: str, **properties: bool) -> QLabel:
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    for name, value in properties.items():
+        label.setProperty(name, value)
+    return label
+
+
+class _Row(QWidget):
+    """One parameter in the form."""
+
+    changed = pyqtSignal(str, object)
+    focused = pyqtSignal(str)
+
+    def __init__(self, parameter: Parameter) -> None:
+        super().__init__()
+        self.parameter = parameter
+        self.error = _label("", error=True)
+        self.error.setObjectName(f"{parameter.name}Error")
+        self.error.setWordWrap(True)
+        self.error.hide()
+
+    def watch(self, *widgets: QWidget) -> None:
+        """Give widgets their names, tooltips and accessible names, and notice their focus."""
+        parameter = self.parameter
+        tip = parameter.hyper.teaches
+        if parameter.kind in ("int", "float"):
+            tip = f"{tip}\n{parameter.range_text}"
+        for widget in widgets:
+            widget.setToolTip(tip)
+            widget.setAccessibleName(parameter.hyper.label)
+            widget.setAccessibleDescription(parameter.hyper.teaches)
+            widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Qt: tell which parameter the person is at."""
+        if event is not None and event.type() == QEvent.Type.FocusIn:
+            self.focused.emit(self.parameter.name)
+        return super().eventFilter(watched, event)
+
+    def on_problem(self, reason: str) -> None:
+        """Show or hide what is wrong with the typed value."""
+        self.error.setText(reason)
+        self.error.setVisible(bool(reason))
+
+    def set_value(self, value: Any) -> None:
+        """Show a value, telling nobody."""
+
+    def refuse(self, reason: str) -> None:
+        """The value that was given cannot be taken."""
+        self.on_problem(reason)
+
+    def set_locked(self, locked: bool) -> None:
+        """Lock what cannot change while training."""
+        if not self.parameter.hyper.live:
+            self.setEnabled(not locked)
+
+
+class _SliderRow(_Row):
+    """Symbol, name, exact box; below it the slider; below that one sentence."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        super().__init__(parameter)
+        hyper = parameter.hyper
+        symbol = _label(hyper.symbol, symbol=True)
+        symbol.setFixedWidth(24)
+        name = _label(hyper.label)
+        self.state = _label("● live" if hyper.live else "", live=True)
+        self.field = NumberField(parameter.name, whole=parameter.kind == "int")
+        self.field.setFixedWidth(76)
+        self.slider = _Slider()
+        self.slider.setObjectName(f"{parameter.name}Slider")
+        self.teaching = _label(hyper.teaches, teaching=True)
+        self.teaching.setWordWrap(True)
+        top = QHBoxLayout()
+        top.setSpacing(6)
+        for widget in (symbol, name, self.state):
+            top.addWidget(widget)
+        top.addStretch(1)
+        top.addWidget(self.field)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 4)
+        layout.setSpacing(2)
+        layout.addLayout(top)
+        layout.addWidget(self.slider)
+        layout.addWidget(self.error)
+        layout.addWidget(self.teaching)
+        self.watch(self.field, self.slider)
+        self.slider.valueChanged.connect(self._on_slider)
+        self.field.value_typed.connect(self._on_typed)
+        self.field.problem.connect(self.on_problem)
+
+    def _on_slider(self, position: int) -> None:
+        value = self.parameter.from_position(position)
+        self.field.set_value(value)
+        self.changed.emit(self.parameter.name, value)
+
+    def _on_typed(self, value: float) -> None:
+        self.changed.emit(
+            self.parameter.name, int(value) if self.parameter.kind == "int" else value
+        )
+
+    def set_value(self, value: Any) -> None:
+        self.field.set_value(value)
+        self.slider.blockSignals(True)
+        self.slider.setValue(self.parameter.to_position(float(value)))
+        self.slider.blockSignals(False)
+
+    def refuse(self, reason: str) -> None:
+        self.field.refuse(reason)
+
+    def set_locked(self, locked: bool) -> None:
+        super().set_locked(locked)
+        if not self.parameter.hyper.live:
+            locked_text = "locked while training" if locked else self.parameter.hyper.teaches
+            self.teaching.setText(locked_text)
+
+
+class _CompactRow(_Row):
+    """Name on the left, box or choice on the right."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        super().__init__(parameter)
+        hyper = parameter.hyper
+        line = QHBoxLayout()
+        line.setSpacing(6)
+        self.name = _label(hyper.label)
+        line.addWidget(self.name)
+        line.addStretch(1)
+        self.control: NumberField | QComboBox
+        if parameter.kind == "choice":
+            self.control = QComboBox()
+            self.control.setObjectName(parameter.name)
+            for choice in parameter.choices:
+                self.control.addItem((hyper.choices or {}).get(choice, choice), choice)
+            self.control.currentIndexChanged.connect(self._on_choice)
+            self.control.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        else:
+            self.control = NumberField(parameter.name, whole=parameter.kind == "int")
+            self.control.value_typed.connect(self._on_typed)
+            self.control.problem.connect(self.on_problem)
+        self.control.setFixedWidth(132 if parameter.kind == "choice" else 76)
+        line.addWidget(self.control)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(line)
+        layout.addWidget(self.error)
+        self.watch(self.control, self.name)
+
+    def _on_choice(self, index: int) -> None:
+        assert isinstance(self.control, QComboBox)
+        self.changed.emit(self.parameter.name, self.control.itemData(index))
+
+    def _on_typed(self, value: float) -> None:
+        self.changed.emit(
+            self.parameter.name, int(value) if self.parameter.kind == "int" else value
+        )
+
+    def set_value(self, value: Any) -> None:
+        if isinstance(self.control, QComboBox):
+            self.control.blockSignals(True)
+            self.control.setCurrentIndex(self.control.findData(value))
+            self.control.blockSignals(False)
+        else:
+            self.control.set_value(value)
+
+    def refuse(self, reason: str) -> None:
+        if isinstance(self.control, NumberField):
+            self.control.refuse(reason)
+        else:
+            self.on_problem(reason)
+
+
+class _CheckRow(_Row):
+    """A switch with one sentence."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        super().__init__(parameter)
+        self.box = QCheckBox(parameter.hyper.label)
+        self.box.setObjectName(parameter.name)
+        self.box.toggled.connect(self._on_toggled)
+        self.teaching = _label(parameter.hyper.teaches, teaching=True)
+        self.teaching.setWordWrap(True)
+        self.teaching.setContentsMargins(23, 0, 0, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 4)
+        layout.setSpacing(2)
+        for widget in (self.box, self.teaching, self.error):
+            layout.addWidget(widget)
+        self.watch(self.box)
+
+    def _on_toggled(self, checked: bool) -> None:
+        self.changed.emit(self.parameter.name, checked)
+
+    def set_value(self, value: Any) -> None:
+        self.box.blockSignals(True)
+        self.box.setChecked(bool(value))
+        self.box.blockSignals(False)
+
+
+class ParamForm(QWidget):
+    """Edits one frozen spec.
+
+    Parameters
+    ----------
+    spec : Spec
+        What is shown first; the form is made from its class.
+    with_sliders : sequence of str
+        The parameters that get a slider, in order; the others follow as compact rows.
+    hidden : sequence of str
+        Parameters left out.
+
+    Signals
+    -------
+    changed(object)
+        The new spec.
+    focused(str)
+        The parameter the person is at.
+    """
+
+    changed = pyqtSignal(object)
+    focused = pyqtSignal(str)
+
+    def __init__(
+        self, spec: Spec, with_sliders: Sequence[str] = (), hidden: Sequence[str] = ()
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.rows: dict[str, _Row] = {}
+        known = {parameter.name: parameter for parameter in describe(type(spec))}
+        names = [*with_sliders, *(name for name in known if name not in with_sliders)]
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 4, 0)
+        layout.setSpacing(6)
+        for name in names:
+            if name in hidden:
+                continue
+            parameter = known[name]
+            row: _Row
+            if name in with_sliders:
+                row = _SliderRow(parameter)
+            elif parameter.kind == "bool":
+                row = _CheckRow(parameter)
+            else:
+                row = _CompactRow(parameter)
+            row.changed.connect(self._on_row)
+            row.focused.connect(self.focused)
+            self.rows[name] = row
+            layout.addWidget(row)
+        self.set_spec(spec)
+
+    def sizeHint(self) -> QSize:
+        """Qt: as wide as the column of settings."""
+        return QSize(270, super().sizeHint().height())
+
+    def _on_row(self, name: str, value: Any) -> None:
+        try:
+            spec = self.spec.changed(**{name: value})
+        except UsageError as error:
+            self.rows[name].refuse(str(error))
+            return
+        self.rows[name].on_problem("")
+        self.spec = spec
+        self.changed.emit(spec)
+        self._show()
+
+    def set_spec(self, spec: Spec) -> None:
+        """Show other values; nothing is emitted."""
+        self.spec = spec
+        self._show()
+
+    def _show(self) -> None:
+        for name, row in self.rows.items():
+            row.set_value(getattr(self.spec, name))
+
+    def set_locked(self, locked: bool) -> None:
+        """Lock every parameter that may not change while training."""
+        for row in self.rows.values():
+            row.set_locked(locked)
+
+    def show_row(self, name: str, visible: bool) -> None:
+        """Show or hide a parameter that matters only with certain others."""
+        self.rows[name].setVisible(visible)

@@ -1,0 +1,315 @@
+"""The training that is under way or was last: its state, its curves and the hand on it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+
+from app.core.control import Control
+from app.core.data.batches import EpochOrder
+from app.core.data.patches import Patches
+from app.core.errors import FilterscopeError
+from app.core.events import (
+    Checkpoint,
+    Event,
+    Failed,
+    Finished,
+    ParamsChanged,
+    Paused,
+    Resumed,
+    Snapshot,
+    Started,
+    Steps,
+)
+from app.core.feed import Feed
+from app.core.history import History
+from app.core.learners import AutoencoderLearner
+from app.core.specs import AutoencoderSpec, TrainingSpec
+from app.core.threads import kernel_threads
+from app.core.training import Progress, train
+from app.workers.thread import Runner
+from app.workers.training_worker import EventSink, TrainingWorker
+
+__all__ = ["State", "Training", "TrainingSession"]
+
+# The screen is drawn at most this often; whatever comes in between is gathered.
+TICK_MILLISECONDS = 33
+
+# A model goes on only while these stay; with another value, Train begins anew.
+KEPT = ("hidden_units", "decoder", "precision", "held_out", "seed", "solver", "batch_size")
+
+
+class State(Enum):
+    """What a training is doing."""
+
+    IDLE = "idle"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    ENDED = "ended"
+    FAILED = "failed"
+
+    @property
+    def alive(self) -> bool:
+        """Whether a thread is at work."""
+        return self in (State.STARTING, State.RUNNING, State.PAUSED, State.STOPPING)
+
+
+@dataclass
+class Training:
+    """Everything that belongs to one model, from its first weights to its last."""
+
+    patches: Patches
+    spec: AutoencoderSpec
+    history: History
+    snapshot: Snapshot | None = None
+    learner: AutoencoderLearner | None = None
+    progress: Progress = field(default_factory=Progress)
+    steps_per_epoch: int = 1
+    total_steps: int = 0
+    engine: str = ""
+    ending: Finished | Failed | None = None
+
+    def continues(self, patches: Patches, spec: AutoencoderSpec) -> bool:
+        """Whether the weights can be trained on with `spec` on `patches`."""
+        same = all(getattr(self.spec, name) == getattr(spec, name) for name in KEPT)
+        return same and self.patches is patches and self.learner is not None
+
+    def epochs(self) -> np.ndarray:
+        """Place of every recorded step on an axis in epochs."""
+        return self.history.steps / max(self.steps_per_epoch, 1)
+
+
+class TrainingSession(QObject):
+    """Starts, steers and follows trainings; one at a time.
+
+    Signals
+    -------
+    state_changed()
+        `state` is another.
+    ticked(object, bool)
+        At most 30 times a second while there is news: the newest snapshot, if it is new,
+        and whether the curves grew.
+    failed(str, str, str)
+        Message, hint and, for a bug, the report.
+    notice(str, str)
+        Something the person should know though training goes on.
+    """
+
+    state_changed = pyqtSignal()
+    ticked = pyqtSignal(object, bool)
+    failed = pyqtSignal(str, str, str)
+    notice = pyqtSignal(str, str)
+
+    def __init__(
+        self,
+        runner: Runner,
+        make_recorder: Callable[[str, AutoencoderSpec, Patches, int], EventSink | None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.state = State.IDLE
+        self.training: Training | None = None
+        self.speed = 0.0  # examples a second, smoothed
+        self.threads = kernel_threads(window=True)
+        self._runner = runner
+        self._make_recorder = make_recorder
+        self._control = Control()
+        self._feed: Feed | None = None
+        self._worker: TrainingWorker | None = None
+        self._after: Callable[[], None] | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(TICK_MILLISECONDS)
+        self._timer.timeout.connect(self.tick)
+
+    def can_continue(self, patches: Patches | None, spec: AutoencoderSpec) -> bool:
+        """Whether Train would go on with the model that is there."""
+        training = self.training
+        return (
+            self.state is State.ENDED
+            and training is not None
+            and patches is not None
+            and training.continues(patches, spec)
+        )
+
+    def start(self, patches: Patches, spec: AutoencoderSpec, *, single: bool = False) -> None:
+        """Train: on from the weights that are there when they fit, else from new ones.
+
+        With `single`, take one step and wait.
+        """
+        if self.state.alive:
+            return
+        if self.can_continue(patches, spec):
+            assert self.training is not None
+            training = self.training
+            if training.progress.epoch >= spec.epochs:
+                # All epochs are done: as many again.
+                spec = spec.changed(epochs=min(training.progress.epoch + spec.epochs, 1_000_000))
+            training.spec = spec
+        else:
+            training = Training(patches, spec, History(AutoencoderLearner.term_names))
+        self.training = training
+        training.ending = None
+        run_id = uuid.uuid4().hex
+        try:
+            recorder = self._make_recorder(run_id, spec, patches, self.threads)
+        except FilterscopeError as error:
+            self.notice.emit(error.message, error.hint or "Training goes on without a record.")
+            recorder = None
+        self._control = Control()
+        if single:
+            self._control.pause()
+            self._control.single_step()
+        self._feed = Feed(run_id)
+        control, threads = self._control, self.threads
+
+        def begin() -> Iterator[Event]:
+            return _begin(training, control, run_id, threads)
+
+        self._worker = TrainingWorker(begin, control, self._feed, recorder)
+        self._worker.ended.connect(self._on_ended)
+        self._set_state(State.STARTING)
+        self._runner.start(self._worker)
+        self._timer.start()
+
+    def set_live(self, spec: TrainingSpec) -> None:
+        """Let the next mini-batch use the live values of `spec`."""
+        if self.state.alive:
+            self._control.set_live(spec)
+
+    def pause(self) -> None:
+        """Wait after this mini-batch."""
+        if self.state in (State.RUNNING, State.STARTING):
+            self._control.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        if self.state is State.PAUSED:
+            self._control.resume()
+
+    def single_step(self) -> None:
+        """Take one step, then wait."""
+        if self.state in (State.RUNNING, State.PAUSED):
+            self._control.single_step()
+
+    def stop(self) -> None:
+        """End after this mini-batch; the model is kept."""
+        if self.state.alive and self.state is not State.STOPPING:
+            self._set_state(State.STOPPING)
+            self._control.stop()
+
+    def stop_then(self, slot: Callable[[], None]) -> None:
+        """Stop, and call `slot` when the thread has ended."""
+        self._after = slot
+        self.stop()
+
+    def discard(self) -> None:
+        """Forget the model (the run's folder stays)."""
+        if not self.state.alive:
+            self.training = None
+            self._set_state(State.IDLE)
+
+    def _set_state(self, state: State) -> None:
+        if state is not self.state:
+            self.state = state
+            self.state_changed.emit()
+
+    def tick(self) -> None:
+        """Gather what came in since the last time; the timer calls it."""
+        if self._feed is None or self.training is None:
+            return
+        events, snapshot = self._feed.collect()
+        for event in events:
+            self._take(event)
+        if snapshot is not None:
+            self.training.snapshot = snapshot
+        if events or snapshot is not None:
+            self.ticked.emit(snapshot, bool(events))
+
+    def _take(self, event: Event) -> None:
+        training = self.training
+        assert training is not None
+        training.history.take(event)
+        if isinstance(event, Started):
+            training.steps_per_epoch = event.steps_per_epoch
+            training.total_steps = event.total_steps
+            training.engine = event.engine
+            if self.state is State.STARTING:
+                self._set_state(State.RUNNING)
+        elif isinstance(event, Steps):
+            rate = event.examples / max(event.seconds, 1e-9)
+            self.speed = rate if self.speed == 0 else 0.95 * self.speed + 0.05 * rate
+        elif isinstance(event, ParamsChanged):
+            moved = {change.name: change.new for change in event.changes}
+            training.spec = training.spec.changed(**moved)
+        elif isinstance(event, Paused):
+            if self.state is not State.STOPPING:
+                self._set_state(State.PAUSED)
+        elif isinstance(event, Resumed):
+            if self.state is not State.STOPPING:
+                self._set_state(State.RUNNING)
+        elif isinstance(event, Finished | Failed):
+            training.ending = event
+            self.speed = 0.0
+
+    def _on_ended(self) -> None:
+        worker, self._worker = self._worker, None
+        self._timer.stop()
+        self.tick()
+        training = self.training
+        if worker is None or training is None:
+            return
+        if worker.recording_error is not None:
+            message, hint = worker.recording_error
+            self.notice.emit(f"This run was not recorded to its end: {message}", hint)
+        ending = training.ending
+        if isinstance(ending, Failed):
+            # What diverged can be trained on from its last good weights.
+            self._set_state(State.ENDED if ending.kind == "diverged" else State.FAILED)
+            self.failed.emit(ending.message, ending.hint, ending.traceback_text)
+        elif worker.bug:
+            self._set_state(State.FAILED)
+            self.failed.emit("Training ended with a fault in the program.", "", worker.bug)
+        else:
+            self._set_state(State.ENDED)
+        after, self._after = self._after, None
+        if after is not None:
+            after()
+
+    def seconds_left(self) -> float | None:
+        """Estimate of the time to the last step, or None while it is unknown."""
+        training = self.training
+        if training is None or self.speed <= 0 or not len(training.history.steps):
+            return None
+        step = int(training.history.steps[-1])
+        rows = training.patches.x.shape[0] - training.spec.held_out
+        return (training.total_steps - step) * rows / training.steps_per_epoch / self.speed
+
+
+def _begin(training: Training, control: Control, run_id: str, threads: int) -> Iterator[Event]:
+    """Make the learner, unless there is one to go on with, and train (in the thread)."""
+    spec = training.spec
+    part, _ = training.patches.split(spec.held_out)
+    if training.learner is None:
+        training.learner = AutoencoderLearner(
+            part.x, spec, threads=threads, release=part.release_pages
+        )
+    order = EpochOrder(len(part.x), spec.seed, large=part.large)
+    for event in train(
+        training.learner,
+        spec,
+        control,
+        examples=len(part.x),
+        order=order,
+        run_id=run_id,
+        resume=training.progress,
+    ):
+        if isinstance(event, Checkpoint):
+            training.progress = Progress(event.step, event.epoch, event.steps_into_epoch)
+        yield event

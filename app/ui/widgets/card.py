@@ -1,0 +1,168 @@
+"""A framed part of the window: title on the left, its few tools on the right, content below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QActionGroup
+from PyQt6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QStackedLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+__all__ = ["Card", "ChoiceButton", "TabbedCard", "ToggleButton", "quiet_label"]
+
+
+def quiet_label(text: str = "", name: str = "") -> QLabel:
+    """Return a small grey label that never interprets its text as markup."""
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setProperty("quiet", True)
+    if name:
+        label.setObjectName(name)
+    return label
+
+
+class Card(QFrame):
+    """A titled frame.
+
+    Attributes
+    ----------
+    body : QVBoxLayout
+        Where the content goes.
+    note : QLabel
+        A quiet sentence at the right end of the title row.
+    """
+
+    def __init__(self, title: str, name: str) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        self.setAccessibleName(title)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(12, 8, 12, 10)
+        outer.setSpacing(6)
+        self.title_row = QHBoxLayout()
+        self.title_row.setSpacing(4)
+        self.title = QLabel(title)
+        self.title.setObjectName("cardTitle")
+        self.title_row.addWidget(self.title)
+        self.title_row.addStretch(1)
+        self.note = quiet_label(name=f"{name}Note")
+        self.note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.title_row.addWidget(self.note, 100)
+        outer.addLayout(self.title_row)
+        self.body = QVBoxLayout()
+        self.body.setSpacing(4)
+        outer.addLayout(self.body, 1)
+
+    def add_tool(self, widget: QWidget) -> None:
+        """Put a small control at the right of the title."""
+        self.title_row.addWidget(widget)
+
+
+class TabbedCard(Card):
+    """A card whose title is a choice between a few contents."""
+
+    def __init__(self, titles: Sequence[str], name: str) -> None:
+        super().__init__(titles[0], name)
+        self.title.hide()
+        self._pages = QStackedLayout()
+        self.body.addLayout(self._pages)
+        self._group = QButtonGroup(self)
+        self.tabs: list[QPushButton] = []
+        for position, title in enumerate(titles):
+            button = QPushButton(title)
+            button.setObjectName(f"{name}Tab{position}")
+            button.setAccessibleName(title)
+            button.setProperty("segment", True)
+            button.setCheckable(True)
+            button.setCursor(Qt.CursorShape.PointingHandCursor)
+            self._group.addButton(button, position)
+            self.title_row.insertWidget(position, button)
+            self.tabs.append(button)
+        self._group.idClicked.connect(self._pages.setCurrentIndex)
+        self.tabs[0].setChecked(True)
+
+    def add_page(self, widget: QWidget) -> None:
+        """Add the content of the next title."""
+        self._pages.addWidget(widget)
+
+    def show_page(self, position: int) -> None:
+        """Turn to a page."""
+        self.tabs[position].setChecked(True)
+        self._pages.setCurrentIndex(position)
+
+    @property
+    def page(self) -> int:
+        """Which page is shown."""
+        return self._pages.currentIndex()
+
+    def on_page_changed(self, slot: Callable[[int], None]) -> None:
+        """Call `slot` with the page whenever another one is shown."""
+        self._pages.currentChanged.connect(slot)
+
+
+class ChoiceButton(QToolButton):
+    """A flat button that shows the chosen one of a few words and opens their menu."""
+
+    def __init__(
+        self, name: str, tip: str, choices: dict[str, str], chosen: Callable[[str], None]
+    ) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self.setToolTip(tip)
+        self.setAccessibleName(tip)
+        self.setProperty("flat", True)
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self._choices = choices
+        self._chosen = chosen
+        menu = QMenu(self)
+        group = QActionGroup(self)
+        self._actions = {}
+        for key, text in choices.items():
+            action = menu.addAction(text)
+            assert action is not None
+            action.setCheckable(True)
+            action.setData(key)
+            group.addAction(action)
+            self._actions[key] = action
+        group.triggered.connect(self._on_triggered)
+        self.setMenu(menu)
+        self.value = next(iter(choices))
+        self.set_value(self.value)
+
+    def _on_triggered(self, action: object) -> None:
+        self.set_value(action.data())  # type: ignore[attr-defined]
+        self._chosen(self.value)
+
+    def set_value(self, key: str) -> None:
+        """Show `key` as chosen, without telling anybody."""
+        self.value = key
+        self._actions[key].setChecked(True)
+        self.setText(f"{self._choices[key]} ▾")
+
+
+class ToggleButton(QToolButton):
+    """A flat word that is on or off."""
+
+    def __init__(self, name: str, text: str, tip: str, toggled: Callable[[bool], None]) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self.setText(text)
+        self.setToolTip(tip)
+        self.setAccessibleName(tip)
+        self.setProperty("flat", True)
+        self.setCheckable(True)
+        self.toggled.connect(toggled)

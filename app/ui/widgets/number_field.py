@@ -1,0 +1,80 @@
+"""A box for one exact number that means the same in every locale."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QLineEdit
+
+from app.core.errors import UsageError
+from app.core.params import format_number, parse_number
+
+__all__ = ["NumberField"]
+
+
+class NumberField(QLineEdit):
+    """A line edit that reads a number by our own rules, not the locale's.
+
+    What cannot be read, or is out of bounds, is framed in red and explained; the last good
+    value stays in force.
+
+    Signals
+    -------
+    value_typed(float)
+        A new value was typed and confirmed.
+    problem(str)
+        What is wrong with the text, empty when all is well again.
+    """
+
+    value_typed = pyqtSignal(float)
+    problem = pyqtSignal(str)
+
+    def __init__(self, name: str, *, whole: bool = False) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.whole = whole
+        self._value: float = 0
+        self.editingFinished.connect(self._on_confirmed)
+        self.textEdited.connect(self._on_edited)
+
+    @property
+    def value(self) -> float:
+        """The last good value."""
+        return self._value
+
+    def set_value(self, value: float) -> None:
+        """Show a value; nothing is emitted."""
+        self._value = value
+        self.setText(format_number(value))
+        self._mark("")
+
+    def refuse(self, reason: str) -> None:
+        """Say that the value that was typed cannot be taken, and why."""
+        self._mark(reason)
+
+    def _on_edited(self, _text: str) -> None:
+        if self.property("wrong"):
+            self._mark("")
+
+    def _on_confirmed(self) -> None:
+        if self.text() == format_number(self._value) or not self.isModified():
+            return
+        self.setModified(False)
+        try:
+            value = parse_number(self.text())
+            if self.whole and not value.is_integer():
+                raise UsageError("A whole number is needed here.")
+        except UsageError as error:
+            self._mark(str(error))
+            return
+        self._mark("")
+        self.value_typed.emit(value)
+
+    def _mark(self, reason: str) -> None:
+        if bool(self.property("wrong")) != bool(reason):
+            self.setProperty("wrong", bool(reason))
+            style = self.style()
+            assert style is not None
+            style.unpolish(self)
+            style.polish(self)
+        self.problem.emit(reason)

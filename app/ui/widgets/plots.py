@@ -1,0 +1,112 @@
+"""Plots that look like the rest of the window; created once, then only given new data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QFont
+from PyQt6.QtWidgets import QSizePolicy
+
+from app.ui.theme import theme
+
+__all__ = ["Plot", "to_plottable"]
+
+
+def to_plottable(
+    x: NDArray[Any], y: NDArray[Any], *, log_x: bool = False, log_y: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what a plot can draw of a curve: finite pairs, positive where the axis is logarithmic."""
+    x, y = np.asarray(x, np.float64).ravel(), np.asarray(y, np.float64).ravel()
+    count = min(len(x), len(y))
+    x, y = x[:count], y[:count]
+    good = np.isfinite(x) & np.isfinite(y)
+    if log_x:
+        good &= x > 0
+    if log_y:
+        good &= y > 0
+    return x[good], y[good]
+
+
+def _plain_power(exponent: int) -> str:
+    if -4 <= exponent <= 4:
+        return f"{10.0**exponent:g}"
+    digits = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"10{digits}"
+
+
+class _Axis(pg.AxisItem):  # type: ignore[misc]
+    """An axis whose logarithmic labels are whole decades, or 1-2-5 within few decades."""
+
+    def logTickValues(self, low: float, high: float, size: float, levels: Any) -> list[Any]:
+        """Pyqtgraph: where logarithmic ticks stand; labels must never meet."""
+        if not (np.isfinite(low) and np.isfinite(high)) or high <= low:
+            return []
+        room = max(2, int(size / 46))
+        decades = np.arange(np.floor(low), np.ceil(high) + 1)
+        inside = decades[(decades >= low - 1e-9) & (decades <= high + 1e-9)]
+        if len(inside) < 2:
+            fine = np.concatenate([decades + np.log10(k) for k in (1, 2, 5)])
+            inside = np.sort(fine[(fine >= low) & (fine <= high)])
+        every = -(-len(inside) // room)
+        return [(None, list(inside[::every]))]
+
+    def logTickStrings(self, values: Any, scale: float, spacing: Any) -> list[str]:
+        """Pyqtgraph: what logarithmic ticks are called."""
+        texts = []
+        for value in values:
+            exponent = round(value)
+            is_decade = abs(value - exponent) < 1e-6
+            texts.append(_plain_power(exponent) if is_decade else f"{10.0**value:.3g}")
+        return texts
+
+
+class Plot(pg.PlotWidget):  # type: ignore[misc]
+    """A plot in the theme's colours, with no menu and no surprises under the mouse."""
+
+    def __init__(self, name: str, x_label: str, y_label: str) -> None:
+        axes = {side: _Axis(orientation=side) for side in ("left", "bottom")}
+        super().__init__(axisItems=axes)
+        self.setObjectName(name)
+        self.setAccessibleName(f"{y_label} against {x_label}")
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setMouseEnabled(x=False, y=False)
+        self.setFrameShape(self.Shape.NoFrame)
+        self.setMinimumHeight(90)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._labels = {"bottom": x_label, "left": y_label}
+        self.getPlotItem().setContentsMargins(0, 4, 6, 0)
+        self.getPlotItem().getViewBox().setDefaultPadding(0.02)
+        self.repaint_theme()
+        theme.changed.connect(self.repaint_theme)
+
+    def set_label(self, side: str, text: str) -> None:
+        """Name an axis, with its unit."""
+        if self._labels.get(side) != text:
+            self._labels[side] = text
+            self.repaint_theme()
+
+    def repaint_theme(self) -> None:
+        """Take the colours that are in force."""
+        c = theme.colours
+        self.setBackground(c.card)
+        font = QFont()
+        font.setPixelSize(11)
+        for side, text in self._labels.items():
+            axis = self.getAxis(side)
+            axis.setPen(pg.mkPen(c.border))
+            axis.setTextPen(pg.mkPen(c.quiet))
+            axis.setStyle(tickFont=font, tickLength=-4, maxTickLevel=1)
+            axis.setLabel(text, color=c.quiet, **{"font-size": "11px"})
+            axis.enableAutoSIPrefix(False)
+        self.getAxis("left").setWidth(58)
+        self.getPlotItem().showGrid(x=True, y=True, alpha=0.12)
+
+
+def pen(colour: str, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> Any:
+    """Return a pen in the theme's `colour`; wide pens are slow in pyqtgraph, so 1 is usual."""
+    return pg.mkPen(theme.colour(colour), width=width, style=style)

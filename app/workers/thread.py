@@ -1,0 +1,92 @@
+"""A thread for one job, and the one place that knows which threads are alive."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+
+from PyQt6.QtCore import QObject, QThread, pyqtSignal
+
+__all__ = ["Runner", "Worker"]
+
+log = logging.getLogger(__name__)
+
+# macOS gives a secondary thread half a megabyte, too little for LAPACK.
+STACK_BYTES = 16 << 20
+
+
+class Worker(QThread):
+    """Runs `work` once in a thread of its own; subclasses say what the work is.
+
+    `ended` is emitted in the window's thread after the last line of `work`, whatever
+    happened; results are attributes by then. Exceptions never travel through signals:
+    `bug` holds the text of one that `work` did not handle.
+    """
+
+    ended = pyqtSignal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setStackSize(STACK_BYTES)
+        self.bug = ""
+        self.finished.connect(self.ended)
+
+    def run(self) -> None:
+        """Qt calls this in the new thread."""
+        try:
+            self.work()
+        except Exception:
+            self.bug = traceback.format_exc()
+            log.exception("A worker ended with a bug")
+
+    def work(self) -> None:
+        """Do the job; subclasses fill this in."""
+        raise TypeError(f"{type(self).__name__} has no work")
+
+    def request_stop(self) -> None:
+        """Ask the job to end soon; it may be called at any time from any thread."""
+        self.requestInterruption()
+
+
+class Runner(QObject):
+    """Starts workers, keeps them alive until their thread has ended, and ends them all at close."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._workers: set[Worker] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any worker is alive."""
+        return bool(self._workers)
+
+    def start(self, worker: Worker) -> None:
+        """Start `worker`; the runner holds it until its thread has ended."""
+        self._workers.add(worker)
+        worker.finished.connect(self._forget)
+        worker.start()
+
+    def _forget(self) -> None:
+        for worker in [worker for worker in self._workers if worker.isFinished()]:
+            self._workers.discard(worker)
+            worker.deleteLater()
+
+    def shutdown(self, seconds: float = 3.0) -> bool:
+        """Ask every worker to stop and wait for their threads.
+
+        Returns
+        -------
+        bool
+            Whether all ended in time. A thread is never terminated by force.
+        """
+        workers = list(self._workers)
+        for worker in workers:
+            worker.request_stop()
+        deadline = time.monotonic() + seconds
+        ended = True
+        for worker in workers:
+            left = max(0.0, deadline - time.monotonic())
+            ended = worker.wait(int(left * 1000)) and ended
+        self._forget()
+        return ended
