@@ -64,6 +64,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("Filterscope")
         self.setAcceptDrops(True)
         self.settings = settings
+        self.keep_settings = True
         self.runner = Runner(self)
         self.data = DataSession(self.runner, self)
         self.training = TrainingSession(self.runner, make_recorder, self)
@@ -244,9 +245,15 @@ class MainWindow(QMainWindow):
     def _on_full_screen(self, on: bool) -> None:
         self.showFullScreen() if on else self.showNormal()
 
+    def report_bug(self, line: str, report: str) -> None:
+        """Show a fault of the program, once, with a report to copy."""
+        self.notice.tell("problem", f"A fault in the program: {line}", "It goes on.", report)
+
     def _save_settings(self, **values: object) -> None:
+        self.settings = self.settings.changed(**values)
+        if not self.keep_settings:
+            return
         try:
-            self.settings = self.settings.changed(**values)
             self.settings.save()
         except FilterscopeError as error:
             self.notice.tell("problem", error.message, error.hint)
@@ -580,7 +587,7 @@ class MainWindow(QMainWindow):
         paths = [url.toLocalFile() for url in mime.urls() if url.isLocalFile()] if mime else []
         if paths:
             # Let the drag end before a dialog might open.
-            QTimer.singleShot(0, self, lambda: self.open_path(paths[0]))
+            QTimer.singleShot(0, lambda: self.open_path(paths[0]))
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Qt: stop what runs, then go; nothing that was trained is lost, the run is recorded."""
@@ -589,7 +596,7 @@ class MainWindow(QMainWindow):
         self.training.stop()
         if not self.runner.shutdown(3.0):
             self.notice.tell("problem", "Still finishing a step; the window closes when it is done.")
-            QTimer.singleShot(200, self, self.close)
+            QTimer.singleShot(200, self.close)
             event.ignore()
             return
         self._remember_geometry()

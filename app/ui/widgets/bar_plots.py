@@ -96,8 +96,8 @@ class HistogramPlot(Plot):
 
     def __init__(self, name: str, x_label: str, y_label: str = "count") -> None:
         super().__init__(name, x_label, y_label)
-        self._front = pg.PlotCurveItem(stepMode="center", fillLevel=0)
-        self._back = pg.PlotCurveItem(stepMode="center", fillLevel=0)
+        self._front = pg.PlotCurveItem(fillLevel=0)
+        self._back = pg.PlotCurveItem(fillLevel=0)
         self._mark = pg.InfiniteLine(angle=90, movable=False)
         for item in (self._back, self._front):
             self.addItem(item)
@@ -123,11 +123,12 @@ class HistogramPlot(Plot):
         mark: float | None = None,
     ) -> None:
         """Show ``counts`` (B,) over ``edges`` (B + 1,), with another histogram behind."""
-        self._front.setData(edges, counts)
+        x = np.repeat(edges, 2)[1:-1]
+        self._front.setData(x, np.repeat(counts, 2))
         if back is None:
-            self._back.setData(np.array([0.0, 0.0]), np.zeros(1))
+            self._back.setData([], [])
         else:
-            self._back.setData(edges, back)
+            self._back.setData(x, np.repeat(back, 2))
         self._mark.setVisible(mark is not None)
         if mark is not None:
             self._mark.setPos(mark)

@@ -1,0 +1,266 @@
+"""The one seam through which the program writes to a person's disk.
+
+Bytes are made first. Then: a new file in the same folder, written whole, synced, read back and
+compared, put in place in one move, and the folder synced. Whatever fails, what stood at
+the destination is untouched and the new file is gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import os
+import re
+import signal
+import sys
+import unicodedata
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+from app.core.errors import AlreadyExistsError, StorageError
+
+__all__ = [
+    "FileSystem",
+    "make_folder",
+    "point",
+    "safe_name",
+    "save_bytes",
+    "sweep_parts",
+    "writable_problem",
+]
+
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
+_counter = itertools.count()
+
+
+class FileSystem:
+    """The calls that touch the disk, one method each, so that a test can make the Nth of them fail."""
+
+    def create(self, path: Path) -> int:
+        """Create a file that is not there and open it; a link is never followed."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        return os.open(path, flags, 0o644)
+
+    def write(self, descriptor: int, data: memoryview) -> int:
+        """Write some of `data`; returns how much."""
+        return os.write(descriptor, data)
+
+    def fsync(self, descriptor: int) -> None:
+        """Wait until the file is on the disk."""
+        os.fsync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """Close a file."""
+        os.close(descriptor)
+
+    def read(self, path: Path) -> bytes:
+        """Return what a file holds."""
+        return path.read_bytes()
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Put `source` in the place of `target` in one move."""
+        os.replace(source, target)  # noqa: PTH105 - a method of its own would hide the call
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give `source` the name `target`, which must be free."""
+        os.link(source, target)  # noqa: PTH200
+
+    def remove(self, path: Path) -> None:
+        """Remove a file."""
+        path.unlink(missing_ok=True)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Wait until the names in a folder are on the disk."""
+        if sys.platform == "win32":
+            return
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+disk = FileSystem()
+
+
+def point(name: str) -> None:
+    """A named moment of a save: the crash tests end the process here."""
+    if os.environ.get("FILTERSCOPE_KILL_AT") == name:
+        os.kill(os.getpid(), signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+
+
+def explain(error: OSError, path: Path) -> StorageError:
+    """Return what a failed call means, in one sentence."""
+    folder = path.parent
+    reasons = {
+        errno.ENOSPC: (f"The disk is full: {path.name} was not saved.", "Free some space, then save again."),
+        errno.EDQUOT: (f"Your disk quota is used up: {path.name} was not saved.", "Free some space, then save again."),
+        errno.EFBIG: (f"{path.name} is larger than files may be here: it was not saved.", "Choose another folder."),
+        errno.EACCES: (f"{folder} may not be written to.", "Choose another folder."),
+        errno.EPERM: (f"{folder} may not be written to.", "Choose another folder."),
+        errno.EROFS: (f"{folder} is read-only.", "Choose another folder."),
+        errno.ENOENT: (f"There is no folder {folder}.", "Choose another folder."),
+        errno.ENOTDIR: (f"{folder} is not a folder.", "Choose another folder."),
+        errno.ENAMETOOLONG: (f"The name {path.name[:40]}… is too long.", "Choose a shorter one."),
+        errno.EISDIR: (f"{path.name} is a folder.", "Choose another name."),
+    }
+    message, hint = reasons.get(
+        error.errno or 0,
+        (f"{path.name} was not saved: {error.strerror or error}.", "What was there is unchanged."),
+    )
+    return StorageError(message, hint)
+
+
+def save_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
+    """Save `data` as `path`, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The destination; its folder must exist. A symbolic link there is replaced, not followed.
+    data : bytes
+    overwrite : bool
+        Whether an existing file may be replaced. If not, one that appears while this
+        works is not replaced either.
+
+    Raises
+    ------
+    AlreadyExistsError
+        Something is there.
+    StorageError
+        It could not be saved; what was there is as it was.
+    """
+    path = Path(path)
+    if not overwrite and os.path.lexists(path):
+        raise AlreadyExistsError(f"{path.name} exists already.", "Choose another name, or allow replacing it.")
+    if path.is_dir() and not path.is_symlink():
+        raise StorageError(f"{path.name} is a folder.", "Choose another name.")
+    part = path.with_name(f"{path.name[:120]}.part-{os.getpid()}-{next(_counter)}")
+    created = False
+    try:
+        descriptor = disk.create(part)
+        created = True
+        point("created")
+        try:
+            left = memoryview(data)
+            while len(left):
+                written = disk.write(descriptor, left)
+                if written <= 0:
+                    raise OSError(errno.EIO, "nothing was written")
+                left = left[written:]
+            point("written")
+            disk.fsync(descriptor)
+        finally:
+            disk.close(descriptor)
+        point("synced")
+        back = disk.read(part)
+        if len(back) != len(data) or hashlib.sha256(back).digest() != hashlib.sha256(data).digest():
+            raise OSError(errno.EIO, "the disk gave back something else")
+        point("verified")
+        if overwrite:
+            disk.replace(part, path)
+            created = False
+        else:
+            _claim(part, path)
+        point("placed")
+        disk.sync_folder(path.parent)
+        point("folder synced")
+    except FileExistsError:
+        raise AlreadyExistsError(
+            f"{path.name} exists already.", "Choose another name, or allow replacing it."
+        ) from None
+    except OSError as error:
+        raise explain(error, path) from None
+    except ValueError:
+        raise StorageError("A file's name cannot contain a NUL character.") from None
+    finally:
+        if created:
+            try:
+                disk.remove(part)
+            except OSError:
+                # The next start sweeps what cannot be removed now.
+                created = False
+
+
+def _claim(part: Path, path: Path) -> None:
+    """Put `part` at `path` only if nothing is there, in one move."""
+    try:
+        disk.link(part, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS):
+            raise
+        # A disk without hard links: the check and the move are two steps there.
+        if os.path.lexists(path):
+            raise FileExistsError from None
+        disk.replace(part, path)
+
+
+def make_folder(path: Path, *, exist_ok: bool = False) -> None:
+    """Make a folder and those above it; raises `StorageError` or `AlreadyExistsError`."""
+    try:
+        path.mkdir(parents=True, exist_ok=exist_ok)
+    except FileExistsError:
+        raise AlreadyExistsError(f"{path.name} exists already.", "Choose another name.") from None
+    except OSError as error:
+        raise explain(error, path) from None
+
+
+def writable_problem(folder: Path) -> StorageError | None:
+    """Try to write into `folder`; returns why that fails, or None. Asked before work begins."""
+    probe = folder / f".probe.part-{os.getpid()}-{next(_counter)}"
+    try:
+        disk.close(disk.create(probe))
+        disk.remove(probe)
+    except OSError as error:
+        return explain(error, probe)
+    return None
+
+
+def append(stream: BinaryIO, data: bytes, path: Path, *, sync: bool) -> None:
+    """Write `data` at the end of an open log, and wait for the disk when `sync`."""
+    try:
+        left = memoryview(data)
+        while len(left):
+            left = left[disk.write(stream.fileno(), left) :]
+        if sync:
+            disk.fsync(stream.fileno())
+    except OSError as error:
+        raise explain(error, path) from None
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a file to append to; raises `StorageError`."""
+    try:
+        return path.open("ab", buffering=0)
+    except OSError as error:
+        raise explain(error, path) from None
+
+
+def sweep_parts(folder: Path) -> int:
+    """Remove what saves of processes that are dead left in `folder`; returns how many."""
+    removed = 0
+    for part in folder.glob("*.part-*-*"):
+        owner = part.name.rpartition(".part-")[2].partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            try:
+                disk.remove(part)
+            except OSError:
+                continue
+            removed += 1
+    return removed
+
+
+def safe_name(text: str, otherwise: str = "untitled") -> str:
+    """Return `text` as a file name that is one on every system: letters, digits, ``. _ -``.
+
+    At most 80 characters, never hidden, never reserved, never a path.
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)[:80].strip(".-_ ")
+    if not name:
+        return otherwise
+    return f"{name}-file"[:80] if name.partition(".")[0].lower() in _RESERVED else name
