@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
-__all__ = ["HEADLESS", "apt_line", "display_problem", "missing_packages"]
-
-HEADLESS = "filterscope train autoencoder --out run"
+__all__ = ["apt_line", "display_problem", "headless_command", "missing_packages"]
 
 # What Qt's libraries are linked with and PyQt6's wheels do not bring along: soname -> Debian package.
 QT_LIBRARIES = {
@@ -64,6 +64,19 @@ def missing_packages(libraries: Mapping[str, str], load: Loader = ctypes.CDLL) -
         except OSError:
             missing.append(package)
     return missing
+
+
+def headless_command() -> str:
+    """Return a command that trains without a window, as it can be typed here."""
+    command = "filterscope"
+    if shutil.which(command) is None:
+        beside = Path(sys.executable).with_name(command)
+        if beside.exists():
+            folder = Path.cwd()
+            command = str(beside.relative_to(folder) if beside.is_relative_to(folder) else beside)
+        else:
+            command = "python -m app.launch"
+    return f"{command} train autoencoder --out run"
 
 
 def apt_line(packages: list[str]) -> str:
@@ -127,14 +140,14 @@ def display_problem(
         return _lacking(missing)
     if not x:
         name = "Wayland compositor" if wayland else "display"
-        return f"Filterscope's window needs a display, and no {name} is there.\nWithout one: {HEADLESS}"
+        return f"Filterscope's window needs a display, and no {name} is there.\nWithout one: {headless_command()}"
     missing += missing_packages(XCB_LIBRARIES, load)
     if missing:
         return _lacking(missing)
     if not _answers(x_answers):
         return (
             f"Filterscope's window needs a display, and {environ['DISPLAY']} does not answer.\n"
-            f"Without one: {HEADLESS}"
+            f"Without one: {headless_command()}"
         )
     return ""
 
@@ -145,7 +158,7 @@ def _lacking(packages: list[str]) -> str:
     return (
         "Qt needs system libraries that are not installed. On Debian or Ubuntu:\n"
         f"    {apt_line(packages)}\n"
-        f"Without a window: {HEADLESS}"
+        f"Without a window: {headless_command()}"
     )
 
 
