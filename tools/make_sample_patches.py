@@ -42,7 +42,10 @@ def crops(name: str, count: int, rng: np.random.Generator) -> np.ndarray:
         whole = np.repeat(whole[:, :, None], 3, axis=2)
     half = transform.rescale(whole, 0.5, anti_aliasing=True, channel_axis=2, preserve_range=True)
     found: list[np.ndarray] = []
-    for image, wanted in ((whole, count // 2), (np.rint(half).astype(np.uint8), count - count // 2)):
+    for image, wanted in (
+        (whole, count // 2),
+        (np.rint(half).astype(np.uint8), count - count // 2),
+    ):
         kept = 0
         while kept < wanted:
             top = rng.integers(0, image.shape[0] - SIZE + 1)
@@ -78,7 +81,9 @@ def main() -> int:
     scale = np.sqrt(values + 0.01)
     x_form = shaved((vectors / scale) @ vectors.T, 7)
     inverse = shaved((vectors * scale) @ vectors.T, 7)
-    print("xForm · invXForm differs from 1 by at most", np.abs(x_form @ inverse - np.eye(768)).max())
+    print(
+        "xForm · invXForm differs from 1 by at most", np.abs(x_form @ inverse - np.eye(768)).max()
+    )
     memory = io.BytesIO()
     with h5py.File(memory, "w", libver="latest", track_order=False) as file:
         options = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
