@@ -67,6 +67,10 @@ def install() -> None:
     root = logging.getLogger()
     if not any(isinstance(handler, _Memory) for handler in root.handlers):
         root.addHandler(_Memory(logging.INFO))
+        # With any handler of its own the log no longer writes warnings to the error stream.
+        stream = logging.StreamHandler()
+        stream.setLevel(logging.WARNING)
+        root.addHandler(stream)
 
 
 def listen(callback: Callable[[str, str], None] | None) -> None:
