@@ -1,0 +1,244 @@
+"""A small line chart as SVG or PNG, for files that are made without a window."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from xml.sax.saxutils import escape
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = ["Chart", "Curve"]
+
+WIDTH, HEIGHT = 720, 400
+LEFT, RIGHT, TOP, BOTTOM = 66, 16, 52, 44
+INK, QUIET, GRID = "#161b22", "#626b76", "#e1e5ea"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line: its name, colour and points."""
+
+    name: str
+    colour: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A word at a place; `anchor` is start, middle or end; `turned` reads upwards."""
+
+    x: float
+    y: float
+    words: str
+    colour: str
+    anchor: str = "start"
+    turned: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A broken line through points (n, 2); `dash` in pixels, 0 for none."""
+
+    points: NDArray[np.float64]
+    colour: str
+    width: float = 1.0
+    dash: float = 0.0
+
+
+@dataclass
+class Chart:
+    """Curves against a common axis.
+
+    Parameters
+    ----------
+    x_label, y_label : str
+        Names of the axes, with units.
+    log_x, log_y : bool
+        Points that are not positive are left out there.
+    level : tuple, optional
+        A horizontal dashed line: its height and what it is.
+    marks : sequence of (float, str)
+        Vertical dotted lines and what happened there.
+    """
+
+    curves: Sequence[Curve]
+    x_label: str
+    y_label: str
+    log_x: bool = False
+    log_y: bool = False
+    level: tuple[float, str] | None = None
+    marks: Sequence[tuple[float, str]] = field(default_factory=tuple)
+    title: str = ""
+
+    def parts(self) -> list[Line | Text]:
+        """Return everything to be drawn, back to front."""
+        curves = [self._visible(curve) for curve in self.curves]
+        xs = np.concatenate([x for x, _ in curves]) if curves else np.empty(0)
+        ys = np.concatenate([y for _, y in curves]) if curves else np.empty(0)
+        if self.level is not None and (self.level[0] > 0 or not self.log_y):
+            ys = np.append(ys, math.log10(self.level[0]) if self.log_y else self.level[0])
+        left, right = _ends(xs, from_zero=not self.log_x)
+        low, high = _ends(ys, from_zero=not self.log_y)
+        pad = (high - low) * 0.05
+        low, high = (low if low == 0 and not self.log_y else low - pad), high + pad
+
+        def place(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+            across = LEFT + (x - left) / (right - left) * (WIDTH - LEFT - RIGHT)
+            down = HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
+            return np.stack([across, down], axis=1)
+
+        drawn: list[Line | Text] = []
+        for value, words in _ticks(left, right, 8, self.log_x):
+            ends = place(np.array([value, value]), np.array([low, high]))
+            drawn.append(Line(ends, GRID))
+            drawn.append(Text(float(ends[0, 0]), HEIGHT - BOTTOM + 16, words, QUIET, "middle"))
+        for value, words in _ticks(low, high, 6, self.log_y):
+            ends = place(np.array([left, right]), np.array([value, value]))
+            drawn.append(Line(ends, GRID))
+            drawn.append(Text(LEFT - 7, float(ends[0, 1]) + 4, words, QUIET, "end"))
+        drawn.append(Text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, self.x_label, QUIET, "middle"))
+        drawn.append(Text(16, (TOP + HEIGHT - BOTTOM) / 2, self.y_label, QUIET, "middle", True))
+        drawn.extend(self._marks(place, left, right, low, high))
+        if self.level is not None and (self.level[0] > 0 or not self.log_y):
+            height = math.log10(self.level[0]) if self.log_y else self.level[0]
+            ends = place(np.array([left, right]), np.array([height, height]))
+            drawn.append(Line(ends, QUIET, 1.0, 5.0))
+        for curve, (x, y) in zip(self.curves, curves, strict=True):
+            if len(x):
+                drawn.append(Line(place(x, y), curve.colour, 1.6))
+        # The legend stands above the plot, where it covers nothing.
+        at = float(LEFT)
+        legend = [(curve.name, curve.colour) for curve in self.curves]
+        if self.level is not None:
+            legend.append((self.level[1], QUIET))
+        for words, colour in legend:
+            drawn.append(Line(np.array([[at, 16.0], [at + 14, 16.0]]), colour, 2.0))
+            drawn.append(Text(at + 19, 20, words, colour))
+            at += 19 + 6.6 * len(words) + 18
+        return drawn
+
+    def _visible(self, curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        x, y = curve.x, curve.y
+        good = np.isfinite(x) & np.isfinite(y)
+        good &= (x > 0) | (not self.log_x)
+        good &= (y > 0) | (not self.log_y)
+        x, y = x[good], y[good]
+        return np.log10(x) if self.log_x else x, np.log10(y) if self.log_y else y
+
+    def _marks(
+        self, place: object, left: float, right: float, low: float, high: float
+    ) -> list[Line | Text]:
+        drawn: list[Line | Text] = []
+        taken: list[tuple[float, float]] = []
+        for x, words in sorted(self.marks, reverse=True):
+            if self.log_x and x <= 0:
+                continue
+            value = math.log10(x) if self.log_x else x
+            ends = place(np.array([value, value]), np.array([low, high]))  # type: ignore[operator]
+            drawn.append(Line(ends, "#2f6fed", 1.0, 2.0))
+            centre, half = float(ends[0, 0]), 3.3 * len(words) + 6
+            centre = min(max(centre, LEFT + half), WIDTH - RIGHT - half)
+            if all(centre + half < a or centre - half > b for a, b in taken):
+                taken.append((centre - half, centre + half))
+                drawn.append(Text(centre, TOP - 8, words, "#2f6fed", "middle"))
+        return drawn
+
+    def svg(self) -> bytes:
+        """Return the chart as SVG."""
+        out = [
+            '<?xml version="1.0" encoding="UTF-8"?>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+            f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
+            f"<title>{escape(self.title)}</title>",
+            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+        ]
+        for part in self.parts():
+            if isinstance(part, Line):
+                points = " ".join(f"{x:.2f},{y:.2f}" for x, y in part.points)
+                dash = f' stroke-dasharray="{part.dash} {part.dash}"' if part.dash else ""
+                out.append(
+                    f'<polyline points="{points}" fill="none" stroke="{part.colour}" '
+                    f'stroke-width="{part.width}" stroke-linejoin="round"{dash}/>'
+                )
+            else:
+                turn = f' transform="rotate(-90 {part.x:.1f} {part.y:.1f})"' if part.turned else ""
+                out.append(
+                    f'<text x="{part.x:.1f}" y="{part.y:.1f}" fill="{part.colour}" '
+                    f'text-anchor="{part.anchor}"{turn}>{escape(part.words)}</text>'
+                )
+        out.append("</svg>\n")
+        return "\n".join(out).encode()
+
+    def png(self, scale: int = 2) -> bytes:
+        """Return the chart as PNG, `scale` pixels for a pixel of the SVG."""
+        # Drawn four times as large and averaged: Pillow's lines have hard edges.
+        fine = 2 * scale
+        image = Image.new("RGB", (WIDTH * fine, HEIGHT * fine), "#ffffff")
+        pen = ImageDraw.Draw(image)
+        for part in self.parts():
+            if isinstance(part, Line):
+                for piece in _dashes(part.points, part.dash):
+                    places = [(float(x) * fine, float(y) * fine) for x, y in piece]
+                    pen.line(places, part.colour, max(1, round(part.width * fine)), joint="curve")
+        image = image.resize((WIDTH * scale, HEIGHT * scale), Image.Resampling.BOX)
+        pen = ImageDraw.Draw(image)
+        font = ImageFont.load_default(12 * scale)
+        anchors = {"start": "ls", "middle": "ms", "end": "rs"}
+        for part in self.parts():
+            if not isinstance(part, Text):
+                continue
+            if part.turned:
+                length = int(font.getlength(part.words)) + 4
+                strip = Image.new("RGB", (length, 16 * scale), "#ffffff")
+                ImageDraw.Draw(strip).text((2, 12 * scale), part.words, part.colour, font, "ls")
+                strip = strip.rotate(90, expand=True)
+                image.paste(strip, (4 * scale, int(part.y * scale - length / 2)))
+            else:
+                at = (part.x * scale, part.y * scale)
+                pen.text(at, part.words, part.colour, font, anchors[part.anchor])
+        out = io.BytesIO()
+        image.save(out, "PNG")
+        return out.getvalue()
+
+
+def _dashes(points: NDArray[np.float64], dash: float) -> list[NDArray[np.float64]]:
+    """Return a straight line as dashes, or the line itself."""
+    if not dash:
+        return [points]
+    start, end = points[0], points[-1]
+    count = max(1, int(np.hypot(*(end - start)) / (2 * dash)))
+    shares = np.arange(count)[:, None] / count
+    return [
+        np.stack([start + (end - start) * share, start + (end - start) * (share + 0.5 / count)])
+        for share in shares
+    ]
+
+
+def _ends(values: NDArray[np.float64], *, from_zero: bool) -> tuple[float, float]:
+    if not len(values):
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    if from_zero and low > 0:
+        low = 0.0
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _ticks(low: float, high: float, most: int, logarithmic: bool) -> list[tuple[float, str]]:
+    """Return at most about `most` places with what is written there."""
+    if logarithmic:
+        decades = [float(n) for n in range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)]
+        if len(decades) >= 2:
+            every = -(-len(decades) // most)
+            return [(n, f"{10.0**n:g}") for n in decades[::every]]
+        fine = [math.floor(low) + d + math.log10(k) for d in (0, 1) for k in (1, 2, 5)]
+        return [(n, f"{10.0**n:.3g}") for n in fine if low <= n <= high]
+    step = 10 ** math.floor(math.log10((high - low) / most))
+    step *= next(k for k in (1, 2, 5, 10) if (high - low) / (step * k) <= most)
+    first = math.ceil(low / step - 1e-9)
+    return [(n * step, f"{n * step:.6g}") for n in range(first, math.floor(high / step + 1e-9) + 1)]
