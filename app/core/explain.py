@@ -67,7 +67,7 @@ def _cost(_moment: Moment) -> tuple[str, list[str]]:
         "J = 1/(2N) Σ‖d − o‖²",
         "  + λ/2 (ΣW1² + ΣW2²)",
         "  + β Σ KL(ρ‖ρ̂)",
-        "Click a control or a filter to see its numbers.",
+        "Click a control or a filter for its numbers.",
     ]
 
 
@@ -77,7 +77,7 @@ def _unit(moment: Moment) -> tuple[str, list[str]]:
         return "Sparsity", [
             "β Σ KL(ρ‖ρ̂)",
             "KL = ρ ln(ρ/ρ̂) + (1−ρ) ln((1−ρ)/(1−ρ̂))",
-            "ρ̂ is a unit's mean activation; train to see it.",
+            "ρ̂: a unit's mean activation",
         ]
     unit = moment.unit
     if unit is None or unit >= len(moment.rho_hat):
@@ -117,9 +117,8 @@ def _rate(moment: Moment) -> tuple[str, list[str]]:
         "momentum": ["v ← μ v − η ∂J/∂w", "w ← w + v", f"η = {eta}, μ = {mu}"],
         "nesterov": ["v ← μ v − η ∂J/∂w", "w ← w + μ v − η ∂J/∂w", f"η = {eta}, μ = {mu}"],
         "adam": [
-            "m ← 0.9 m + 0.1 g,  s ← 0.999 s + 0.001 g²",
-            "w ← w − η m̂ / (√ŝ + 1e-8)",
-            f"so a weight moves at most about η = {eta} a step",
+            "w ← w − η × mean slope / its usual size",
+            f"A weight moves about η = {eta} a step.",
         ],
         "lbfgs": ["L-BFGS finds the length of its step itself;", "η is not used."],
     }

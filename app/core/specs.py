@@ -75,7 +75,7 @@ class TrainingSpec(Spec):
         float,
         Field(gt=0, le=1e9),
         Hyper("η", "Learning rate", "How far one step moves the weights.", "log", (1e-5, 1.0), live=True),
-    ] = 0.003
+    ] = 0.006
     momentum: Annotated[
         float,
         Field(ge=0, lt=1),
@@ -125,7 +125,7 @@ class AutoencoderSpec(TrainingSpec):
     beta: Annotated[
         float,
         Field(ge=0, le=1e6),
-        Hyper("β", "Sparsity weight", "How hard ρ̂ is pulled to ρ.", "log", (1e-3, 10.0), live=True),
+        Hyper("β", "Sparsity weight", "How hard mean activations are pulled to ρ.", "log", (1e-3, 10.0), live=True),
     ] = 0.5
     lam: Annotated[
         float,

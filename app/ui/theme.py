@@ -98,17 +98,17 @@ QPushButton:disabled, QToolButton:disabled { color: $quiet; background: $window;
 QPushButton[primary="true"] { background: $accent; color: $accent_text; border: 1px solid $accent; font-weight: 600; }
 QPushButton[primary="true"]:disabled { background: $faint; color: $quiet; border-color: $faint; }
 QPushButton[primary="true"]:focus { border: 1px solid $text; }
-QPushButton[tab="true"] { background: transparent; border: 1px solid transparent; color: $quiet; padding: 8px 17px; }
+QPushButton[tab="true"] { background: transparent; border: 1px solid transparent; color: $quiet; padding: 8px 17px; font-weight: 600; }
 QPushButton[tab="true"]:hover { color: $text; }
-QPushButton[tab="true"]:checked { background: $card; border: 1px solid $border; color: $text; font-weight: 600; }
+QPushButton[tab="true"]:checked { background: $card; border: 1px solid $border; color: $text; }
 QPushButton[tab="true"]:focus { border: 1px solid $accent; }
 QToolButton[flat="true"], QPushButton[flat="true"] { background: transparent; border: 1px solid transparent; color: $quiet; padding: 1px 5px; font-size: ${small}px; border-radius: 4px; }
 QToolButton[flat="true"]:hover, QPushButton[flat="true"]:hover { color: $text; background: $hover; }
 QToolButton[flat="true"]:checked, QPushButton[flat="true"]:checked { color: $accent; }
 QToolButton[flat="true"]:focus, QPushButton[flat="true"]:focus { border: 1px solid $accent; }
 QToolButton[flat="true"]::menu-indicator { image: none; }
-QPushButton[segment="true"] { background: transparent; border: none; color: $quiet; padding: 1px 0px; margin-right: 14px; text-align: left; }
-QPushButton[segment="true"]:checked { color: $text; font-weight: 600; }
+QPushButton[segment="true"] { background: transparent; border: none; color: $quiet; font-weight: 600; padding: 1px 0px; margin-right: 14px; text-align: left; }
+QPushButton[segment="true"]:checked { color: $text; }
 QPushButton[segment="true"]:hover { color: $text; }
 QPushButton[segment="true"]:focus { color: $accent; }
 QLineEdit, QComboBox, QPlainTextEdit { background: $field; color: $text; border: 1px solid $border; border-radius: 5px; padding: 3px 7px; selection-background-color: $accent; selection-color: $accent_text; }

@@ -31,8 +31,9 @@ from app.core.specs import AutoencoderSpec
 from app.ui.param_form import ParamForm
 from app.ui.training_session import Training
 from app.ui.widgets.bar_plots import HistogramPlot, UnitBars
-from app.ui.widgets.card import Card, ChoiceButton, TabbedCard, ToggleButton, quiet_label
+from app.ui.widgets.card import Card, ChoiceButton, TabbedCard, ToggleButton
 from app.ui.widgets.cost_plot import CostPlot, Mark, change_text
+from app.ui.widgets.formula import FormulaLabel
 from app.ui.widgets.mosaic_view import MosaicView
 from app.ui.widgets.unit_view import UnitView
 
@@ -44,7 +45,7 @@ CURVES_SECONDS = 0.1
 
 SCALES = {"own": "own scale", "common": "common scale", "diverging": "diverging"}
 SETS = {"spread": "training set", "worst": "worst", "held out": "held out"}
-SHOWN_PATCHES = 24
+SHOWN_PATCHES = 40
 SLIDERS = ("rho", "beta", "lam", "learning_rate", "momentum", "hidden_units")
 
 
@@ -96,8 +97,10 @@ class AutoencoderPanel(QWidget):
                 self.presets.count() - 1, preset.teaches, Qt.ItemDataRole.ToolTipRole
             )
         self.presets.activated.connect(self._on_preset)
-        formula = quiet_label("J = 1/(2N) Σ‖d−o‖² + λ/2 ΣW² + β Σ KL(ρ‖ρ̂)")
-        formula.setToolTip("Reconstruction + weight decay + sparsity; ρ̂ is a unit's mean activation")
+        formula = FormulaLabel("formula", "J = 1/(2N) Σ‖d−o‖² + λ/2 ΣW² + β Σ KL(ρ‖ρ̂)")
+        formula.setToolTip(
+            "Reconstruction + weight decay + sparsity; ρ with a hat is a unit's mean activation"
+        )
         card.body.addWidget(formula)
         card.body.addWidget(self.presets)
         self.form = ParamForm(self.spec, SLIDERS)
@@ -119,10 +122,7 @@ class AutoencoderPanel(QWidget):
         self.explain_title = QLabel()
         self.explain_title.setProperty("heading", True)
         self.explain_title.setTextFormat(Qt.TextFormat.PlainText)
-        self.explain_text = quiet_label(name="explain")
-        self.explain_text.setWordWrap(True)
-        self.explain_text.setMinimumHeight(64)
-        self.explain_text.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.explain_text = FormulaLabel("explain")
         inside.addWidget(self.explain_title)
         inside.addWidget(self.explain_text)
         card.body.addWidget(inset)
@@ -139,7 +139,7 @@ class AutoencoderPanel(QWidget):
         )
         self.filters_card.add_tool(self.scale)
 
-        self.right = TabbedCard(["Input · reconstruction · residual", "Unit"], "right")
+        self.right = TabbedCard(["Reconstruction", "Unit"], "right")
         self.reconstructions = MosaicView("reconstructions", self._describe_error)
         self.reconstructions.set_scale("unit")
         self.reconstructions.empty_text = "Reconstructions appear when training begins"
@@ -165,7 +165,7 @@ class AutoencoderPanel(QWidget):
             button.blockSignals(False)
             self.cost_card.add_tool(button)
 
-        self.units_card = TabbedCard(["Mean activation per unit", "Weights"], "units")
+        self.units_card = TabbedCard(["Mean activation", "Weights"], "units")
         self.bars = UnitBars()
         self.bars.unit_clicked.connect(self.open_unit)
         self.histogram = HistogramPlot("weightHistogram", "weight", "count")
@@ -456,4 +456,4 @@ class AutoencoderPanel(QWidget):
         )
         title, lines = explain(self.explained, moment)
         self.explain_title.setText(title)
-        self.explain_text.setText("\n".join(lines))
+        self.explain_text.set_text("\n".join(lines))

@@ -66,6 +66,7 @@ class MosaicView(QWidget):
         self._image = QImage()
         self._buffer: NDArray[np.uint8] | None = None
         self._hovered = -1
+        self._shown = 0
         theme.changed.connect(self._rebuild)
 
     def sizeHint(self) -> QSize:
@@ -80,7 +81,7 @@ class MosaicView(QWidget):
     @property
     def count(self) -> int:
         """Number of tiles in a band."""
-        return 0 if self._bands is None else self._bands.shape[1]
+        return 0 if self._bands is None else min(self._shown, self._bands.shape[1])
 
     def set_tiles(self, tiles: NDArray[Any] | None) -> None:
         """Show ``tiles`` (n, C, h, w) or (n, h, w); None or no tiles shows `empty_text`."""
@@ -90,9 +91,9 @@ class MosaicView(QWidget):
         """Show bands of equally many tiles, interleaved row by row."""
         self.band_names = tuple(names)
         self._bands = None if not bands or len(bands[0]) == 0 else np.stack(list(bands))
+        self._rebuild()
         if self.selected is not None and self.selected >= self.count:
             self.selected = None
-        self._rebuild()
 
     def set_scale(self, scale: str) -> None:
         """Choose how values become grey levels: own, common, diverging or unit."""
@@ -111,10 +112,13 @@ class MosaicView(QWidget):
         self.update()
 
     def _margin(self) -> int:
-        return 62 if self.band_names else 0
+        return 56 if self.band_names else 0
 
-    def _columns(self) -> int:
-        """Return the number of columns at which whole-pixel zoom is largest."""
+    def _layout(self) -> tuple[int, int]:
+        """Return columns, and how many tiles are shown, at which the widget is filled best.
+
+        A single band shows all its tiles; of several, as many whole rows as fit well.
+        """
         assert self._bands is not None
         bands, count = self._bands.shape[:2]
         height, width = self._bands.shape[-2:]
@@ -122,27 +126,31 @@ class MosaicView(QWidget):
         room_x = max(1.0, (self.width() - self._margin()) * ratio)
         room_y = max(1.0, self.height() * ratio)
         columns = np.arange(1, count + 1)
+        shown = np.full(count, count)
         if bands > 1:
-            columns = columns[count % columns == 0]
-        rows = -(-count // columns) * bands
+            pairs = [(c, c * b) for c in range(1, count + 1) for b in range(1, count // c + 1)]
+            columns, shown = np.array([pair for pair in pairs if pair[1] >= min(8, count)]).T
+        rows = -(-shown // columns) * bands
         zoom = np.minimum(room_x / (columns * (width + 1) + 1), room_y / (rows * (height + 1) + 1))
         whole = np.where(zoom >= 1, np.floor(zoom), zoom)
-        best = columns[whole == whole.max()]
-        # Among equals the squarest, with the fewest empty cells.
-        waste = (-(-count // best)) * best - count
-        return int(best[np.argmin(waste * 100 + np.abs(best - np.sqrt(count)))])
+        # The most picture; among equals the fewest empty cells, then the roomiest.
+        area = shown * bands * np.square(whole)
+        empty = -(-shown // columns) * columns - shown
+        best = np.lexsort((-zoom, empty, -area))[0]
+        return int(columns[best]), int(shown[best])
 
     def _rebuild(self) -> None:
         if self._bands is None:
             self._mosaic = None
             self.update()
             return
-        columns = self._columns()
-        bands, count = self._bands.shape[:2]
+        columns, self._shown = self._layout()
+        bands = len(self._bands)
+        shape = self._bands.shape[2:]
         tiles = self._bands[0]
         if bands > 1:
-            blocks = self._bands.reshape(bands, count // columns, columns, *self._bands.shape[2:])
-            tiles = blocks.swapaxes(0, 1).reshape(bands * count, *self._bands.shape[2:])
+            blocks = self._bands[:, : self._shown].reshape(bands, -1, columns, *shape)
+            tiles = blocks.swapaxes(0, 1).reshape(-1, *shape)
         background = theme.colour("card")
         level = (background.red(), background.green(), background.blue())
         self._mosaic = mosaic(tiles, columns=columns, scale=self.scale, background=level)  # type: ignore[arg-type]
@@ -248,7 +256,7 @@ class MosaicView(QWidget):
                 rect = self.tile_rect(block * self._mosaic.columns, band)
                 if rect.height() < 12:
                     return
-                room = QRectF(left - 64, rect.top(), 58, rect.height())
+                room = QRectF(left - 60, rect.top(), 54, rect.height())
                 flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
                 painter.drawText(room, int(flags), name)
 

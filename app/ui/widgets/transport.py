@@ -66,7 +66,7 @@ class Transport(QFrame):
         self.show_state(State.IDLE, ready=False, goes_on=False)
 
     def _button(self, name: str, text: str, tip: str) -> QPushButton:
-        button = QPushButton(text)
+        button = QPushButton(f" {text}")
         button.setObjectName(name)
         button.setToolTip(tip)
         button.setAccessibleName(text)
