@@ -42,6 +42,7 @@ def crops(name: str, count: int, rng: np.random.Generator) -> np.ndarray:
         whole = np.repeat(whole[:, :, None], 3, axis=2)
     half = transform.rescale(whole, 0.5, anti_aliasing=True, channel_axis=2, preserve_range=True)
     found: list[np.ndarray] = []
+    seen: set[bytes] = set()
     for image, wanted in (
         (whole, count // 2),
         (np.rint(half).astype(np.uint8), count - count // 2),
@@ -51,8 +52,11 @@ def crops(name: str, count: int, rng: np.random.Generator) -> np.ndarray:
             top = rng.integers(0, image.shape[0] - SIZE + 1)
             left = rng.integers(0, image.shape[1] - SIZE + 1)
             crop = image[top : top + SIZE, left : left + SIZE].transpose(2, 0, 1)
+            contrast = crop.mean(axis=0).std()
             # Bare sky teaches nothing; a third of the plain ones is kept, as in the world.
-            if crop.mean(axis=0).std() > 6 or rng.random() < 1 / 3:
+            plain = contrast <= 6 and rng.random() > 1 / 3
+            if contrast >= 1 and not plain and crop.tobytes() not in seen:
+                seen.add(crop.tobytes())
                 found.append(crop)
                 kept += 1
     return np.stack(found)

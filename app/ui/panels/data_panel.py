@@ -187,7 +187,7 @@ class DataPanel(QWidget):
         whole.setChildrenCollapsible(False)
         whole.addWidget(top)
         whole.addWidget(self.histogram_card)
-        whole.setSizes([560, 200])
+        whole.setSizes([600, 150])
         whole.setStretchFactor(0, 1)
         return whole
 

@@ -125,7 +125,7 @@ class CostPlot(QWidget):
         top = self.plot.getAxis("top")
         top.setPen(pg.mkPen(None))
         top.setTextPen(pg.mkPen(c.accent))
-        top.setStyle(tickFont=self.plot.getAxis("bottom").style["tickFont"], tickLength=0)
+        top.setStyle(tickFont=self.plot.getAxis("bottom").style["tickFont"], tickLength=0, hideOverlappingLabels=False)
         top.setHeight(16)
         for curve, colour in zip(self._curves, (*COLOURS, "text"), strict=True):
             curve.setPen(pen(colour, 1.4))
@@ -217,9 +217,10 @@ class CostPlot(QWidget):
         for place, mark in sorted(zip(places, marks, strict=True), key=lambda p: -p[0]):
             centre = (place - left) / max(right - left, 1e-12) * room
             half = metrics.horizontalAdvance(mark.text) / 2 + 6
+            centre = min(max(centre, half), room - half)
             if all(centre + half <= a or centre - half >= b for a, b in taken):
                 taken.append((centre - half, centre + half))
-                ticks.append((place, mark.text))
+                ticks.append((left + centre / room * (right - left), mark.text))
         self.plot.getAxis("top").setTicks([ticks])
 
     def _read_out(self, newest: NDArray[np.float64] | None) -> None:
