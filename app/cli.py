@@ -24,6 +24,12 @@ from app.core.specs import AutoencoderSpec, PreprocessSpec
 
 __all__ = ["main"]
 
+WITHOUT_COMMAND = """without a command:
+  filterscope [FILE] [--theme dark|light|system] [--safe-mode] [--reset-settings]
+              the window; FILE is opened instead of the sample patches
+  filterscope --install-shortcut
+              an icon on the desktop and in the menu"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
@@ -49,7 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; every setting in it is read from the specs."""
     parser = argparse.ArgumentParser(
-        prog="filterscope", description="A desktop laboratory for seeing what small networks learn."
+        prog="filterscope",
+        description="A desktop laboratory for seeing what small networks learn.",
+        epilog=WITHOUT_COMMAND,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"filterscope {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -56,7 +56,9 @@ fi
 what=.
 [ "$for_what" = tests ] && what='.[dev,torch]'
 say "Installing Filterscope and what it needs into .venv; the first time takes a few minutes."
-.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+# At a terminal pip shows how far it is; in a log only what went wrong counts.
+[ -t 1 ] && quiet= || quiet=-qq
+.venv/bin/python -m pip install $quiet --disable-pip-version-check \
     --constraint constraints.txt --editable "$what"
 .venv/bin/python - <<'PYTHON'
 from app.core.kernels import COMPILED, REASON

@@ -1,0 +1,62 @@
+"""Write the tables of settings in README.md from the specs.
+
+    python tools/readme_table.py
+
+A test fails when README.md is not in step.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+sys.path.insert(0, str(ROOT))
+
+from app.core.params import Parameter, Spec, describe, format_number
+from app.core.specs import AutoencoderSpec, PreprocessSpec
+
+PARTS: tuple[tuple[str, type[Spec]], ...] = (
+    ("autoencoder", AutoencoderSpec),
+    ("preprocessing", PreprocessSpec),
+)
+HEAD = "| setting | default | may be | while training | |\n|---|---|---|---|---|"
+
+
+def default(parameter: Parameter) -> str:
+    """Return the default as it is typed on the command line."""
+    if parameter.kind == "bool":
+        return "yes" if parameter.default else "no"
+    return (
+        str(parameter.default) if parameter.kind == "choice" else format_number(parameter.default)
+    )
+
+
+def table(spec: type[Spec]) -> str:
+    """Return the settings of a spec as a Markdown table."""
+    rows = [HEAD]
+    for parameter in describe(spec):
+        hyper = parameter.hyper
+        symbol = f" {hyper.symbol}" if hyper.symbol else ""
+        live = "yes" if hyper.live else ""
+        rows.append(
+            f"| `{parameter.name}`{symbol} | {default(parameter)} | {parameter.range_text} | {live} | {hyper.teaches} |"
+        )
+    return "\n".join(rows)
+
+
+def filled(text: str) -> str:
+    """Return the README with its tables written anew between their marks."""
+    for name, spec in PARTS:
+        begin, end = f"<!-- settings: {name} -->", f"<!-- end: {name} -->"
+        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+        text, found = pattern.subn(lambda _: f"{begin}\n{table(spec)}\n{end}", text)  # noqa: B023
+        if found != 1:
+            raise SystemExit(f"README.md has {found} places for “{name}”, not one.")
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
