@@ -52,7 +52,7 @@ def run(
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
     application.setApplicationName("Filterscope")
-    application.setDesktopFileName("filterscope")
+    application.setDesktopFileName("Filterscope")
     application.setStyle("Fusion")
     icon = Path(resources.__file__).with_name("filterscope.svg")
     application.setWindowIcon(QIcon(str(icon)))
