@@ -31,12 +31,15 @@ def extensions() -> list[Extension]:
                 f"{HERE}/_autoencoder_kernels.h",
             ],
             extra_compile_args=FLAGS,
-            # A failed compilation is a notice, not the end of the installation.
-            optional=True,
         )
     ]
     checked = bool(os.environ.get("FILTERSCOPE_CHECK_BOUNDS"))
-    return cythonize(found, compiler_directives={"boundscheck": checked}, quiet=True)
+    built = cythonize(found, compiler_directives={"boundscheck": checked}, quiet=True)
+    for extension in built:
+        # A failed compilation is a notice, not the end of the installation. It is said here
+        # because cythonize makes new extensions and forgets this word.
+        extension.optional = True
+    return built
 
 
 setup(ext_modules=extensions())
