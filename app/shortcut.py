@@ -58,7 +58,8 @@ def install_shortcut() -> Path:
         )
         return Path(made.desktop_dir) / made.target
     except Exception as error:  # pyshortcuts lets all kinds through, COM errors of Windows too
+        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
         raise FilterscopeError(
-            f"No shortcut could be made: {error}.",
+            f"No shortcut could be made ({reason}).",
             "Start Filterscope with the command filterscope instead.",
         ) from error

@@ -6,6 +6,7 @@ import ast
 import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core import specs
+from app.core import kernels, specs
 from app.core.params import Hyper, Parameter, Spec, describe
 
 ROOT = Path(__file__).parent.parent
@@ -299,6 +300,12 @@ def functions(source: str) -> Iterator[tuple[str, str]]:
             if mark == ":" and depth == 0:
                 yield text[:place], text[place:]
                 break
+
+
+@pytest.mark.skipif(shutil.which(os.environ.get("CC", "cc")) is None, reason="needs a C compiler")
+def test_where_a_compiler_is_the_kernels_are_compiled() -> None:
+    """A compilation that fails is no error of the installation, so that somebody must look."""
+    assert kernels.COMPILED, kernels.REASON
 
 
 PYX = sorted(path.relative_to(ROOT) for path in APP.rglob("*.pyx"))
