@@ -72,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if arguments and arguments[0] in FOR_COMMAND_LINE:
-            from app import cli
+            from app.cli import main as command_line
 
-            return cli.main(arguments)
+            return command_line(arguments)
         if arguments == ["--install-shortcut"]:
             return _install_shortcut()
         return _open_window(arguments)

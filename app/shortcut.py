@@ -56,7 +56,7 @@ def install_shortcut() -> Path:
             executable=_executable(),
             terminal=False,
         )
-        return Path(made.desktop_dir) / made.target
+        return Path(str(made.desktop_dir), str(made.target))
     except Exception as error:  # pyshortcuts lets all kinds through, COM errors of Windows too
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
         raise FilterscopeError(
