@@ -261,7 +261,10 @@ def left_over(folder: Path | None = None) -> str | None:
 
 
 def _alive(path: Path) -> bool:
-    """Whether the process that writes this log still runs; a number used again is not it."""
+    """Whether the process that writes this log still runs; a number used again is not it.
+
+    Linux knows the start of a process to a second only, hence the few seconds of grace.
+    """
     number = path.stem.removeprefix("crash-")
     if not number.isdecimal() or len(number) > 10:
         return False
@@ -270,6 +273,6 @@ def _alive(path: Path) -> bool:
     import psutil
 
     try:
-        return bool(psutil.Process(int(number)).create_time() <= path.stat().st_mtime + 1)
+        return bool(psutil.Process(int(number)).create_time() <= path.stat().st_mtime + 5)
     except (psutil.Error, OSError):
         return False
