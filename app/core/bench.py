@@ -92,10 +92,16 @@ def _rows() -> NDArray[np.float32]:
 
 
 def _epoch(threads: int) -> Callable[[], object]:
-    """One epoch of the compiled kernel, plain gradient descent as in the exercise's report."""
+    """Return an epoch of the compiled kernel, plain gradient descent as in the exercise's report."""
     x = _rows()
     spec = AutoencoderSpec(
-        solver="sgd", learning_rate=0.01, rho=0.25, beta=0.008, lam=5e-4, hidden_units=UNITS, batch_size=BATCH
+        solver="sgd",
+        learning_rate=0.01,
+        rho=0.25,
+        beta=0.008,
+        lam=5e-4,
+        hidden_units=UNITS,
+        batch_size=BATCH,
     )
     learner = AutoencoderLearner(x, spec, threads=threads)
     order = EpochOrder(COUNT, 0).epoch(0)
@@ -104,7 +110,7 @@ def _epoch(threads: int) -> Callable[[], object]:
 
 
 def _products() -> Callable[[], object]:
-    """The five matrix products of every mini-batch and nothing else, by NumPy's BLAS."""
+    """Return an epoch of the five matrix products of each mini-batch and nothing else, by BLAS."""
     x = _rows()
     rng = np.random.default_rng(1)
     w1 = rng.standard_normal((WIDTH, UNITS), np.float32)
@@ -126,7 +132,7 @@ def _products() -> Callable[[], object]:
 
 
 def _report_loop() -> Callable[[], object]:
-    """The exercise's own way: float64 NumPy, a fancy-indexed batch, the whole cost each epoch."""
+    """Return an epoch the exercise's way: float64 NumPy, and the whole cost at its end."""
     x = _rows().astype(np.float64)
     rng = np.random.default_rng(2)
     weights = {
@@ -182,7 +188,7 @@ def _torch_epoch(say: Say) -> Callable[[], object] | None:
             o = torch.sigmoid(h @ w2 + b2)
             mean = h.mean(0)
             kl = rho * torch.log(rho / mean) + (1 - rho) * torch.log((1 - rho) / (1 - mean))
-            cost = ((o - batch) ** 2).sum() / (2 * len(batch))
+            cost: Any = ((o - batch) ** 2).sum() / (2 * len(batch))
             cost = cost + lam / 2 * ((w1**2).sum() + (w2**2).sum()) + beta * kl.sum()
             optimizer.zero_grad()
             cost.backward()

@@ -22,6 +22,22 @@ __all__ = ["AutoencoderLearner", "Learner", "StepOutcome"]
 RELEASE_ROWS = 65_536
 
 
+class _GivenUp(Exception):  # noqa: N818 - no error
+    """An iteration over very many rows was interrupted; nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """All that repeats one call of the kernel: what was there before it, and what it was given."""
+
+    theta: NDArray[Any]
+    memory: NDArray[Any]
+    taken: int
+    order: NDArray[np.int64]
+    spec: AutoencoderSpec
+    done: int
+
+
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
     """What some consecutive steps gave.
@@ -62,7 +78,8 @@ class Learner(Protocol):
     ) -> StepOutcome:
         """Take at least one and at most `most` steps over the rows `order`.
 
-        Comes back between two steps when ``interrupt[0]`` is not zero.
+        Comes back between two steps when ``interrupt[0]`` is not zero. A single step over very
+        many rows is given up when ``interrupt[0]`` becomes not zero under way: none is taken.
         """
 
     def params_changed(self, old: Any, new: Any) -> None:
@@ -112,7 +129,7 @@ class AutoencoderLearner:
         engine: str | None = None,
         release: Callable[[], None] | None = None,
     ) -> None:
-        self.x = x if spec.precision == "float32" else np.asarray(x, np.float64)
+        self.x = x
         self.width, self.units = x.shape[1], spec.hidden_units
         self.threads = threads or kernel_threads(window=False)
         self.kernel = kernels.choose(engine)
@@ -123,6 +140,7 @@ class AutoencoderLearner:
         self.rho_hat = np.zeros(self.units)
         self.lbfgs = LBFGS()
         self._seen: dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        self._last: _Call | None = None
         self._release = release
         self._rows_until_release = RELEASE_ROWS
 
@@ -145,11 +163,10 @@ class AutoencoderLearner:
         most: int,
     ) -> StepOutcome:
         """Take steps; see `Learner`."""
-        outcome = (
-            self._iterate(spec) if spec.solver == "lbfgs" else self._descend(order, spec, interrupt, most)
-        )
-        seen = len(self.x) if spec.solver == "lbfgs" else len(outcome.terms) * spec.batch_size
-        self._rows_until_release -= seen
+        if spec.solver == "lbfgs":
+            return self._iterate(spec, interrupt)
+        outcome = self._descend(order, spec, interrupt, most)
+        self._rows_until_release -= len(outcome.terms) * spec.batch_size
         if self._release is not None and self._rows_until_release <= 0:
             self._rows_until_release = RELEASE_ROWS
             self._release()
@@ -165,20 +182,40 @@ class AutoencoderLearner:
         """Take steps of a first-order solver; after divergence, return to the last finite cost."""
         most = min(most, -(-len(order) // spec.batch_size))
         order = order[: most * spec.batch_size]
-        before = self.theta.copy(), self.memory.copy()
+        theta, memory = self.theta.copy(), self.memory.copy()
         terms, done, finite = self._call(order, spec, interrupt, most)
-        if not finite and done:
-            # The step after `done` met a cost that is no number: the last step was too much.
-            # Taking all but it again is exact, and costs nothing while all goes well.
-            self.theta, self.memory = before
-            if done > 1:
-                calm = np.zeros(1, np.int32)
-                self._call(order[: (done - 1) * spec.batch_size], spec, calm, done - 1)
-        self.taken += done
+        if done:
+            self._last = _Call(theta, memory, self.taken, order, spec, done)
+            self.taken += done
+        # Weights that are no numbers would stop the next step; there may be none.
+        finite = finite and bool(np.isfinite(self.theta).all())
+        if not finite:
+            self._undo_last_step()
         return StepOutcome(terms[:done], finite)
 
+    def _undo_last_step(self) -> None:
+        """Return to the weights that gave the last finite cost: the step after it was too much.
+
+        Repeating all but that step is exact, and costs nothing while all goes well. It may have
+        been the last step of the call before.
+        """
+        last, self._last = self._last, None
+        if last is None:
+            return
+        rho_hat = self.rho_hat.copy()
+        self.theta, self.memory, self.taken = last.theta, last.memory, last.taken
+        if last.done > 1:
+            rows = last.order[: (last.done - 1) * last.spec.batch_size]
+            self._call(rows, last.spec, np.zeros(1, np.int32), last.done - 1)
+            self.taken += last.done - 1
+        self.rho_hat = rho_hat
+
     def _call(
-        self, order: NDArray[np.int64], spec: AutoencoderSpec, interrupt: NDArray[np.int32], most: int
+        self,
+        order: NDArray[np.int64],
+        spec: AutoencoderSpec,
+        interrupt: NDArray[np.int32],
+        most: int,
     ) -> tuple[NDArray[np.float64], int, bool]:
         terms = np.empty((most, len(self.term_names)))
         done, finite = self.kernel.train_steps(
@@ -204,8 +241,21 @@ class AutoencoderLearner:
         return terms, done, finite
 
     def _whole(
-        self, theta: NDArray[Any], spec: AutoencoderSpec, *, gradient: bool
+        self,
+        theta: NDArray[Any],
+        spec: AutoencoderSpec,
+        *,
+        gradient: bool,
+        interrupt: NDArray[np.int32] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[Any] | None, NDArray[np.float64]]:
+        """Visit all rows; of very many, let the pages go on the way, and give up if asked to."""
+
+        def between() -> None:
+            if self._release is not None:
+                self._release()
+            if interrupt is not None and interrupt[0]:
+                raise _GivenUp
+
         terms, slope, rho_hat = self.kernel.cost_gradient(
             theta,
             self.x,
@@ -216,24 +266,31 @@ class AutoencoderLearner:
             rho=spec.rho,
             gradient=gradient,
             threads=self.threads,
+            between=between,
         )
         return terms, slope, rho_hat
 
-    def _iterate(self, spec: AutoencoderSpec) -> StepOutcome:
+    def _iterate(self, spec: AutoencoderSpec, interrupt: NDArray[np.int32]) -> StepOutcome:
         """Take one iteration of L-BFGS over all rows."""
+        # One that was there before is no reason to give up: a single step is asked for like that.
+        watched = None if interrupt[0] else interrupt
         # What the line search saw, so that the terms of the chosen point need no further pass.
         seen: dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]] = dict(self._seen)
 
         def function(theta: NDArray[Any]) -> tuple[float, NDArray[Any]]:
-            terms, gradient, rho_hat = self._whole(theta, spec, gradient=True)
+            terms, gradient, rho_hat = self._whole(theta, spec, gradient=True, interrupt=watched)
             assert gradient is not None
             cost = float(terms.sum())
             seen[cost] = terms, rho_hat
             return cost, gradient
 
-        cost, _ = self.lbfgs.step(self.theta, function)
+        none = np.empty((0, len(self.term_names)))
+        try:
+            cost, _ = self.lbfgs.step(self.theta, function)
+        except _GivenUp:
+            return StepOutcome(none)
         if not np.isfinite(cost):
-            return StepOutcome(np.empty((0, len(self.term_names))), finite=False)
+            return StepOutcome(none, finite=False)
         terms, _ = seen[cost]
         reached = self.lbfgs.cost
         if reached is not None and reached in seen:
@@ -287,6 +344,7 @@ class AutoencoderLearner:
         self.theta = state["theta"].copy()
         self.memory = state["memory"].copy()
         self.taken = int(state["taken"][0])
+        self._last = None
         self.rho_hat = state["rho_hat"].copy()
         self.lbfgs.reset()
         self._seen = {}

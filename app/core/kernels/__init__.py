@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from typing import Any
 
@@ -23,8 +24,11 @@ else:
         from app.core.kernels import compiled as _compiled
 
         COMPILED = True
-    except ImportError:
-        REASON = "no compiler was there when it was installed"
+    except ImportError as error:
+        if importlib.util.find_spec("app.core.kernels._autoencoder") is None:
+            REASON = "no compiler was there when it was installed"
+        else:
+            REASON = f"the compiled part cannot be loaded: {error}"
 
 
 def choose(engine: str | None = None) -> Any:

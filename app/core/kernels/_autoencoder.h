@@ -189,8 +189,14 @@ static NOINLINE void NAME(rows_part)(const NET *net, const struct job *job,
     if (n <= 0) return;
     REAL *x = net->x + begin * Dp, *h = net->h + begin * Lp;
     REAL *g = net->g + begin * Dp, *a = net->a + begin * Lp;
-    for (int64_t i = 0; i < n; i++)
-        memcpy(x + i * Dp, data + order[begin + i] * D, (size_t)D * sizeof(REAL));
+    for (int64_t i = 0; i < n; i++) {
+        if (job->narrow) {
+            const float *row = job->narrow + order[begin + i] * D;
+            for (int64_t d = 0; d < D; d++) x[i * Dp + d] = (REAL)row[d];
+        } else {
+            memcpy(x + i * Dp, data + order[begin + i] * D, (size_t)D * sizeof(REAL));
+        }
+    }
 
     NAME(rows_times)(x, Dp, net->w1, Lp, h, Lp, n, Lp, D);
     for (int64_t first = 0; first < n; first += ROWS) {

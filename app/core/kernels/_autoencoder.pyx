@@ -52,6 +52,7 @@ cdef extern from "_autoencoder_kernels.h" nogil:
         double *rho_hat
         double *sums
         const double *given_pull
+        const float *narrow
     int64_t carve_f32(net_f32 *, char *, int64_t, int64_t, int64_t, int64_t, int64_t *) noexcept
     int64_t carve_f64(net_f64 *, char *, int64_t, int64_t, int64_t, int64_t, int64_t *) noexcept
     void copy_f32(const net_f32 *, float *, float *, float *, float *, float *, int) noexcept
@@ -155,19 +156,51 @@ cdef void _move(Workspace space, real *theta, real *memory, int64_t stride, int 
             copy_f64(&space.f64, memory + stride, space.f64.v1, space.f64.vb1, space.f64.v2, space.f64.vb2, out)
 
 
-cdef _share_out(Workspace space, pool):
-    """Run all parts: the first here, the others in the pool's threads."""
-    others = [pool.submit(space.run, part) for part in range(1, space.threads)]
+cdef int _point_at(Workspace space, x) except -1:
+    """Let the kernel read rows `x`: float32, or float64 when the weights are."""
+    cdef const float[:, ::1] narrow
+    cdef const double[:, ::1] wide
+    space.data32 = NULL
+    space.data64 = NULL
+    if x.dtype == np.float32:
+        narrow = x
+        space.data32 = &narrow[0, 0]
+    else:
+        wide = x
+        space.data64 = &wide[0, 0]
+    space.job.narrow = space.data32 if space.double else NULL
+    return 0
+
+
+cdef int _share_out(Workspace space, helpers) except -1:
+    """Run all parts: the first here, the others in the helpers' threads.
+
+    Parts wait for each other, so all must start and all must end. No signal is looked at
+    between the puts and the first part, as this is no bytecode; one that comes while waiting
+    is raised when all are done.
+    """
+    cdef int left = space.threads - 1
+    cdef list tasks = [(space.run, part) for part in range(1, space.threads)]
+    late = None
+    for inbox, task in zip(helpers.inboxes, tasks):
+        inbox.put(task)
     space.run(0)
-    for other in others:
-        other.result()
+    while left > 0:
+        try:
+            helpers.outbox.get()
+            left -= 1
+        except BaseException as error:
+            late = error
+    if late is not None:
+        raise late
+    return 0
 
 
 def train_steps(
-    Workspace space, real[::1] theta, real[:, ::1] memory, const real[:, ::1] x,
+    Workspace space, real[::1] theta, real[:, ::1] memory, x,
     const int64_t[::1] order, double[:, ::1] terms, double[::1] rho_hat,
     const int32_t[::1] interrupt, int64_t batch_size, int64_t taken, int solver, bint linear,
-    double learning_rate, double momentum, double lam, double beta, double rho, pool,
+    double learning_rate, double momentum, double lam, double beta, double rho, helpers,
 ):
     """See `app.core.kernels.reference.train_steps`; returns (steps done, whether all was finite)."""
     cdef job *task = &space.job
@@ -194,19 +227,16 @@ def train_steps(
     task.rho_hat = &rho_hat[0]
     task.sums = &space.sums[0]
     space.training = True
-    if real is float:
-        space.data32 = &x[0, 0]
-    else:
-        space.data64 = &x[0, 0]
-    _share_out(space, pool)
+    _point_at(space, x)
+    _share_out(space, helpers)
     _move(space, &theta[0], first_memory, memory.shape[1], slots, 1)
     return int(task.done), bool(task.finite)
 
 
 def full_pass(
-    Workspace space, real[::1] theta, real[::1] gradient, const real[:, ::1] x,
+    Workspace space, real[::1] theta, real[::1] gradient, x,
     const int64_t[::1] order, double[::1] sums, const double[::1] pull, int64_t batch_size,
-    double scale, bint linear, bint only_sums, pool,
+    double scale, bint linear, bint only_sums, helpers,
 ):
     """Visit all rows of `order` once.
 
@@ -236,11 +266,8 @@ def full_pass(
     task.sums = &space.sums[0]
     task.given_pull = &pull[0]
     space.training = False
-    if real is float:
-        space.data32 = &x[0, 0]
-    else:
-        space.data64 = &x[0, 0]
-    _share_out(space, pool)
+    _point_at(space, x)
+    _share_out(space, helpers)
     if wanted:
         if real is float:
             copy_f32(&space.f32, &gradient[0], space.f32.m1, space.f32.mb1, space.f32.m2, space.f32.mb2, 1)

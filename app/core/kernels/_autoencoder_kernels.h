@@ -36,6 +36,7 @@ struct job {
     double learning_rate, momentum, lam, beta, rho, scale, loss, squares;
     double *terms, *rho_hat, *sums;
     const double *given_pull;
+    const float *narrow; /* rows when they are float32 and all else is double, else NULL */
     volatile long barrier[2]; /* how many have arrived; which round it is */
 };
 
@@ -230,6 +231,12 @@ static int64_t padded(int64_t width, int64_t lanes) { return (width + lanes - 1)
     {                                                                                          \
         const int64_t D = net->D, L = net->L, Dp = net->Dp, Lp = net->Lp;                      \
         const size_t l = (size_t)L * sizeof(real), d = (size_t)D * sizeof(real);               \
+        if (!out) { /* An earlier call that ran into infinities may have left some beside. */  \
+            memset(w1, 0, (size_t)(D * Lp) * sizeof(real));                                    \
+            memset(b1, 0, (size_t)Lp * sizeof(real));                                          \
+            memset(w2, 0, (size_t)(L * Dp) * sizeof(real));                                    \
+            memset(b2, 0, (size_t)Dp * sizeof(real));                                          \
+        }                                                                                      \
         for (int64_t i = 0; i < D; i++)                                                        \
             out ? memcpy(flat + i * L, w1 + i * Lp, l) : memcpy(w1 + i * Lp, flat + i * L, l);  \
         flat += D * L;                                                                         \

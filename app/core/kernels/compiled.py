@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.kernels import _autoencoder
-from app.core.models.autoencoder import parameter_count, sparsity, unflatten
+from app.core.kernels.helpers import Helpers
+from app.core.models.autoencoder import DECODERS, parameter_count, sparsity, unflatten
 from app.core.solvers.first_order import MEMORY, SOLVERS
 
 __all__ = ["INSTRUCTIONS", "NAME", "cost_gradient", "train_steps"]
@@ -20,40 +21,47 @@ INSTRUCTIONS: str = _autoencoder.INSTRUCTIONS
 
 # Rows of a block in a pass over all of them: enough for the threads, small enough for the cache.
 BLOCK = 256
+# Rows of a call in a pass over all of them, so that the list of rows stays small.
+PIECE = 65_536
 
 _own = threading.local()
 
 
-def _workspace(theta: NDArray[Any], width: int, units: int, rows: int, threads: int) -> Any:
+def _workspace(
+    theta: NDArray[Any], width: int, units: int, rows: int, threads: int
+) -> _autoencoder.Workspace:
     """Return this thread's arrays, made anew only when a size changes."""
     key = (theta.dtype == np.float64, width, units, rows, threads)
     if getattr(_own, "key", None) != key:
         _own.space = _autoencoder.Workspace(*key)
         _own.key = key
-    return _own.space
+    space: _autoencoder.Workspace = _own.space
+    return space
 
 
-def _pool(threads: int) -> ThreadPoolExecutor | None:
+def _helpers(threads: int) -> Helpers:
     """Return this thread's helpers; the calling thread takes a share itself."""
-    if threads == 1:
-        return None
-    if getattr(_own, "helpers", 0) < threads - 1:
-        _own.pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="kernel")
-        _own.helpers = threads - 1
-    pool: ThreadPoolExecutor = _own.pool
-    return pool
+    helpers: Helpers | None = getattr(_own, "helpers", None)
+    if helpers is None or helpers.wanted < threads - 1:
+        helpers = _own.helpers = Helpers(threads - 1)
+    return helpers
 
 
 def _check(theta: NDArray[Any], x: NDArray[Any], units: int, threads: int) -> int:
+    """Refuse arrays that do not fit; return how many threads there will be."""
     if theta.dtype not in (np.float32, np.float64):
         raise TypeError(f"weights are {theta.dtype}, not float32 or float64")
-    if x.dtype != theta.dtype or x.ndim != 2 or not x.flags.c_contiguous or not len(x):
-        raise TypeError(f"rows must be a contiguous (N, D) array of {theta.dtype}")
+    if x.dtype not in (np.float32, theta.dtype) or x.ndim != 2 or not x.flags.c_contiguous:
+        raise TypeError(f"rows must be a contiguous (N, D) array of float32 or {theta.dtype}")
+    if not x.size:
+        raise ValueError("there are no rows")
     if theta.shape != (parameter_count(x.shape[1], units),) or not theta.flags.c_contiguous:
         raise ValueError(
             f"{theta.size} weights do not make a network {x.shape[1]}–{units}–{x.shape[1]}"
         )
-    return max(1, min(threads, _autoencoder.MAX_THREADS))
+    threads = max(1, min(threads, _autoencoder.MAX_THREADS))
+    # The machine may refuse to start as many; the result is the same.
+    return min(threads, 1 + len(_helpers(threads).inboxes))
 
 
 def train_steps(
@@ -79,19 +87,23 @@ def train_steps(
 ) -> tuple[int, bool]:
     """See `app.core.kernels.reference.train_steps`; the result is the same for any `threads`."""
     threads = _check(theta, x, hidden_units, threads)
+    if batch_size < 1 or order.ndim != 1:
+        raise ValueError("batch_size must be positive and order a list of rows")
     steps = -(-len(order) // batch_size)
     if memory.shape != (MEMORY[solver], theta.size) or memory.dtype != theta.dtype:
         raise ValueError(f"{solver} remembers {MEMORY[solver]} vectors, not {memory.shape}")
     if terms.ndim != 2 or terms.shape[1] != 3 or not 1 <= len(terms) <= steps:
         raise ValueError(f"{len(terms)} steps do not fit {len(order)} rows")
-    if rho_hat.shape != (hidden_units,) or batch_size < 1:
-        raise ValueError("rho_hat must be (L,) and batch_size positive")
+    if rho_hat.shape != (hidden_units,) or interrupt.shape != (1,):
+        raise ValueError("rho_hat must be (L,) and interrupt (1,)")
+    if decoder not in DECODERS:
+        raise ValueError(f"there is no decoder {decoder}")
     if int(order.min()) < 0 or int(order.max()) >= len(x):
         raise IndexError("order names a row that is not there")
     # The kernel never visits more rows than there are, however large a batch was asked for.
     batch_size = min(batch_size, len(order))
     space = _workspace(theta, x.shape[1], hidden_units, batch_size, threads)
-    result: tuple[int, bool] = _autoencoder.train_steps(
+    return _autoencoder.train_steps(
         space,
         theta,
         memory,
@@ -109,9 +121,8 @@ def train_steps(
         lam,
         beta,
         rho,
-        _pool(threads),
+        _helpers(threads),
     )
-    return result
 
 
 def cost_gradient(
@@ -125,25 +136,28 @@ def cost_gradient(
     rho: float,
     gradient: bool = True,
     threads: int = 1,
+    between: Callable[[], None] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[Any] | None, NDArray[np.float64]]:
     """See `app.core.kernels.reference.cost_gradient`."""
     threads = _check(theta, x, hidden_units, threads)
+    if decoder not in DECODERS:
+        raise ValueError(f"there is no decoder {decoder}")
     count, width = x.shape
     space = _workspace(theta, width, hidden_units, min(BLOCK, count), threads)
     sums = np.zeros(hidden_units)
     nothing = np.empty(0, theta.dtype)
-    # In the file's order, a piece at a time: the list of rows stays small however many there are.
-    piece = 1 << 20
     linear = decoder == "linear"
 
     def visit(total: NDArray[Any], pull: NDArray[np.float64], only_sums: bool) -> float:
         loss = 0.0
-        for start in range(0, count, piece):
-            rows = np.arange(start, min(count, start + piece), dtype=np.int64)
+        for start in range(0, count, PIECE):
+            if start and between is not None:
+                between()
+            rows = np.arange(start, min(count, start + PIECE), dtype=np.int64)
             part = np.empty_like(total)
             seen, _ = _autoencoder.full_pass(
                 space, theta, part, x, rows, sums, pull, min(BLOCK, count), 1 / count,
-                linear, only_sums, _pool(threads),
+                linear, only_sums, _helpers(threads),
             )  # fmt: skip
             loss += seen
             total += part

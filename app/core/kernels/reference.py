@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ NAME = "NumPy"
 
 # Rows of a block in a pass over all of them, so that memory does not grow with their number.
 BLOCK = 4096
+# `between` is called after so many rows, as often as the compiled kernel does.
+PIECE = 65_536
 
 
 def train_steps(
@@ -49,7 +52,7 @@ def train_steps(
     memory : ndarray, shape (M, P)
         The solver's memory; changed in place.
     x : ndarray, shape (N, D)
-        All rows, of the type of `theta`.
+        All rows, of the type of `theta` or float32.
     order : ndarray of int64
         Rows to visit; the last mini-batch may be short.
     terms : ndarray, shape (n, 3), float64
@@ -73,10 +76,10 @@ def train_steps(
     width = x.shape[1]
     weights = unflatten(theta, width, hidden_units)
     for step in range(len(terms)):
-        rows = order[step * batch_size : (step + 1) * batch_size]
+        rows = x[order[step * batch_size : (step + 1) * batch_size]].astype(theta.dtype, copy=False)
         with np.errstate(all="ignore"):
             seen, gradient, mean = whole_gradient(
-                weights, x[rows], lam=lam, beta=beta, rho=rho, decoder=decoder
+                weights, rows, lam=lam, beta=beta, rho=rho, decoder=decoder
             )
             terms[step] = seen
             if not np.isfinite(seen.sum()):
@@ -100,26 +103,34 @@ def cost_gradient(
     rho: float,
     gradient: bool = True,
     threads: int = 1,
+    between: Callable[[], None] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[Any] | None, NDArray[np.float64]]:
     """Return terms (3,), gradient (P,) or None, and ρ̂ (L,) over all rows, block by block.
 
-    Two passes: the mean activations must be known before their slope is.
+    Two passes: the mean activations must be known before their slope is. `between` is called
+    now and then on the way through many rows; what it raises ends the pass.
     """
     count, width = x.shape
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for start in range(0, count, BLOCK):
+            if between is not None and start and start % PIECE == 0:
+                between()
+            yield x[start : start + BLOCK].astype(theta.dtype, copy=False)
+
     weights = unflatten(theta, width, hidden_units)
     kind = theta.dtype.type
     with np.errstate(all="ignore"):
         sums = np.zeros(hidden_units)
-        for start in range(0, count, BLOCK):
-            sums += hidden(weights, x[start : start + BLOCK]).sum(axis=0, dtype=np.float64)
+        for block in blocks():
+            sums += hidden(weights, block).sum(axis=0, dtype=np.float64)
         rho_hat = sums / count
         divergence, slope = sparsity(rho_hat, rho)
         pull = (beta / count * slope).astype(theta.dtype)
         total = np.zeros_like(theta)
         parts = unflatten(total, width, hidden_units)
         loss = 0.0
-        for start in range(0, count, BLOCK):
-            block = x[start : start + BLOCK]
+        for block in blocks():
             h = hidden(weights, block)
             o = decode(weights, h, decoder)
             difference = o - block

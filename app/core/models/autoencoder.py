@@ -20,6 +20,7 @@ from app.core.specs import AutoencoderSpec
 
 __all__ = [
     "CLAMP",
+    "DECODERS",
     "NAMES",
     "TERM_NAMES",
     "cost_gradient",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 NAMES = ("W1", "b1", "W2", "b2")
+DECODERS = ("sigmoid", "linear")
 TERM_NAMES = ("reconstruction", "decay", "sparsity")
 
 # KL and its slope are infinite where a unit is always off or always on, which float32 reaches:
@@ -49,7 +51,8 @@ Weights = Mapping[str, NDArray[Any]]
 def sigmoid(a: NDArray[Any]) -> NDArray[Any]:
     """Return 1 / (1 + exp(−a)) without overflow, in the type of `a`."""
     e = np.exp(-np.abs(a))
-    return np.where(a >= 0, 1 / (1 + e), e / (1 + e)).astype(a.dtype, copy=False)
+    h: NDArray[Any] = np.where(a >= 0, 1 / (1 + e), e / (1 + e)).astype(a.dtype, copy=False)
+    return h
 
 
 def initial_weights(width: int, spec: AutoencoderSpec) -> dict[str, NDArray[Any]]:
@@ -67,7 +70,9 @@ def initial_weights(width: int, spec: AutoencoderSpec) -> dict[str, NDArray[Any]
     w0 = np.sqrt(6 / (width + units))
     rng = np.random.default_rng([spec.seed, 1])
     shapes = {"W1": (width, units), "b1": (units,), "W2": (units, width), "b2": (width,)}
-    return {name: rng.uniform(-w0, w0, shape).astype(spec.precision) for name, shape in shapes.items()}
+    return {
+        name: rng.uniform(-w0, w0, shape).astype(spec.precision) for name, shape in shapes.items()
+    }
 
 
 def parameter_count(width: int, units: int) -> int:
@@ -83,7 +88,9 @@ def flatten(weights: Weights) -> NDArray[Any]:
 def unflatten(theta: NDArray[Any], width: int, units: int) -> dict[str, NDArray[Any]]:
     """Return the parts of a vector as views; writing into them writes into `theta`."""
     parts, at = {}, 0
-    for name, shape in zip(NAMES, ((width, units), (units,), (units, width), (width,)), strict=True):
+    for name, shape in zip(
+        NAMES, ((width, units), (units,), (units, width), (width,)), strict=True
+    ):
         size = int(np.prod(shape))
         parts[name] = theta[at : at + size].reshape(shape)
         at += size
@@ -97,6 +104,8 @@ def hidden(weights: Weights, x: NDArray[Any]) -> NDArray[Any]:
 
 def decode(weights: Weights, h: NDArray[Any], decoder: str) -> NDArray[Any]:
     """Return the output (N, D) for activations (N, L)."""
+    if decoder not in DECODERS:
+        raise ValueError(f"there is no decoder {decoder}")
     a = h @ weights["W2"] + weights["b2"]
     return a if decoder == "linear" else sigmoid(a)
 

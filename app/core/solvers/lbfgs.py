@@ -165,7 +165,11 @@ class LBFGS:
 
 def _dot(a: Vector, b: Vector) -> float:
     """Inner product, summed in float64 whatever the vectors are."""
-    return float(np.dot(a, b)) if a.dtype == np.float64 else float(np.einsum("i,i", a, b, dtype=np.float64))
+    return (
+        float(np.dot(a, b))
+        if a.dtype == np.float64
+        else float(np.einsum("i,i", a, b, dtype=np.float64))
+    )
 
 
 def _between(low: tuple[float, float, float], high: tuple[float, float, float]) -> float:

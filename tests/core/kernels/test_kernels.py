@@ -154,6 +154,152 @@ def test_divergence_keeps_the_last_good_weights(engine, threads):
     assert "1e+07" in ours.suggestion(spec)
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_infinities_leave_nothing_behind_for_the_next_training(solver, precision):
+    """Arrays are used again; what a diverged training left between their rows must not be."""
+    size = (7, 3, 5, 23)
+    one, spec = learner("compiled", size, solver, precision)
+    one.steps(order(23), spec, CALM, 10**6)
+    broken, _ = learner("compiled", size, solver, precision)
+    beyond = spec.model_copy(update={"learning_rate": np.inf})
+    assert not broken.steps(order(23), beyond, CALM, 10**6).finite
+    again, _ = learner("compiled", size, solver, precision)
+    assert again.steps(order(23), spec, CALM, 10**6).finite
+    np.testing.assert_array_equal(one.theta, again.theta)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("pieces", [(1,), (2, 1), (1, 2), (3,)], ids=str)
+def test_divergence_is_undone_however_the_steps_were_cut(engine, solver, pieces):
+    """The step that was too much may be the last of an earlier call."""
+    size = (20, 6, 10, 100)
+    rows = order(100)
+
+    def begin():
+        # The third step breaks the weights: its rate is no float32.
+        ours, spec = learner(engine, size, solver, "float32", "linear")
+        return ours, spec, spec.model_copy(update={"learning_rate": 1e39})
+
+    whole, spec, wild = begin()
+    whole.steps(rows, spec, CALM, 2)
+    good, taken = whole.theta.copy(), whole.taken
+    outcome = whole.steps(rows[20:], wild, CALM, 10**6)
+    assert not outcome.finite
+    assert len(outcome.terms) == 1
+    np.testing.assert_array_equal(whole.theta, good)
+    assert whole.taken == taken
+
+    cut, spec, wild = begin()
+    cut.steps(rows, spec, CALM, 2)
+    at, outcomes = 2, []
+    for most in pieces * 4:
+        outcomes.append(cut.steps(rows[at * 10 :], wild, CALM, most))
+        at += len(outcomes[-1].terms)
+        if not outcomes[-1].finite:
+            break
+    assert not outcomes[-1].finite
+    assert at == 3
+    np.testing.assert_array_equal(cut.theta, good)
+    assert cut.taken == taken
+
+
+def test_divergence_by_an_infinite_cost_is_undone_across_calls():
+    """Here all weights stay finite numbers, only the cost does not."""
+    ours, spec = learner("compiled", (20, 6, 10, 100), "sgd", "float32", "linear")
+    rows = order(100)
+    ours.steps(rows, spec, CALM, 1)
+    good = ours.theta.copy()
+    wild = spec.model_copy(update={"learning_rate": 1e24})
+    assert ours.steps(rows[10:], wild, CALM, 1).finite
+    assert np.isfinite(ours.theta).all()
+    outcome = ours.steps(rows[20:], wild, CALM, 1)
+    assert not outcome.finite
+    assert len(outcome.terms) == 0
+    np.testing.assert_array_equal(ours.theta, good)
+
+
+def test_double_precision_needs_no_second_copy_of_the_rows():
+    for engine in ("compiled", "reference"):
+        ours, _ = learner(engine, (7, 3, 5, 23), precision="float64")
+        assert ours.x.dtype == np.float32
+        assert ours.theta.dtype == np.float64
+
+
+def test_rows_may_be_doubles_when_the_weights_are():
+    ours, spec = learner("compiled", (7, 3, 5, 23), precision="float64")
+    wide, _ = learner("compiled", (7, 3, 5, 23), precision="float64")
+    wide.x = wide.x.astype(np.float64)
+    ours.steps(order(23), spec, CALM, 10**6)
+    wide.steps(order(23), spec, CALM, 10**6)
+    np.testing.assert_array_equal(ours.theta, wide.theta)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_a_pass_over_many_rows_can_be_given_up_and_lets_pages_go(engine):
+    rows = 3 * reference.PIECE + 5
+    x = np.random.default_rng(2).random((rows, 2), np.float32)
+    spec = AutoencoderSpec(hidden_units=2, solver="lbfgs")
+    calls, interrupt = [], np.zeros(1, np.int32)
+
+    def release():
+        calls.append(0)
+        if len(calls) == stop_at:
+            interrupt[0] = 1
+
+    stop_at = -1
+    ours = AutoencoderLearner(x, spec, engine=engine, release=release)
+    # Two passes of four pieces each.
+    ours.evaluate(spec)
+    assert len(calls) == 6
+    before, stop_at = ours.theta.copy(), len(calls) + 4
+    outcome = ours.steps(np.arange(rows), spec, interrupt, 1)
+    assert len(outcome.terms) == 0
+    assert outcome.finite
+    assert len(calls) == stop_at
+    np.testing.assert_array_equal(ours.theta, before)
+    # What was given up leaves no trace; one that is asked for as a single step is taken.
+    fresh = AutoencoderLearner(x, spec, engine=engine)
+    fresh.steps(np.arange(rows), spec, CALM, 1)
+    assert len(ours.steps(np.arange(rows), spec, interrupt, 1).terms) == 1
+    np.testing.assert_array_equal(ours.theta, fresh.theta)
+
+
+def test_when_threads_are_refused_fewer_compute_the_same(monkeypatch):
+    size = (30, 8, 16, 200)
+    one, spec = learner("compiled", size, "adam", "float32")
+    many, _ = learner("compiled", size, "adam", "float32", threads=7)
+    one.steps(order(200), spec, CALM, 10**6)
+
+    def refuse(_self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(compiled, "_own", threading.local())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        many.steps(order(200), spec, CALM, 10**6)
+    np.testing.assert_array_equal(one.theta, many.theta)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_saturated_units_are_clamped_alike(value, precision):
+    """A unit that is always off or always on has a finite pull, the same in both."""
+    ours, spec = learner("compiled", (7, 3, 5, 23), precision=precision)
+    twin, _ = learner("reference", (7, 3, 5, 23), precision=precision)
+    for one in (ours, twin):
+        one.weights()["b1"][1] = 800.0 if value else -800.0
+    a, b = (
+        ours._whole(ours.theta, spec, gradient=True),
+        twin._whole(twin.theta, spec, gradient=True),
+    )
+    assert abs(a[2][1] - value) < 1e-30
+    assert np.isfinite(a[0]).all()
+    for mine, other in zip(a, b, strict=True):
+        assert apart(mine, other) < (1e-12 if precision == "float64" else 1e-5)
+
+
 def test_what_is_no_number_is_noticed_not_computed_with():
     ours, spec = learner("compiled", (20, 6, 10, 100))
     ours.x = ours.x.copy()
@@ -188,6 +334,16 @@ def test_wrong_arguments_are_refused_before_the_loop():
         call(rows=(-1, 0))
     with pytest.raises(TypeError):
         call(x=x.astype(np.float64))
+    with pytest.raises(TypeError):
+        call(x=x.astype(np.float16))
+    with pytest.raises(ValueError, match="no rows"):
+        call(x=x[:0])
+    with pytest.raises(ValueError, match="batch_size"):
+        call(batch_size=0)
+    with pytest.raises(ValueError, match="do not fit"):
+        call(rows=())
+    with pytest.raises(ValueError, match="no decoder"):
+        call(decoder="tanh")
     with pytest.raises(TypeError):
         call(x=np.zeros((3, 4), np.float32).T)
     with pytest.raises(ValueError, match="do not fit"):
