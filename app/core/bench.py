@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core import kernels
 from app.core.data.batches import EpochOrder
 from app.core.errors import UsageError
 from app.core.learners import AutoencoderLearner
@@ -49,6 +51,8 @@ def run(names: Sequence[str] = (), say: Say | None = None) -> dict[str, dict[str
     for name in names:
         if name not in BENCHES:
             raise UsageError(f"There is no benchmark “{name}”.", f"There are {', '.join(BENCHES)}.")
+    if say is not None and not kernels.COMPILED:
+        say(f"ours is the NumPy twin: {kernels.REASON}")
     results = {}
     for name in names or BENCHES:
         if say is not None:
@@ -165,13 +169,14 @@ def _report_loop() -> Callable[[], object]:
     return epoch
 
 
-def _torch_epoch(say: Say) -> Callable[[], object] | None:
-    """Torch's eager autograd with its SGD, all cores; None where torch is not installed."""
+def _torch_epoch(say: Say, afterwards: ExitStack) -> Callable[[], object] | None:
+    """Return an epoch of torch's eager autograd and its SGD, all cores; None without torch."""
     try:
         import torch
     except (ImportError, OSError) as error:
         say(f"torch is left out: {error}")
         return None
+    afterwards.callback(torch.set_num_threads, torch.get_num_threads())
     torch.set_num_threads(cores())
     x = torch.from_numpy(_rows())
     w1 = (torch.rand(WIDTH, UNITS) * 0.27 - 0.137).requires_grad_()
@@ -201,10 +206,11 @@ def _autoencoder_epoch(say: Say) -> dict[str, Any]:
     from threadpoolctl import threadpool_limits
 
     peers: dict[str, Callable[[], object]] = {"report_loop": _report_loop()}
-    torch_epoch = _torch_epoch(say)
-    if torch_epoch is not None:
-        peers["torch"] = torch_epoch
-    with threadpool_limits(cores(), "blas"):
+    with ExitStack() as afterwards:
+        torch_epoch = _torch_epoch(say, afterwards)
+        if torch_epoch is not None:
+            peers["torch"] = torch_epoch
+        afterwards.enter_context(threadpool_limits(cores(), "blas"))
         row: dict[str, Any] = _compare(_epoch(cores()), peers)
     row["threads"] = cores()
     return row

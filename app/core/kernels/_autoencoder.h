@@ -180,22 +180,29 @@ static INLINE void NAME(update)(const struct rule *rule, REAL *w, REAL *m, REAL 
     }
 }
 
-/* First half of a step for rows [begin, end) of the batch: everything but the sparsity's pull. */
+/* Where a row of the data begins; it may be float32 while all else is double. */
+static INLINE const char *NAME(row_of)(const struct job *job, const REAL *data, int64_t row, int64_t D)
+{
+    return job->narrow ? (const char *)(job->narrow + row * D) : (const char *)(data + row * D);
+}
+
+/* First half of a step for rows [begin, end) of the batch: everything but the sparsity's pull.
+ * `left` is how many rows `order` has: those of the batch after this one are fetched meanwhile,
+ * as they lie anywhere in the data and would be waited for. */
 static NOINLINE void NAME(rows_part)(const NET *net, const struct job *job,
-                                     const REAL *data, const int64_t *order, int64_t begin,
-                                     int64_t end, double scale)
+                                     const REAL *data, const int64_t *order, int64_t left,
+                                     int64_t begin, int64_t end, double scale)
 {
     const int64_t D = net->D, Dp = net->Dp, Lp = net->Lp, n = end - begin;
     if (n <= 0) return;
     REAL *x = net->x + begin * Dp, *h = net->h + begin * Lp;
     REAL *g = net->g + begin * Dp, *a = net->a + begin * Lp;
     for (int64_t i = 0; i < n; i++) {
-        if (job->narrow) {
-            const float *row = job->narrow + order[begin + i] * D;
-            for (int64_t d = 0; d < D; d++) x[i * Dp + d] = (REAL)row[d];
-        } else {
-            memcpy(x + i * Dp, data + order[begin + i] * D, (size_t)D * sizeof(REAL));
-        }
+        const char *row = NAME(row_of)(job, data, order[begin + i], D);
+        if (job->narrow)
+            for (int64_t d = 0; d < D; d++) x[i * Dp + d] = (REAL)((const float *)row)[d];
+        else
+            memcpy(x + i * Dp, row, (size_t)D * sizeof(REAL));
     }
 
     NAME(rows_times)(x, Dp, net->w1, Lp, h, Lp, n, Lp, D);
@@ -220,8 +227,13 @@ static NOINLINE void NAME(rows_part)(const NET *net, const struct job *job,
     NAME(rows_times)(h, Lp, net->w2, Dp, g, Dp, n, Dp, net->L);
     const VEC factor = SPLAT((REAL)scale), one = SPLAT((REAL)1);
     for (int64_t i = 0; i < n; i++) {
+        const int64_t later = begin + i + job->batch;
+        const char *next =
+            later < left ? NAME(row_of)(job, data, order[later], D) : (const char *)(x + i * Dp);
+        const int64_t bytes = job->narrow ? (int64_t)sizeof(float) : (int64_t)sizeof(REAL);
         VEC loss = SPLAT((REAL)0);
         for (int64_t j = 0; j < Dp; j += VL) {
+            FETCH(next + j * bytes);
             VEC out = LOAD(g + i * Dp + j) + LOAD(net->b2 + j);
             if (!job->linear) out = NAME(sigmoid)(out);
             const VEC difference = (out - LOAD(x + i * Dp + j)) * LOAD(net->mask_d + j);
@@ -391,7 +403,8 @@ static NOINLINE void NAME(train_part)(const NET *net, struct job *job, const REA
         /* The weights' squares before this step moves them. */
         double squares = 0;
         for (int64_t strip = 0; strip < 2 * strips; strip++) squares += net->squares[strip];
-        NAME(rows_part)(net, job, data, job->order + from, begin, end, 1.0 / (double)rows);
+        NAME(rows_part)(net, job, data, job->order + from, job->rows - from, begin, end,
+                        1.0 / (double)rows);
         wait_for_all(&job->barrier, job->parts);
 
         NAME(add_blocks)(net, rows, sums);
@@ -448,7 +461,7 @@ static NOINLINE void NAME(pass_part)(const NET *net, struct job *job, const REAL
         const int64_t rows = job->rows - from < job->batch ? job->rows - from : job->batch;
         struct share mine = share_of((rows + ROWS - 1) / ROWS, part, job->parts);
         const int64_t begin = mine.begin * ROWS, end = mine.end * ROWS < rows ? mine.end * ROWS : rows;
-        NAME(rows_part)(net, job, data, job->order + from, begin, end, job->scale);
+        NAME(rows_part)(net, job, data, job->order + from, 0, begin, end, job->scale);
         if (job->gradient) NAME(hidden_part)(net, pull, begin, end);
         wait_for_all(&job->barrier, job->parts);
         if (part == 0) {

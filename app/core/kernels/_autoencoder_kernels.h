@@ -50,6 +50,7 @@ static struct share share_of(int64_t count, int part, int parts)
 #define INLINE inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
 #define UNROLL _Pragma("GCC unroll 8")
+#define FETCH(p) __builtin_prefetch((p), 0, 2)
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define RELAX() _mm_pause()
@@ -87,6 +88,7 @@ static void wait_for_all(volatile long (*barrier)[2], int parts)
 #define INLINE inline
 #define NOINLINE
 #define UNROLL
+#define FETCH(p) ((void)(p))
 #define MOST_THREADS 1
 static void wait_for_all(volatile long (*barrier)[2], int parts) { (void)barrier; (void)parts; }
 #endif
