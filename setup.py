@@ -14,6 +14,17 @@ FLAGS = (
     if sys.platform == "win32"
     else ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"]
 )
+# For looking for a fault: Cython's bounds checks, with
+#     FILTERSCOPE_CHECK_BOUNDS=1 python setup.py build_ext --inplace --force
+# and for the C loops CFLAGS="-fsanitize=address,undefined" beside it, libasan preloaded.
+# They are set here alone: a comment in a .pyx would win over them.
+CHECKED = bool(os.environ.get("FILTERSCOPE_CHECK_BOUNDS"))
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": CHECKED,
+    "wraparound": False,
+    "cdivision": True,
+}
 
 
 def extensions() -> list[Extension]:
@@ -33,8 +44,7 @@ def extensions() -> list[Extension]:
             extra_compile_args=FLAGS,
         )
     ]
-    checked = bool(os.environ.get("FILTERSCOPE_CHECK_BOUNDS"))
-    built = cythonize(found, compiler_directives={"boundscheck": checked}, quiet=True)
+    built = cythonize(found, compiler_directives=DIRECTIVES, force=CHECKED, quiet=True)
     for extension in built:
         # A failed compilation is a notice, not the end of the installation. It is said here
         # because cythonize makes new extensions and forgets this word.

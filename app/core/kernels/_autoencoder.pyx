@@ -1,4 +1,3 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The autoencoder's compiled kernel: the loops of _autoencoder.h behind the twin's signatures.
 
 Arguments are checked in `app.core.kernels`; here memory is laid out, the batch is shared
@@ -172,6 +171,16 @@ cdef int _point_at(Workspace space, x) except -1:
     return 0
 
 
+cdef object _wait_for_one(outbox):
+    """Wait until one part is done; return what was raised meanwhile, such as Ctrl-C, or None."""
+    try:
+        outbox.get()
+    except BaseException as error:
+        _wait_for_one(outbox)
+        return error
+    return None
+
+
 cdef int _share_out(Workspace space, helpers) except -1:
     """Run all parts: the first here, the others in the helpers' threads.
 
@@ -179,18 +188,13 @@ cdef int _share_out(Workspace space, helpers) except -1:
     between the puts and the first part, as this is no bytecode; one that comes while waiting
     is raised when all are done.
     """
-    cdef int left = space.threads - 1
     cdef list tasks = [(space.run, part) for part in range(1, space.threads)]
     late = None
     for inbox, task in zip(helpers.inboxes, tasks):
         inbox.put(task)
     space.run(0)
-    while left > 0:
-        try:
-            helpers.outbox.get()
-            left -= 1
-        except BaseException as error:
-            late = error
+    for task in tasks:
+        late = _wait_for_one(helpers.outbox) or late
     if late is not None:
         raise late
     return 0
