@@ -315,8 +315,9 @@ static NOINLINE void NAME(pixels_part)(const NET *net, const struct job *job,
             }
         }
     }
-    for (int64_t d = first; d < last && d < D; d += MR) {
-        const int64_t height = D - d < MR ? D - d : MR;
+    const int64_t rows_end = last < D ? last : D;
+    for (int64_t d = first; d < rows_end; d += MR) {
+        const int64_t height = rows_end - d < MR ? rows_end - d : MR;
         NAME(columns_times)(net->x + d, Dp, net->a, Lp, scratch, Lp, height, Lp, rows);
         for (int64_t k = 0; k < height; k++) {
             REAL *w = net->w1 + (d + k) * Lp, *g = scratch + k * Lp;

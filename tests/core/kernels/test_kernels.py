@@ -9,6 +9,8 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.core import kernels
 from app.core.kernels import reference
@@ -62,6 +64,35 @@ def test_kernel_equals_its_twin(size, solver, precision, bound, decoder):
     assert apart(a.terms, b.terms) < bound
     assert apart(ours.theta, twin.theta) < bound
     assert apart(ours.rho_hat, twin.rho_hat) < bound
+
+
+@given(
+    width=st.integers(1, 70),
+    units=st.integers(1, 40),
+    batch=st.integers(1, 50),
+    rows=st.integers(1, 120),
+    solver=st.sampled_from(SOLVERS),
+    decoder=st.sampled_from(["sigmoid", "linear"]),
+    threads=st.integers(1, 4),
+    instructions=st.integers(0, 2),
+    cut=st.integers(1, 5),
+)
+@settings(max_examples=150)
+def test_any_size_any_threads_any_instructions_any_cut(
+    width, units, batch, rows, solver, decoder, threads, instructions, cut
+):
+    size = (width, units, batch, rows)
+    ours, spec = learner("compiled", size, solver, "float64", decoder, threads)
+    twin, _ = learner("reference", size, solver, "float64", decoder)
+    space = compiled._workspace(ours.theta, width, units, min(batch, rows), threads)
+    space.limit_instructions(instructions)
+    visited = order(rows)
+    starts = range(0, rows, cut * batch)
+    seen = [ours.steps(visited[start:], spec, CALM, cut).terms for start in starts]
+    expected = twin.steps(visited, spec, CALM, 10**6).terms
+    assert apart(np.concatenate(seen), expected) < 1e-12
+    # Adam divides by the root of what may be next to nothing: there rounding is seen.
+    assert apart(ours.theta, twin.theta) < (1e-9 if solver == "adam" else 1e-12)
 
 
 @pytest.mark.parametrize(("precision", "bound"), [("float64", 1e-12), ("float32", 1e-5)])
