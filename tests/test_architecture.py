@@ -247,7 +247,7 @@ def test_the_core_and_the_command_line_load_without_qt_and_torch() -> None:
         names = [m.name for m in pkgutil.walk_packages(app.core.__path__, "app.core.")]
         names += ["app.cli", "app.launch", "app.preflight", "app.crash", "app.shortcut"]
         for name in names:
-            if not name.startswith("app.core.kernels._") and name != "app.core.kernels.compiled":
+            if not name.startswith(("app.core.kernels._", "app.core.kernels.compiled")):
                 importlib.import_module(name)
         print(len(names))
         """

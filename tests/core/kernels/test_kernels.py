@@ -17,7 +17,9 @@ from app.core.kernels import reference
 from app.core.learners import AutoencoderLearner
 from app.core.specs import AutoencoderSpec
 
-compiled = pytest.importorskip("app.core.kernels.compiled", reason="no compiled kernels here")
+compiled = pytest.importorskip(
+    "app.core.kernels.compiled.autoencoder", reason="no compiled kernels here"
+)
 
 SIZES = [(7, 3, 5, 23), (256, 64, 128, 300), (48, 25, 17, 100), (1, 1, 1, 4), (33, 17, 40, 40)]
 SOLVERS = ["sgd", "momentum", "nesterov", "adam"]
@@ -269,7 +271,7 @@ def test_rows_may_be_doubles_when_the_weights_are():
 
 @pytest.mark.parametrize("engine", ["compiled", "reference"])
 def test_a_pass_over_many_rows_can_be_given_up_and_lets_pages_go(engine):
-    rows = 3 * reference.PIECE + 5
+    rows = 3 * reference.autoencoder.PIECE + 5
     x = np.random.default_rng(2).random((rows, 2), np.float32)
     spec = AutoencoderSpec(hidden_units=2, solver="lbfgs")
     calls, interrupt = [], np.zeros(1, np.int32)
@@ -415,7 +417,8 @@ def test_other_threads_run_while_a_kernel_does():
 
 def test_without_an_extension_the_twin_serves_and_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "app.core.kernels._autoencoder", None)
-    monkeypatch.delitem(sys.modules, "app.core.kernels.compiled")
+    for name in [name for name in sys.modules if name.startswith("app.core.kernels.compiled")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr(kernels, "compiled")
     monkeypatch.delattr(kernels, "_autoencoder")
     try:

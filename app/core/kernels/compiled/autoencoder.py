@@ -1,4 +1,4 @@
-"""The compiled kernels behind the twins' signatures: shapes and types are checked here."""
+"""The autoencoder's compiled kernel: shapes and types are checked here."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from app.core.kernels.helpers import Helpers
 from app.core.models.autoencoder import DECODERS, parameter_count, sparsity, unflatten
 from app.core.solvers.first_order import MEMORY, SOLVERS
 
-__all__ = ["INSTRUCTIONS", "NAME", "cost_gradient", "train_steps"]
+__all__ = ["INSTRUCTIONS", "cost_gradient", "train_steps"]
 
-NAME = "compiled"
 INSTRUCTIONS: str = _autoencoder.INSTRUCTIONS
 
 # Rows of a block in a pass over all of them: enough for the threads, small enough for the cache.

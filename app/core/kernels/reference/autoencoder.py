@@ -1,4 +1,4 @@
-"""The readable twins of the compiled kernels: documentation, test oracle and fallback."""
+"""The readable twin of the autoencoder's kernel."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from app.core.models.autoencoder import cost_gradient as whole_gradient
 from app.core.models.autoencoder import decode, hidden, sparsity, unflatten
 from app.core.solvers.first_order import update
 
-__all__ = ["NAME", "cost_gradient", "train_steps"]
-
-NAME = "NumPy"
+__all__ = ["cost_gradient", "train_steps"]
 
 # Rows of a block in a pass over all of them, so that memory does not grow with their number.
 BLOCK = 4096
