@@ -24,7 +24,7 @@ MODULES = sorted(path.relative_to(ROOT) for path in APP.rglob("*.py"))
 CORE = [path for path in MODULES if path.is_relative_to("app/core")]
 WORKERS = [path for path in MODULES if path.is_relative_to("app/workers")]
 WINDOW = [path for path in MODULES if path.is_relative_to("app/ui")]
-START = [path for path in MODULES if path.parent == Path("app")]
+START = [path for path in MODULES if path.parent in (Path("app"), Path("app/cli"))]
 # The one place that opens what a stranger may have written; it runs in a process of its own.
 UNTRUSTED = Path("app/core/data/untrusted")
 

@@ -1,0 +1,62 @@
+"""All commands, and what becomes of what they raise."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from app import __version__
+from app.cli.bench import add_bench
+from app.cli.export import add_export
+from app.cli.info import add_info
+from app.cli.runs import add_runs
+from app.cli.train import add_train
+from app.core.errors import FilterscopeError
+
+__all__ = ["build_parser", "main"]
+
+WITHOUT_COMMAND = """without a command:
+  filterscope [FILE] [--theme dark|light|system] [--safe-mode] [--reset-settings]
+              the window; FILE is opened instead of the sample patches
+  filterscope --install-shortcut
+              an icon on the desktop and in the menu"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    try:
+        code: int = options.run(options)
+    except FilterscopeError as error:
+        print(f"filterscope: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("filterscope: interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        sys.stderr.close()
+        return 1
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; every setting in it is read from the specs."""
+    parser = argparse.ArgumentParser(
+        prog="filterscope",
+        description="A desktop laboratory for seeing what small networks learn.",
+        epilog=WITHOUT_COMMAND,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"filterscope {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add_info(commands)
+    add_train(commands)
+    add_bench(commands)
+    add_export(commands)
+    add_runs(commands)
+    return parser
