@@ -10,6 +10,7 @@ from app.core.params import Hyper, Spec, describe
 
 __all__ = [
     "AutoencoderSpec",
+    "ImageSpec",
     "PreprocessSpec",
     "TrainingSpec",
     "live_changes",
@@ -57,6 +58,54 @@ class PreprocessSpec(Spec):
         bool,
         Hyper("[0.1, 0.9]", "Scale to 0.1 … 0.9", "A sigmoid output can only reach values between 0 and 1."),
     ] = True
+
+
+class ImageSpec(Spec):
+    """How images with labels are divided, normalised and varied.
+
+    The defaults are those of CS231n: 49,000 train, 1,000 validate, pixels 0 … 255 minus the mean
+    image of those that train.
+    """
+
+    train_count: Annotated[
+        int,
+        Field(ge=1, le=1_000_000_000),
+        Hyper("", "Train on", "At most so many images train; fewer learn faster and generalise worse.", "log", (50, 50_000), unit="images"),
+    ] = 49_000
+    validation_count: Annotated[
+        int,
+        Field(ge=0, le=1_000_000_000),
+        Hyper("", "Validate on", "At most so many images, never trained on, choose the best model.", "linear", (0, 10_000), unit="images"),
+    ] = 1_000
+    split_seed: Annotated[
+        int,
+        Field(ge=0, lt=2**63),
+        Hyper("", "Split seed", "0 divides the images in the file's order, as CS231n does; another number mixes them first."),
+    ] = 0
+    normalisation: Annotated[
+        Literal["none", "scale", "mean_image", "per_channel", "cifar10"],
+        Hyper(
+            "",
+            "Normalisation",
+            "What a network sees: values around zero learn faster than pixels as they are.",
+            choices={
+                "none": "pixels 0 … 255",
+                "scale": "0 … 1",
+                "mean_image": "minus the mean image",
+                "per_channel": "each channel: mean 0, σ 1",
+                "cifar10": "CIFAR-10's published mean and σ",
+            },
+        ),
+    ] = "mean_image"
+    flip: Annotated[
+        bool,
+        Hyper("", "Mirror at random", "Half of the training images are mirrored left to right, others each time: more views of the same things."),
+    ] = False
+    crop: Annotated[
+        int,
+        Field(ge=0, le=64),
+        Hyper("", "Shift at random", "Training images are moved by at most so many pixels, others each time; 0 leaves them where they are.", "linear", (0, 8), unit="pixels"),
+    ] = 0
 
 
 SOLVERS = {

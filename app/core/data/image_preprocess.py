@@ -1,0 +1,169 @@
+"""From images to what a network sees: normalised with numbers measured on the training images.
+
+The set stays as it is in memory, a byte for each value; only the rows that are asked for become
+floating point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.data.images import LabelledImages, Split
+from app.core.specs import ImageSpec
+
+__all__ = ["FittedImages", "augmentation_rng", "fit_images"]
+
+# Mean and standard deviation of CIFAR-10's training images in 0 … 1, as published (part D).
+CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
+CIFAR10_STD = (0.2023, 0.1994, 0.2010)
+
+BLOCK_ROWS = 1024
+Batch = TypeVar("Batch", bound=NDArray[Any])
+
+
+def augmentation_rng(seed: int, epoch: int, step: int) -> np.random.Generator:
+    """Return the generator of one step's flips and crops: a training taken up again draws the same."""
+    return np.random.default_rng([seed, 7, epoch, step])
+
+
+@dataclass(frozen=True)
+class FittedImages:
+    """Images, their split, and a normalisation (x − shift) · factor that is frozen.
+
+    Attributes
+    ----------
+    shift : ndarray, shape (C, H, W) or (C, 1, 1), float64
+        What is subtracted from values 0 … 255.
+    factor : ndarray, shape (C, 1, 1), float64
+        What is multiplied then.
+    """
+
+    images: LabelledImages
+    split: Split
+    spec: ImageSpec
+    shift: NDArray[np.float64] = field(repr=False)
+    factor: NDArray[np.float64] = field(repr=False)
+    _cast: dict[np.dtype[Any], tuple[NDArray[Any], NDArray[Any] | None]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What each label is called."""
+        return self.images.classes
+
+    def rows(self, indices: NDArray[np.int64], dtype: Any = np.float32) -> NDArray[Any]:
+        """Return images (n, C, H, W) as the network sees them, a new array of `dtype`."""
+        return self.normalise(self.images.x[indices], dtype)
+
+    def labels(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return labels (n,)."""
+        return self.images.y[indices]
+
+    def batch(
+        self, indices: NDArray[np.int64], rng: np.random.Generator, dtype: Any = np.float32
+    ) -> NDArray[Any]:
+        """Return images (n, C, H, W) to train with: flipped and cropped at random, then normalised.
+
+        `rng` is that of the step, see `augmentation_rng`.
+        """
+        return self.normalise(self.augment(self.images.x[indices], rng), dtype)
+
+    def normalise(self, pixels: NDArray[Any], dtype: Any = np.float32) -> NDArray[Any]:
+        """Return (x − shift) · factor of images (n, C, H, W) with values 0 … 255."""
+        kind = np.dtype(dtype)
+        if kind not in self._cast:
+            plain = bool((self.factor == 1).all())
+            factor = None if plain else self.factor.astype(kind)
+            self._cast[kind] = self.shift.astype(kind), factor
+        shift, factor = self._cast[kind]
+        values = np.subtract(pixels, shift, dtype=kind)
+        if factor is not None:
+            values *= factor
+        return values
+
+    def to_pixels(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return images (n, C, H, W) that a network sees as pixels again, to show them."""
+        pixels = values / self.factor + self.shift
+        return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+
+    def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """Return images (n, C, H, W) flipped and cropped at random as the spec says.
+
+        A crop takes an image's size out of the image continued by `crop` mirrored pixels on each
+        side: everything moves by at most so many pixels. Without augmentation the batch itself
+        is returned.
+        """
+        crop = min(self.spec.crop, min(batch.shape[2:]) - 1)
+        if crop > 0:
+            around = np.pad(batch, ((0, 0), (0, 0), (crop, crop), (crop, crop)), mode="reflect")
+            windows = np.lib.stride_tricks.sliding_window_view(around, batch.shape[2:], axis=(2, 3))
+            top, left = rng.integers(0, 2 * crop + 1, (2, len(batch)))
+            batch = windows[np.arange(len(batch)), :, top, left]  # type: ignore[assignment]
+        if self.spec.flip:
+            flipped = rng.random(len(batch)) < 0.5
+            batch = np.where(flipped[:, None, None, None], batch[..., ::-1], batch)  # type: ignore[assignment]
+        return batch
+
+    def state(self) -> dict[str, NDArray[np.float64]]:
+        """Return what was measured, to be kept with the weights."""
+        return {"shift": self.shift, "factor": self.factor}
+
+
+def fit_images(
+    images: LabelledImages, spec: ImageSpec, state: Mapping[str, NDArray[Any]] | None = None
+) -> FittedImages:
+    """Split the images and measure on the training images what the normalisation needs.
+
+    Parameters
+    ----------
+    images : LabelledImages
+    spec : ImageSpec
+    state : mapping, optional
+        What `FittedImages.state` returned: taken as it is, nothing is measured.
+
+    Raises
+    ------
+    FilterscopeError
+        No image is left to train with.
+    """
+    split = images.split(spec)
+    channels = images.shape[0]
+    shift, factor = np.zeros((channels, 1, 1)), np.ones((channels, 1, 1))
+    if state is not None:
+        shift, factor = np.asarray(state["shift"], float), np.asarray(state["factor"], float)
+        if shift.shape not in (images.shape, (channels, 1, 1)) or factor.shape != (channels, 1, 1):
+            raise ValueError("the normalisation is that of images of another shape")
+    elif spec.normalisation == "mean_image":
+        shift = _moments(images, split.train)[0]
+    elif spec.normalisation == "scale":
+        factor = factor / 255
+    elif spec.normalisation == "per_channel":
+        mean, square = (m.mean(axis=(1, 2), keepdims=True) for m in _moments(images, split.train))
+        # A channel that is the same everywhere has nothing to be scaled.
+        deviation = np.sqrt(np.maximum(square - mean**2, 0))
+        shift, factor = mean, 1 / np.where(deviation > 1e-6, deviation, 1.0)
+    elif spec.normalisation == "cifar10":
+        known = np.array([CIFAR10_MEAN, CIFAR10_STD])
+        if channels != 3:
+            known = known.mean(axis=1, keepdims=True)
+        shift, deviation = 255 * known[:, :, None, None]
+        factor = 1 / deviation
+    return FittedImages(images, split, spec, shift, factor)
+
+
+def _moments(
+    images: LabelledImages, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean of x and of x² over `rows`, each (C, H, W)."""
+    total, squares = np.zeros(images.shape), np.zeros(images.shape)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = images.x[rows[start : start + BLOCK_ROWS]].astype(np.float64)
+        total += block.sum(axis=0)
+        squares += np.einsum("nchw,nchw->chw", block, block)
+    return total / len(rows), squares / len(rows)
