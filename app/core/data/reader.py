@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,24 @@ from app.core.data.layouts import batch_axis, image_shape, possible_layouts, to_
 from app.core.data.patches import RawPatches, Source
 from app.core.errors import Cancelled, FilterscopeError, RefusedInputError
 
-__all__ = ["DatasetReport", "FileReport", "Limits", "cut_patches", "inspect", "open_patches", "read_arrays"]
+__all__ = [
+    "DatasetReport",
+    "FileReport",
+    "Limits",
+    "cut_patches",
+    "inspect",
+    "list_arrays",
+    "open_patches",
+    "opened",
+    "read_all",
+    "read_arrays",
+    "receive_array",
+]
 
 Cancel = Callable[[], bool]
 Progress = Callable[[float, str], None]
 PathLike = str | os.PathLike[str]
+Report = TypeVar("Report")
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm")
 PREVIEW = 2048
@@ -109,7 +122,7 @@ def split_name(path: PathLike) -> tuple[Path, str | None]:
 
 
 @contextmanager
-def _opened(path: Path, limits: Limits) -> Iterator[tuple[int, os.stat_result, str]]:
+def opened(path: Path, limits: Limits) -> Iterator[tuple[int, os.stat_result, str]]:
     """Open a file to hand down to the child: yields descriptor, status and the child's name of it."""
     name = path.name or str(path)
     if "\0" in str(path):
@@ -157,10 +170,17 @@ def inspect(path: PathLike, *, limits: Limits | None = None) -> FileReport:
     RefusedInputError
         The file as a whole is not opened.
     """
-    limits = limits or Limits()
     file, _ = split_name(path)
+    size, datasets = list_arrays(file, limits or Limits(), _report)
+    return FileReport(str(file), size, datasets)
+
+
+def list_arrays(
+    file: Path, limits: Limits, understand: Callable[[dict[str, Any]], Report]
+) -> tuple[int, tuple[Report, ...]]:
+    """Return a file's size, and what `understand` makes of what the child says of each array."""
     with (
-        _opened(file, limits) as (descriptor, status, handed),
+        opened(file, limits) as (descriptor, status, handed),
         Child(file.name, patience=limits.patience, descriptor=descriptor) as child,
     ):
         child.send({"do": "inspect", "path": handed, "size": status.st_size})
@@ -168,10 +188,9 @@ def inspect(path: PathLike, *, limits: Limits | None = None) -> FileReport:
         if not isinstance(rows, list):
             raise child.broken()
         try:
-            datasets = tuple(_report(row) for row in rows[:2000])
+            return status.st_size, tuple(understand(row) for row in rows[:2000])
         except (KeyError, TypeError, ValueError, AttributeError):
             raise child.broken() from None
-    return FileReport(str(file), status.st_size, datasets)
 
 
 def _report(row: dict[str, Any]) -> DatasetReport:
@@ -246,7 +265,7 @@ class _FileStream:
         """Yield (n, C, H, W) blocks in the file's type."""
         axis = batch_axis(self.layout)
         with (
-            _opened(self.path, self.limits) as (descriptor, status, handed),
+            opened(self.path, self.limits) as (descriptor, status, handed),
             Child(
                 self.path.name, patience=self.limits.patience, cancel=cancel, descriptor=descriptor
             ) as child,
@@ -255,14 +274,14 @@ class _FileStream:
             if self._status is not None and self._status != mark:
                 raise RefusedInputError(f"{self.path.name} has changed.", "Open it again.")
             self._status = mark
-            for block in _receive_array(
+            for block in receive_array(
                 child, handed, status.st_size, self.dataset, axis, self.shape
             ):
                 yield to_nchw(block, self.layout)
             _unchanged(status, descriptor, self.path.name)
 
 
-def _receive_array(
+def receive_array(
     child: Child, handed: str, size: int, dataset: str, axis: int, shape: tuple[int, ...] | None
 ) -> Iterator[NDArray[Any]]:
     """Yield the slices of an array along `axis`; every length is checked against `shape`."""
@@ -430,10 +449,10 @@ def read_arrays(
     arrays = {}
     for name in names:
         with (
-            _opened(file, limits) as (descriptor, status, handed),
+            opened(file, limits) as (descriptor, status, handed),
             Child(file.name, patience=limits.patience, cancel=cancel, descriptor=descriptor) as child,
         ):
-            parts = list(_receive_array(child, handed, status.st_size, name, 0, None))
+            parts = list(receive_array(child, handed, status.st_size, name, 0, None))
             arrays[name] = np.concatenate(parts)
     return arrays
 
@@ -491,8 +510,8 @@ def cut_patches(
                 child.send({"do": "cut"})
             child.name = photograph.name
             try:
-                with _opened(photograph, Limits(file_bytes=200 << 20)) as (descriptor, _, _):
-                    data = _read_all(descriptor)
+                with opened(photograph, Limits(file_bytes=200 << 20)) as (descriptor, _, _):
+                    data = read_all(descriptor)
                 child.send({"size": size, "count": wanted, "seed": [seed, number]}, data)
                 told = child.receive_json().get("count")
                 if told != wanted:
@@ -527,7 +546,7 @@ def cut_patches(
     )
 
 
-def _read_all(descriptor: int) -> bytes:
+def read_all(descriptor: int) -> bytes:
     """Return all bytes of an open file."""
     parts = []
     while part := os.read(descriptor, 8 << 20):
