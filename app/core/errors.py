@@ -10,6 +10,7 @@ __all__ = [
     "Cancelled",
     "FilterscopeError",
     "RefusedInputError",
+    "ShapeError",
     "StorageError",
     "UsageError",
 ]
@@ -41,6 +42,10 @@ class UsageError(FilterscopeError):
     """A value or an option that cannot be meant."""
 
     exit_code = 2
+
+
+class ShapeError(UsageError, ValueError):
+    """Arrays or windows that do not fit each other, with their numbers."""
 
 
 class RefusedInputError(FilterscopeError):

@@ -1,9 +1,94 @@
-"""The compiled kernels behind the twins' signatures; importing this fails where there are none."""
+"""The compiled kernels behind the twins' signatures; importing this fails where there are none.
+
+What NumPy does as fast in one piece is the twin itself, so that this module has every name of
+`app.core.kernels.reference`.
+"""
 
 from __future__ import annotations
 
 from app.core.kernels.compiled.autoencoder import INSTRUCTIONS, cost_gradient, train_steps
+from app.core.kernels.reference import (
+    affine_backward,
+    affine_forward,
+    affine_relu_backward,
+    affine_relu_forward,
+    avg_pool_backward,
+    avg_pool_forward,
+    batchnorm_backward,
+    batchnorm_forward,
+    conv_backward,
+    conv_forward,
+    conv_norm_relu_pool_backward,
+    conv_norm_relu_pool_forward,
+    conv_relu_backward,
+    conv_relu_forward,
+    conv_relu_pool_backward,
+    conv_relu_pool_forward,
+    dropout_backward,
+    dropout_forward,
+    elu_backward,
+    elu_forward,
+    global_avg_pool_backward,
+    global_avg_pool_forward,
+    l2_loss,
+    layernorm_backward,
+    layernorm_forward,
+    leaky_relu_backward,
+    leaky_relu_forward,
+    max_pool_backward,
+    max_pool_forward,
+    relu_backward,
+    relu_forward,
+    softmax_loss,
+    spatial_batchnorm_backward,
+    spatial_batchnorm_forward,
+    spatial_groupnorm_backward,
+    spatial_groupnorm_forward,
+    svm_loss,
+)
 
-__all__ = ["INSTRUCTIONS", "NAME", "cost_gradient", "train_steps"]
+__all__ = [
+    "INSTRUCTIONS",
+    "NAME",
+    "affine_backward",
+    "affine_forward",
+    "affine_relu_backward",
+    "affine_relu_forward",
+    "avg_pool_backward",
+    "avg_pool_forward",
+    "batchnorm_backward",
+    "batchnorm_forward",
+    "conv_backward",
+    "conv_forward",
+    "conv_norm_relu_pool_backward",
+    "conv_norm_relu_pool_forward",
+    "conv_relu_backward",
+    "conv_relu_forward",
+    "conv_relu_pool_backward",
+    "conv_relu_pool_forward",
+    "cost_gradient",
+    "dropout_backward",
+    "dropout_forward",
+    "elu_backward",
+    "elu_forward",
+    "global_avg_pool_backward",
+    "global_avg_pool_forward",
+    "l2_loss",
+    "layernorm_backward",
+    "layernorm_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "max_pool_backward",
+    "max_pool_forward",
+    "relu_backward",
+    "relu_forward",
+    "softmax_loss",
+    "spatial_batchnorm_backward",
+    "spatial_batchnorm_forward",
+    "spatial_groupnorm_backward",
+    "spatial_groupnorm_forward",
+    "svm_loss",
+    "train_steps",
+]
 
 NAME = "compiled"
