@@ -140,6 +140,7 @@ class _Trainer:
         self.last_snapshot = -np.inf
         self.last_checkpoint = clock()
         self.waiting = False
+        self.waited_at = -1
 
     def run(self) -> Iterator[Event]:
         began = self.clock()
@@ -201,8 +202,8 @@ class _Trainer:
                 yield from self.change(live)
             if self.control.stopping or single or not self.control.paused:
                 break
-            if not self.waiting:
-                self.waiting = True
+            if not self.waiting or self.waited_at != self.step:
+                self.waiting, self.waited_at = True, self.step
                 yield self.snapshot()
                 yield self.checkpoint()
                 yield Paused(self.run_id, self.step)
