@@ -208,7 +208,10 @@ class _Trainer:
                 yield self.checkpoint()
                 yield Paused(self.run_id, self.step)
             self.control.wait_while_paused()
-        if self.waiting and not single and not self.control.stopping:
+        if single:
+            # Where the step led is told by the pause after it.
+            self.waiting = False
+        elif self.waiting and not self.control.stopping:
             self.waiting = False
             yield Resumed(self.run_id, self.step)
         return single
