@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import itertools
 import os
 import re
+import secrets
 import signal
+import stat
 import sys
 import unicodedata
 from pathlib import Path
@@ -33,7 +34,17 @@ __all__ = [
 ]
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
-_counter = itertools.count()
+# Seconds by which a file's time may lie before its process's start: clocks are coarse.
+_CLOCK = 2.0
+# What a disk answers that cannot sync folders at all; nothing is lost by it.
+_NO_FOLDER_SYNC = (
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EACCES,
+    errno.EPERM,
+)
 
 
 class FileSystem:
@@ -42,7 +53,9 @@ class FileSystem:
     def create(self, path: Path) -> int:
         """Create a file that is not there and open it; a link is never followed."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        flags |= (
+            getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        )
         return os.open(path, flags, 0o644)
 
     def write(self, descriptor: int, data: memoryview) -> int:
@@ -67,7 +80,7 @@ class FileSystem:
 
     def link(self, source: Path, target: Path) -> None:
         """Give `source` the name `target`, which must be free."""
-        os.link(source, target)  # noqa: PTH200
+        os.link(source, target)
 
     def remove(self, path: Path) -> None:
         """Remove a file."""
@@ -88,7 +101,7 @@ disk = FileSystem()
 
 
 def point(name: str) -> None:
-    """A named moment of a save: the crash tests end the process here."""
+    """Mark a moment of a save by name: the crash tests end the process here."""
     if os.environ.get("FILTERSCOPE_KILL_AT") == name:
         os.kill(os.getpid(), signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
 
@@ -97,9 +110,18 @@ def explain(error: OSError, path: Path) -> StorageError:
     """Return what a failed call means, in one sentence."""
     folder = path.parent
     reasons = {
-        errno.ENOSPC: (f"The disk is full: {path.name} was not saved.", "Free some space, then save again."),
-        errno.EDQUOT: (f"Your disk quota is used up: {path.name} was not saved.", "Free some space, then save again."),
-        errno.EFBIG: (f"{path.name} is larger than files may be here: it was not saved.", "Choose another folder."),
+        errno.ENOSPC: (
+            f"The disk is full: {path.name} was not saved.",
+            "Free some space, then save again.",
+        ),
+        errno.EDQUOT: (
+            f"Your disk quota is used up: {path.name} was not saved.",
+            "Free some space, then save again.",
+        ),
+        errno.EFBIG: (
+            f"{path.name} is larger than files may be here: it was not saved.",
+            "Choose another folder.",
+        ),
         errno.EACCES: (f"{folder} may not be written to.", "Choose another folder."),
         errno.EPERM: (f"{folder} may not be written to.", "Choose another folder."),
         errno.EROFS: (f"{folder} is read-only.", "Choose another folder."),
@@ -113,6 +135,32 @@ def explain(error: OSError, path: Path) -> StorageError:
         (f"{path.name} was not saved: {error.strerror or error}.", "What was there is unchanged."),
     )
     return StorageError(message, hint)
+
+
+def _part(path: Path) -> Path:
+    """Return a new name beside `path`: short, whatever the name is, and told to be ours later."""
+    return path.with_name(f"{safe_name(path.name)}.part-{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def _exists(path: Path) -> bool:
+    """Say whether something is there, a dangling link included; a folder is no destination.
+
+    Raises
+    ------
+    StorageError
+        A folder is there, or nobody may look.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise explain(error, path) from None
+    except ValueError:
+        raise StorageError("A file's name cannot contain a NUL character.") from None
+    if stat.S_ISDIR(mode):
+        raise StorageError(f"{path.name or path} is a folder.", "Choose another name.")
+    return True
 
 
 def save_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
@@ -135,11 +183,11 @@ def save_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
         It could not be saved; what was there is as it was.
     """
     path = Path(path)
-    if not overwrite and os.path.lexists(path):
-        raise AlreadyExistsError(f"{path.name} exists already.", "Choose another name, or allow replacing it.")
-    if path.is_dir() and not path.is_symlink():
-        raise StorageError(f"{path.name} is a folder.", "Choose another name.")
-    part = path.with_name(f"{path.name[:120]}.part-{os.getpid()}-{next(_counter)}")
+    if _exists(path) and not overwrite:
+        raise AlreadyExistsError(
+            f"{path.name} exists already.", "Choose another name, or allow replacing it."
+        )
+    part = _part(path)
     created = False
     try:
         descriptor = disk.create(part)
@@ -167,7 +215,7 @@ def save_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
         else:
             _claim(part, path)
         point("placed")
-        disk.sync_folder(path.parent)
+        _sync_folder(path)
         point("folder synced")
     except FileExistsError:
         raise AlreadyExistsError(
@@ -175,8 +223,6 @@ def save_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
         ) from None
     except OSError as error:
         raise explain(error, path) from None
-    except ValueError:
-        raise StorageError("A file's name cannot contain a NUL character.") from None
     finally:
         if created:
             try:
@@ -186,12 +232,31 @@ def save_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
                 created = False
 
 
+def _sync_folder(path: Path) -> None:
+    """Wait until the name `path` is on the disk; the file is in place already."""
+    try:
+        disk.sync_folder(path.parent)
+    except OSError as error:
+        if error.errno in _NO_FOLDER_SYNC:
+            return
+        raise StorageError(
+            f"{path.name} is in place, but the disk did not confirm it: {error.strerror or error}.",
+            "Save it once more, best on another disk.",
+        ) from None
+
+
 def _claim(part: Path, path: Path) -> None:
     """Put `part` at `path` only if nothing is there, in one move."""
     try:
         disk.link(part, path)
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS):
+        if error.errno not in (
+            errno.EPERM,
+            errno.ENOTSUP,
+            errno.EOPNOTSUPP,
+            errno.EMLINK,
+            errno.ENOSYS,
+        ):
             raise
         # A disk without hard links: the check and the move are two steps there.
         if os.path.lexists(path):
@@ -211,7 +276,7 @@ def make_folder(path: Path, *, exist_ok: bool = False) -> None:
 
 def writable_problem(folder: Path) -> StorageError | None:
     """Try to write into `folder`; returns why that fails, or None. Asked before work begins."""
-    probe = folder / f".probe.part-{os.getpid()}-{next(_counter)}"
+    probe = _part(folder / "probe")
     try:
         disk.close(disk.create(probe))
         disk.remove(probe)
@@ -225,7 +290,10 @@ def append(stream: BinaryIO, data: bytes, path: Path, *, sync: bool) -> None:
     try:
         left = memoryview(data)
         while len(left):
-            left = left[disk.write(stream.fileno(), left) :]
+            written = disk.write(stream.fileno(), left)
+            if written <= 0:
+                raise OSError(errno.EIO, "nothing was written")
+            left = left[written:]
         if sync:
             disk.fsync(stream.fileno())
     except OSError as error:
@@ -245,13 +313,24 @@ def sweep_parts(folder: Path) -> int:
     removed = 0
     for part in folder.glob("*.part-*-*"):
         owner = part.name.rpartition(".part-")[2].partition("-")[0]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
-            try:
+        try:
+            if re.fullmatch("[0-9]{1,9}", owner) and _abandoned(part, int(owner)):
                 disk.remove(part)
-            except OSError:
-                continue
-            removed += 1
+                removed += 1
+        except OSError:
+            continue
     return removed
+
+
+def _abandoned(part: Path, owner: int) -> bool:
+    """Say whether nobody will finish `part`: its process is gone, or its number was given anew."""
+    try:
+        started: float = psutil.Process(owner).create_time()
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
+    return part.lstat().st_mtime < started - _CLOCK
 
 
 def safe_name(text: str, otherwise: str = "untitled") -> str:
@@ -263,4 +342,7 @@ def safe_name(text: str, otherwise: str = "untitled") -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)[:80].strip(".-_ ")
     if not name:
         return otherwise
-    return f"{name}-file"[:80] if name.partition(".")[0].lower() in _RESERVED else name
+    # Windows looks at what stands before the first dot.
+    return (
+        f"file-{name}"[:80].rstrip(".-_") if name.partition(".")[0].lower() in _RESERVED else name
+    )
