@@ -21,7 +21,8 @@ def add_info(commands: Any) -> None:
 
 def run_info(options: argparse.Namespace) -> int:
     """``filterscope info FILE``."""
-    from app.core.data.reader import inspect, split_name
+    from app.core.data.files import split_name
+    from app.core.data.reader import inspect
 
     path, wanted = split_name(options.file)
     report = inspect(path)

@@ -175,7 +175,8 @@ def conclude(result: dict[str, Any], as_json: bool) -> int:
 
 def open_data(options: argparse.Namespace, screen: Progress) -> Any:
     """Open what DATA names."""
-    from app.core.data.reader import cut_patches, open_patches
+    from app.core.data.cutting import cut_patches
+    from app.core.data.reader import open_patches
     from app.core.data.sample import sample_path
 
     data = options.data or str(sample_path())

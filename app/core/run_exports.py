@@ -16,7 +16,8 @@ from app.core.chart import Chart, Curve
 from app.core.curves import bin_curve
 from app.core.data.patches import Patches
 from app.core.data.preprocess import preprocess
-from app.core.data.reader import cut_patches, open_patches
+from app.core.data.cutting import cut_patches
+from app.core.data.reader import open_patches
 from app.core.errors import FilterscopeError, UsageError
 from app.core.export import (
     curves_csv,

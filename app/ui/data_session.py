@@ -9,6 +9,7 @@ from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.core.data import preprocess as preprocessing
 from app.core.data import reader
+from app.core.data.cutting import cut_patches
 from app.core.data.health import Health, examine
 from app.core.data.patches import Patches, RawPatches
 from app.core.data.reader import FileReport
@@ -182,7 +183,7 @@ class DataSession(QObject):
 def _load(request: DataRequest, spec: PreprocessSpec, task: Task) -> _Loaded:
     report = None
     if request.cut_size is not None:
-        raw = reader.cut_patches(
+        raw = cut_patches(
             request.path,
             size=request.cut_size,
             count=request.cut_count,

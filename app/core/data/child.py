@@ -34,6 +34,11 @@ class Child:
         Asked now and then whether to give up.
     descriptor : int, optional
         An open file to hand down.
+
+    Attributes
+    ----------
+    gone : bool
+        Whether it died while somebody spoke with it: there will be no further answer.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class Child:
         descriptor: int | None = None,
     ) -> None:
         self.name = name
+        self.gone = False
         self._patience, self._cancel = patience, cancel
         self._verdict = ""
         self._heard = time.monotonic()
@@ -142,11 +148,12 @@ class Child:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def broken(self) -> RefusedInputError:
-        """What to raise when the child says what it must not."""
+        """Return what to raise when the child says what it must not."""
         return RefusedInputError(f"{self.name} is not opened: the reader gave no sensible answer.")
 
     def _gone(self) -> RefusedInputError | Cancelled:
-        """What to raise when the child is dead."""
+        """Return what to raise when the child is dead."""
+        self.gone = True
         if self._verdict == "cancelled":
             return Cancelled("Reading was given up.")
         if self._verdict == "silent":

@@ -77,8 +77,8 @@ def examine(raw: RawPatches, cancel: Callable[[], bool] | None = None) -> Health
             if cancel is not None and cancel():
                 raise Cancelled("Given up.")
             rows = block[start : start + 4096].reshape(-1, values)
-            finite = np.isfinite(rows).all(axis=1) if rows.dtype.kind == "f" else None
-            good = rows if finite is None or finite.all() else rows[finite]
+            finite = raw.usable(rows)
+            good = rows if finite is None else rows[finite]
             not_finite += len(rows) - len(good)
             if hashed < 10_000_000:
                 hashes.append(_hash(rows))
@@ -90,7 +90,9 @@ def examine(raw: RawPatches, cancel: Callable[[], bool] | None = None) -> Health
             low, high = min(low, float(least.min())), max(high, float(most.max()))
             sample.append(good.ravel()[::every].astype(np.float64))
     known = np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
-    duplicates = len(known) - len(np.unique(known))
+    hashes.clear()
+    known.sort()
+    duplicates = int((known[1:] == known[:-1]).sum())
     if not np.isfinite(low):
         low = high = 0.0
     drawn = np.concatenate(sample) if sample else np.zeros(1)
@@ -115,4 +117,5 @@ def _hash(rows: NDArray[np.generic]) -> NDArray[np.uint64]:
     multipliers = np.random.default_rng(1).integers(1, 2**63, words.shape[1], dtype=np.uint64) | 1
     mixed = (words ^ (words >> np.uint64(29))) * multipliers
     mixed ^= mixed >> np.uint64(32)
-    return np.add.reduce(mixed, axis=1, dtype=np.uint64)
+    hashes: NDArray[np.uint64] = np.add.reduce(mixed, axis=1, dtype=np.uint64)
+    return hashes

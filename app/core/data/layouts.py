@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 __all__ = ["LAYOUTS", "batch_axis", "image_shape", "possible_layouts", "to_nchw"]
 
-# N patches, C channels, H rows, W columns, D numbers in a row. The last three are how MATLAB,
-# which stores its first axis innermost, is read from HDF5: everything reversed.
-LAYOUTS = ("NCHW", "NHWC", "NHW", "ND", "WHCN", "WHN", "DN")
+# N patches, C channels, H rows, W columns; D numbers of a patch row by row, d column by column.
+# MATLAB stores its first axis innermost, so that all axes of its files are read reversed: what
+# was H×W×C×N there is NCWH here.
+LAYOUTS = ("NCHW", "NHWC", "NHW", "ND", "NCWH", "CWHN", "WHCN", "NWH", "WHN", "Nd", "dN", "DN")
+MATLAB = ("NCWH", "CWHN", "WHCN", "NWH", "WHN", "Nd", "dN")
 
 SMALLEST, LARGEST = 2, 512
 
@@ -27,7 +29,7 @@ def image_shape(layout: str, shape: Sequence[int]) -> tuple[int, int, int] | Non
     """Return (C, H, W) of a patch, or None where `shape` cannot have that layout."""
     if len(layout) != len(shape):
         return None
-    size = dict(zip(layout, shape, strict=True))
+    size = dict(zip(layout.upper(), shape, strict=True))
     if "D" in size:
         for channels in (1, 3):
             side = math.isqrt(size["D"] // channels)
@@ -40,35 +42,38 @@ def image_shape(layout: str, shape: Sequence[int]) -> tuple[int, int, int] | Non
     return (channels, height, width) if channels in (1, 3) and fits else None
 
 
-def possible_layouts(shape: Sequence[int]) -> tuple[str, ...]:
-    """Return the layouts that `shape` may have, the likeliest first."""
+def possible_layouts(shape: Sequence[int], *, matlab: bool = False) -> tuple[str, ...]:
+    """Return the layouts that `shape` may have, the likeliest first.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    matlab : bool
+        Whether MATLAB wrote the file: its orders are the likelier ones then.
+    """
     found = [layout for layout in LAYOUTS if image_shape(layout, shape) is not None]
 
-    def unlikely(layout: str) -> tuple[bool, bool, int]:
+    def unlikely(layout: str) -> tuple[bool, bool, bool, int]:
         fitted = image_shape(layout, shape)
         assert fitted is not None
         count = shape[batch_axis(layout)]
         square = fitted[1] == fitted[2]
         # There are many patches and they are small; square ones are likelier.
-        return not square, count < max(fitted[1:]), LAYOUTS.index(layout)
+        foreign = matlab and layout not in MATLAB
+        return not square, count < max(fitted[1:]), foreign, LAYOUTS.index(layout)
 
     return tuple(sorted(found, key=unlikely))
 
 
 def to_nchw(block: NDArray[Any], layout: str) -> NDArray[Any]:
     """Return a block with its axes in the order N, C, H, W; rows of D are channel after channel."""
-    if layout in ("ND", "DN"):
-        rows = block if layout == "ND" else block.T
+    if "D" in layout.upper():
+        rows = block if layout[0] == "N" else block.T
         shape = image_shape("ND", rows.shape)
         assert shape is not None
-        if layout == "DN":
-            # MATLAB also stores each image column by column.
-            channels, height, width = shape
-            return np.ascontiguousarray(
-                rows.reshape(-1, channels, width, height).transpose(0, 1, 3, 2)
-            )
-        return np.ascontiguousarray(rows).reshape(-1, *shape)
-    if layout in ("NHW", "WHN"):
-        block = np.expand_dims(block, layout.index("N") + (1 if layout == "NHW" else 0))
-        layout = "NCHW" if layout == "NHW" else "WHCN"
+        channels, height, width = shape
+        block = rows.reshape(-1, channels, height, width)
+        layout = "NCHW" if "D" in layout else "NCWH"
+    elif "C" not in layout:
+        block, layout = block[None], f"C{layout}"
     return np.ascontiguousarray(block.transpose([layout.index(axis) for axis in "NCHW"]))

@@ -96,10 +96,27 @@ class RawPatches:
 
     def to_unit(self, block: NDArray[Any]) -> NDArray[np.float32]:
         """Return a block as float32 with `low` … `high` mapped to 0 … 1."""
-        values = block.astype(np.float32)
+        with np.errstate(over="ignore"):
+            values = block.astype(np.float32)
         values -= np.float32(self.low)
         values /= np.float32(self.high - self.low)
         return values
+
+    def usable(self, rows: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Return which rows (n, P) have only values that are finite as float32; None means all."""
+        if rows.dtype.kind != "f":
+            return None
+        with np.errstate(over="ignore"):
+            good = np.isfinite(rows.astype(np.float32, copy=False)).all(axis=1)
+        return None if good.all() else np.asarray(good, np.bool_)
+
+    def spread(self, count: int) -> NDArray[np.int64]:
+        """Return up to `count` rows that `take` can give, spread over the file, of usable patches."""
+        rows = self.preview_rows
+        good = self.usable(self.preview.reshape(len(rows), -1))
+        if good is not None and good.any():
+            rows = rows[good]
+        return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)]
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return patches (n, C, H, W) in 0 … 1; of a streamed file, the nearest known rows."""
@@ -138,7 +155,8 @@ class FittedPreprocess:
         """Return filters (D, L) as they act on pixels: ZCA · W1 when whitened, else W1."""
         if self.whitening is None:
             return columns
-        return (self.whitening @ columns).astype(columns.dtype)
+        pixels: NDArray[Any] = (self.whitening @ columns).astype(columns.dtype)
+        return pixels
 
 
 @dataclass(frozen=True)

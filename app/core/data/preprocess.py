@@ -25,7 +25,7 @@ from app.core.data.patches import FittedPreprocess, Patches, RawPatches
 from app.core.errors import Cancelled, FilterscopeError
 from app.core.specs import PreprocessSpec
 
-__all__ = ["LUMINANCE", "preprocess", "sweep_work_files"]
+__all__ = ["LUMINANCE", "apply", "preprocess", "sweep_work_files"]
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 LOW, HIGH = 0.1, 0.9
@@ -120,18 +120,38 @@ class _Pass:
                 self.progress(self.base + share / 2, "Preprocessing")
 
     def _rows(self, piece: NDArray[Any]) -> NDArray[np.float32]:
-        images = self.raw.to_unit(piece)
-        if self.spec.grayscale:
-            images = np.tensordot(images, LUMINANCE, axes=([1], [0]))
-        rows = images.reshape(len(images), -1)
-        if piece.dtype.kind == "f":
-            good = np.isfinite(rows).all(axis=1)
-            if not good.all():
-                rows = rows[good]
-                self.dropped += int(len(good) - len(rows))
-        if self.spec.remove_mean:
-            rows = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-        return np.ascontiguousarray(rows, np.float32)
+        good = self.raw.usable(piece.reshape(len(piece), -1))
+        if good is not None:
+            self.dropped += int((~good).sum())
+            piece = piece[good]
+        return _plain(self.raw.to_unit(piece), self.spec)
+
+
+def _plain(images: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.float32]:
+    """Return images (n, C, H, W) in 0 … 1 as rows, grey and mean-free as asked."""
+    if spec.grayscale:
+        images = np.tensordot(images, LUMINANCE, axes=([1], [0]))
+    rows = images.reshape(len(images), -1)
+    if spec.remove_mean:
+        rows = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+    return np.ascontiguousarray(rows, np.float32)
+
+
+def apply(images: NDArray[np.float32], fitted: FittedPreprocess) -> NDArray[np.float32]:
+    """Apply a fitted preprocessing to some patches, say to show them beside what they were.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, C, H, W), float32
+        Raw patches in 0 … 1, as `RawPatches.take` gives them.
+
+    Returns
+    -------
+    ndarray, shape (n, C', H, W), float32
+        C' is 1 when they were made grey.
+    """
+    rows = _apply(_plain(images, fitted.spec), fitted)
+    return rows.reshape(-1, *fitted.image_shape)
 
 
 def _fit(
@@ -150,7 +170,8 @@ def _fit(
         largest = max(largest, float(np.abs(block).max()))
         if products is not None:
             # float32 products of a block, summed in float64: exact enough, ten times as fast.
-            products += block.T @ block
+            with np.errstate(over="ignore", invalid="ignore"):
+                products += block.T @ block
     count = rows.kept
     if count == 0:
         raise FilterscopeError(
@@ -164,20 +185,34 @@ def _fit(
             "All patches are constant: there is nothing to learn from.",
             "Choose another data set, or check how its axes and values are read.",
         )
+    if products is not None and not np.isfinite(products).all():
+        raise FilterscopeError(
+            "Some values are too large to be whitened.",
+            "Switch whitening off, or check how the values are read.",
+        )
     deviation = float(np.sqrt(variance))
     whitening = unwhitening = None
     if products is not None:
         covariance = products / count - np.outer(mean, mean)
         whitening, unwhitening = _whitening(raw, spec, covariance)
         # Of whitened data: the trace of Zᵀ C Z is the variance that is left, exactly.
-        deviation = float(np.sqrt(np.einsum("ij,jk,ki->", whitening.T, covariance, whitening) / width))
+        deviation = float(
+            np.sqrt(np.einsum("ij,jk,ki->", whitening.T, covariance, whitening) / width)
+        )
         largest = 6 * deviation
     bound = 0.0
     if spec.rescale:
         # Without clipping, everything fits: the largest magnitude that was seen is the bound.
         bound = spec.deviations * deviation if spec.clip else largest
     return FittedPreprocess(
-        spec, shape, deviation, bound, mean if whiten else None, whitening, unwhitening, rows.dropped
+        spec,
+        shape,
+        deviation,
+        bound,
+        mean if whiten else None,
+        whitening,
+        unwhitening,
+        rows.dropped,
     )
 
 
@@ -197,7 +232,7 @@ def _whitening(
                 f"{len(covariance)} numbers.",
                 "Switch grayscale off, or choose “ZCA, from the data”.",
             )
-        return given, np.linalg.pinv(given)
+        return given, np.asarray(np.linalg.pinv(given), np.float64)
     values, vectors = np.linalg.eigh(covariance)
     # ε is a variance of values in 0 … 1, as in UFLDL: directions well below it are left alone.
     scale = np.sqrt(np.maximum(values, 0) + spec.epsilon)

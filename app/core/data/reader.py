@@ -1,69 +1,42 @@
-"""The one way in for files nobody vouches for: the parent's side.
+"""What is in a file, and its arrays as patches: numbers put in order and given their meaning.
 
-A file is opened, checked and read only in a child process (`app.core.data.untrusted`), which
-hands over plain numbers; here they are put in order and given their meaning.
+The file itself is opened, checked and read only in a child process (`app.core.data.untrusted`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.data.child import Child
+from app.core.data.files import (
+    Cancel,
+    Limits,
+    PathLike,
+    Progress,
+    list_arrays,
+    opened,
+    read_arrays,
+    receive_array,
+    sha256,
+    split_name,
+    unchanged,
+)
 from app.core.data.layouts import batch_axis, image_shape, possible_layouts, to_nchw
 from app.core.data.patches import RawPatches, Source
-from app.core.errors import Cancelled, FilterscopeError, RefusedInputError
+from app.core.errors import FilterscopeError, RefusedInputError
 
-__all__ = [
-    "DatasetReport",
-    "FileReport",
-    "Limits",
-    "cut_patches",
-    "inspect",
-    "list_arrays",
-    "open_patches",
-    "opened",
-    "read_all",
-    "read_arrays",
-    "receive_array",
-]
+__all__ = ["DatasetReport", "FileReport", "NeedsChoiceError", "inspect", "open_patches"]
 
-Cancel = Callable[[], bool]
-Progress = Callable[[float, str], None]
-PathLike = str | os.PathLike[str]
-Report = TypeVar("Report")
-
-PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm")
+# Of a file that is streamed, so many patches are kept to look at: some from each of many places.
 PREVIEW = 2048
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is too much.
-
-    Attributes
-    ----------
-    file_bytes : int
-        Largest file that is looked at.
-    memory_bytes : int
-        Raw patches beyond this are streamed from the file whenever they are needed.
-    patience : float
-        Seconds without progress after which a file is given up.
-    """
-
-    file_bytes: int = 1 << 40
-    memory_bytes: int = 256 << 20
-    patience: float = 30.0
+PLACES = 64
 
 
 @dataclass(frozen=True)
@@ -98,7 +71,7 @@ class FileReport:
         return tuple(found for found in self.datasets if found.refused is None)
 
 
-class NeedsChoice(FilterscopeError):
+class NeedsChoiceError(FilterscopeError):
     """Several data sets could be meant."""
 
     exit_code = 2
@@ -110,56 +83,6 @@ class NeedsChoice(FilterscopeError):
             f"Name one, as in {Path(report.path).name}::{report.candidates()[0].path}",
         )
         self.report = report
-
-
-def split_name(path: PathLike) -> tuple[Path, str | None]:
-    """Return file and data set of ``FILE::/data set``; a file that is so called comes first."""
-    text = os.fspath(path)
-    if "::" in text and not os.path.exists(text):  # noqa: PTH110 - any text may come in here
-        text, _, dataset = text.rpartition("::")
-        return Path(text), dataset or None
-    return Path(text), None
-
-
-@contextmanager
-def opened(path: Path, limits: Limits) -> Iterator[tuple[int, os.stat_result, str]]:
-    """Open a file to hand down to the child: yields descriptor, status and the child's name of it."""
-    name = path.name or str(path)
-    if "\0" in str(path):
-        raise RefusedInputError("A file's name cannot contain a NUL character.")
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except FileNotFoundError:
-        raise RefusedInputError(f"There is no file {name}.") from None
-    except PermissionError:
-        raise RefusedInputError(f"{name} may not be read by this user.") from None
-    except OSError as error:
-        raise RefusedInputError(f"{name} cannot be opened: {error.strerror}.") from None
-    try:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise RefusedInputError(f"{name} is a folder.", "Open photographs with “Photos…”.")
-        if not stat.S_ISREG(status.st_mode):
-            raise RefusedInputError(f"{name} is not an ordinary file.")
-        if status.st_size == 0:
-            raise RefusedInputError(f"{name} is empty.")
-        if status.st_size > limits.file_bytes:
-            raise RefusedInputError(
-                f"{name} has {status.st_size / 2**30:.0f} GiB; the limit is "
-                f"{limits.file_bytes / 2**30:.0f}."
-            )
-        # By its descriptor the child opens this very file, whatever its name is made of.
-        handed = os.fspath(path) if sys.platform == "win32" else f"/dev/fd/{descriptor}"
-        yield descriptor, status, handed
-    finally:
-        os.close(descriptor)
-
-
-def _unchanged(before: os.stat_result, descriptor: int, name: str) -> None:
-    now = os.fstat(descriptor)
-    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        raise RefusedInputError(f"{name} changed while it was read.", "Open it again.")
 
 
 def inspect(path: PathLike, *, limits: Limits | None = None) -> FileReport:
@@ -175,35 +98,22 @@ def inspect(path: PathLike, *, limits: Limits | None = None) -> FileReport:
     return FileReport(str(file), size, datasets)
 
 
-def list_arrays(
-    file: Path, limits: Limits, understand: Callable[[dict[str, Any]], Report]
-) -> tuple[int, tuple[Report, ...]]:
-    """Return a file's size, and what `understand` makes of what the child says of each array."""
-    with (
-        opened(file, limits) as (descriptor, status, handed),
-        Child(file.name, patience=limits.patience, descriptor=descriptor) as child,
-    ):
-        child.send({"do": "inspect", "path": handed, "size": status.st_size})
-        rows = child.receive_json().get("datasets")
-        if not isinstance(rows, list):
-            raise child.broken()
-        try:
-            return status.st_size, tuple(understand(row) for row in rows[:2000])
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise child.broken() from None
-
-
 def _report(row: dict[str, Any]) -> DatasetReport:
     """Check and complete what the child says of one array."""
     shape = tuple(int(n) for n in row["shape"])
     refused = row["refused"]
-    layouts = possible_layouts(shape) if shape and min(shape) > 0 else ()
+    matlab = row.get("matlab") is True
+    layouts = possible_layouts(shape, matlab=matlab) if shape and min(shape) > 0 else ()
     dtype = str(row["dtype"])[:20]
+    if refused is None and np.dtype(dtype).kind not in "iuf":
+        raise ValueError(dtype)
     guess = layouts[0] if layouts else ""
     reason = None if refused is None else " ".join(str(refused).split())[:300]
     if reason is None and not layouts:
-        reason = f"its shape {' × '.join(map(str, shape))} is not that of patches with 1 or 3 channels"
-    low, high = (float(v) for v in row.get("span", (0.0, 1.0)))
+        reason = (
+            f"its shape {' × '.join(map(str, shape))} is not that of patches with 1 or 3 channels"
+        )
+    high = float(row.get("span", (0.0, 1.0))[1])
     bytes_like = dtype.startswith(("uint", "int")) or high > 1.5
     return DatasetReport(
         str(row["path"])[:1000],
@@ -225,8 +135,6 @@ def _choose(report: FileReport, dataset: str | None) -> DatasetReport:
         wanted = dataset.strip("/")
         for found in report.datasets:
             if found.path.strip("/") == wanted:
-                if found.refused is not None and not found.layouts:
-                    raise RefusedInputError(f"{name}: {found.path} is not opened: {found.refused}.")
                 if found.refused is not None:
                     raise RefusedInputError(f"{name}: {found.path} is not opened: {found.refused}.")
                 return found
@@ -248,7 +156,7 @@ def _choose(report: FileReport, dataset: str | None) -> DatasetReport:
     pictures = [found for found in found_all if len(found.shape) > 2]
     if len(pictures) == 1:
         return pictures[0]
-    raise NeedsChoice(report)
+    raise NeedsChoiceError(report)
 
 
 class _FileStream:
@@ -261,8 +169,10 @@ class _FileStream:
         self.shape, self.limits = shape, limits
         self._status: tuple[int, int] | None = None
 
-    def blocks(self, cancel: Cancel | None = None) -> Iterator[NDArray[Any]]:
-        """Yield (n, C, H, W) blocks in the file's type."""
+    def blocks(
+        self, cancel: Cancel | None = None, ranges: list[tuple[int, int]] | None = None
+    ) -> Iterator[NDArray[Any]]:
+        """Yield (n, C, H, W) blocks in the file's type, all or the patches in `ranges`."""
         axis = batch_axis(self.layout)
         with (
             opened(self.path, self.limits) as (descriptor, status, handed),
@@ -270,45 +180,27 @@ class _FileStream:
                 self.path.name, patience=self.limits.patience, cancel=cancel, descriptor=descriptor
             ) as child,
         ):
-            mark = (status.st_size, status.st_mtime_ns)
-            if self._status is not None and self._status != mark:
-                raise RefusedInputError(f"{self.path.name} has changed.", "Open it again.")
-            self._status = mark
+            self._same(status)
             for block in receive_array(
-                child, handed, status.st_size, self.dataset, axis, self.shape
+                child, handed, status.st_size, self.dataset, axis, self.shape, ranges
             ):
                 yield to_nchw(block, self.layout)
-            _unchanged(status, descriptor, self.path.name)
+            unchanged(status, descriptor, self.path.name)
 
+    def sha256(self, cancel: Cancel | None = None) -> str:
+        """Return the SHA-256 of the file that was read."""
+        with opened(self.path, self.limits) as (descriptor, status, _):
+            self._same(status)
+            digest = sha256(descriptor, cancel)
+            unchanged(status, descriptor, self.path.name)
+        return digest
 
-def receive_array(
-    child: Child, handed: str, size: int, dataset: str, axis: int, shape: tuple[int, ...] | None
-) -> Iterator[NDArray[Any]]:
-    """Yield the slices of an array along `axis`; every length is checked against `shape`."""
-    child.send({"do": "read", "path": handed, "size": size, "dataset": dataset, "axis": axis})
-    head = child.receive_json()
-    try:
-        dtype = np.dtype(str(head["dtype"]))
-        told = tuple(int(n) for n in head["shape"])
-    except (KeyError, TypeError, ValueError):
-        raise child.broken() from None
-    if dtype.kind not in "iuf" or (shape is not None and told != shape):
-        raise child.broken()
-    left = told[axis]
-    entry = dtype.itemsize * int(np.prod(told, dtype=object)) // max(1, told[axis])
-    while True:
-        message = child.receive_json()
-        if message.get("end"):
-            if left:
-                raise child.broken()
-            return
-        entries = message.get("entries")
-        if not isinstance(entries, int) or not 0 < entries <= left or entries * entry > 1 << 31:
-            raise child.broken()
-        left -= entries
-        part = list(told)
-        part[axis] = entries
-        yield np.frombuffer(child.receive_bytes(entries * entry), dtype).reshape(part)
+    def _same(self, status: os.stat_result) -> None:
+        """Refuse another file than the one that was read before."""
+        mark = (status.st_size, status.st_mtime_ns)
+        if self._status not in (None, mark):
+            raise RefusedInputError(f"{self.path.name} has changed.", "Open it again.")
+        self._status = mark
 
 
 def open_patches(
@@ -340,7 +232,7 @@ def open_patches(
     ------
     RefusedInputError
         The file or the data set is not opened, and why.
-    NeedsChoice
+    NeedsChoiceError
         Several data sets could be meant.
     """
     limits = limits or Limits()
@@ -356,35 +248,21 @@ def open_patches(
             f"It can be {', '.join(found.layouts)}.",
         )
     if value_range not in ("0..1", "0..255"):
-        raise RefusedInputError(f"There is no value range {value_range}; there are 0..1 and 0..255.")
+        raise RefusedInputError(
+            f"There is no value range {value_range}; there are 0..1 and 0..255."
+        )
     count = found.shape[batch_axis(layout)]
     stream = _FileStream(file, found.path, layout, found.shape, limits)
     total = int(np.prod(found.shape, dtype=object)) * np.dtype(found.dtype).itemsize
-    kept: list[NDArray[Any]] = []
-    wanted = np.unique(np.linspace(0, count - 1, min(count, PREVIEW)).astype(np.int64))
-    previews: list[NDArray[Any]] = []
-    held = total <= limits.memory_bytes
-    at = 0
-    if held:
-        for block in stream.blocks(cancel):
-            kept.append(block)
-            at += len(block)
-            if progress is not None:
-                progress(at / count, f"Reading {file.name}")
-        data: NDArray[Any] | None = kept[0] if len(kept) == 1 else np.concatenate(kept)
-        assert data is not None
-        data.flags.writeable = False
+    data: NDArray[Any] | None = None
+    if total <= limits.memory_bytes:
+        data = _read_whole(stream, count, shape, cancel, progress)
+        wanted = np.unique(np.linspace(0, count - 1, min(count, PREVIEW)).astype(np.int64))
         preview = data[wanted]
     else:
-        data = None
-        # The first blocks are enough to look at; the rest streams by when it is needed.
-        for block in stream.blocks(cancel):
-            previews.append(np.array(block[: PREVIEW // 4]))
-            at += len(block)
-            if sum(map(len, previews)) >= PREVIEW:
-                break
-        preview = np.concatenate(previews)[:PREVIEW]
-        wanted = np.arange(len(preview), dtype=np.int64) * (count // max(len(preview), 1))
+        ranges = _places(count)
+        wanted = np.concatenate([np.arange(start, stop) for start, stop in ranges])
+        preview = np.concatenate(list(stream.blocks(cancel, ranges)))
     low, high = (0.0, 1.0) if value_range == "0..1" else (0.0, 255.0)
     source = Source(
         str(file.absolute()),
@@ -394,23 +272,43 @@ def open_patches(
         count,
         shape,
         found.dtype,
-        file_sha256(file, cancel),
+        stream.sha256(cancel),
     )
     transform = _transform(report, found, shape, limits, cancel)
     return RawPatches(
-        source, low, high, data, None if held else stream, wanted, preview, transform
+        source, low, high, data, stream if data is None else None, wanted, preview, transform
     )
 
 
-def file_sha256(path: Path, cancel: Cancel | None = None) -> str:
-    """Return the SHA-256 of a file's bytes, which are not interpreted."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(8 << 20):
-            if cancel is not None and cancel():
-                raise Cancelled("Reading was given up.")
-            digest.update(block)
-    return digest.hexdigest()
+def _read_whole(
+    stream: _FileStream,
+    count: int,
+    shape: tuple[int, int, int],
+    cancel: Cancel | None,
+    progress: Progress | None,
+) -> NDArray[Any]:
+    """Return all patches (count, C, H, W), read-only."""
+    data: NDArray[Any] | None = None
+    at = 0
+    for block in stream.blocks(cancel):
+        if data is None:
+            data = np.empty((count, *shape), block.dtype)
+        data[at : at + len(block)] = block
+        at += len(block)
+        if progress is not None:
+            progress(at / count, f"Reading {stream.path.name}")
+    assert data is not None
+    data.flags.writeable = False
+    return data
+
+
+def _places(count: int) -> list[tuple[int, int]]:
+    """Return ranges of `PREVIEW` patches in all, spread over the whole file."""
+    rows = PREVIEW // PLACES
+    if count <= PREVIEW:
+        return [(0, count)]
+    starts = np.linspace(0, count - rows, PLACES).astype(int)
+    return [(int(start), int(start) + rows) for start in starts]
 
 
 def _transform(
@@ -428,127 +326,3 @@ def _transform(
             arrays = read_arrays(report.path, [other.path], limits=limits, cancel=cancel)
             return np.asarray(arrays[other.path], np.float64)
     return None
-
-
-def read_arrays(
-    path: PathLike,
-    names: list[str],
-    *,
-    limits: Limits | None = None,
-    cancel: Cancel | None = None,
-) -> dict[str, NDArray[Any]]:
-    """Return whole arrays of a file by their exact names; for matrices, not for patches.
-
-    Raises
-    ------
-    RefusedInputError
-        One is not there or must not be read.
-    """
-    limits = limits or Limits()
-    file = Path(path)
-    arrays = {}
-    for name in names:
-        with (
-            opened(file, limits) as (descriptor, status, handed),
-            Child(file.name, patience=limits.patience, cancel=cancel, descriptor=descriptor) as child,
-        ):
-            parts = list(receive_array(child, handed, status.st_size, name, 0, None))
-            arrays[name] = np.concatenate(parts)
-    return arrays
-
-
-def cut_patches(
-    folder: PathLike,
-    *,
-    size: int = 16,
-    count: int = 10_000,
-    seed: int = 0,
-    limits: Limits | None = None,
-    cancel: Cancel | None = None,
-    progress: Progress | None = None,
-) -> RawPatches:
-    """Cut patches at random places from the photographs of a folder, as many from each.
-
-    Parameters
-    ----------
-    folder : path
-        Its photographs are taken in the order of their names; subfolders are left out.
-    size : int
-        Side of a patch, in pixels.
-    count : int
-        Number of patches.
-    seed : int
-        Same seed and photographs, same patches.
-
-    Raises
-    ------
-    RefusedInputError
-        There is no photograph that can be used. One that cannot is named in the notes.
-    """
-    limits = limits or Limits()
-    place = Path(folder)
-    try:
-        photographs = sorted(p for p in place.iterdir() if p.suffix.lower() in PHOTOGRAPHS)
-    except OSError as error:
-        raise RefusedInputError(f"{place.name} cannot be opened: {error.strerror}.") from None
-    if not photographs:
-        raise RefusedInputError(
-            f"{place.name} has no photographs.", f"They end in {', '.join(PHOTOGRAPHS)}."
-        )
-    parts: list[NDArray[np.uint8]] = []
-    left_out: list[str] = []
-    digest = hashlib.sha256()
-    child: Child | None = None
-    try:
-        for number, photograph in enumerate(photographs):
-            missing = count - sum(map(len, parts))
-            wanted = -(-missing // (len(photographs) - number))
-            if wanted == 0:
-                break
-            if child is None:
-                child = Child(photograph.name, patience=limits.patience, cancel=cancel)
-                child.send({"do": "cut"})
-            child.name = photograph.name
-            try:
-                with opened(photograph, Limits(file_bytes=200 << 20)) as (descriptor, _, _):
-                    data = read_all(descriptor)
-                child.send({"size": size, "count": wanted, "seed": [seed, number]}, data)
-                told = child.receive_json().get("count")
-                if told != wanted:
-                    raise child.broken()
-                cut = np.frombuffer(child.receive_bytes(wanted * 3 * size * size), np.uint8)
-            except RefusedInputError as refusal:
-                left_out.append(refusal.message)
-                if child.process.poll() is not None:
-                    child.close()
-                    child = None
-                continue
-            digest.update(data)
-            parts.append(cut.reshape(wanted, 3, size, size))
-            if progress is not None:
-                progress((number + 1) / len(photographs), f"Cutting {photograph.name}")
-    finally:
-        if child is not None:
-            child.close()
-    if not parts:
-        raise RefusedInputError(f"None of the {len(photographs)} photographs can be used: {left_out[0]}")
-    data_all = np.concatenate(parts)
-    # Neighbours come from one photograph: mixed, any part of the set is like the whole.
-    np.random.default_rng([seed, len(photographs)]).shuffle(data_all)
-    data_all.flags.writeable = False
-    preview = np.unique(np.linspace(0, len(data_all) - 1, min(len(data_all), PREVIEW)).astype(np.int64))
-    source = Source(
-        str(place.absolute()), f"cut {size}×{size}, seed {seed}", "NCHW", "0..255", len(data_all),
-        (3, size, size), "uint8", digest.hexdigest(),
-    )  # fmt: skip
-    return RawPatches(
-        source, 0.0, 255.0, data_all, None, preview, data_all[preview], None, tuple(left_out)
-    )
-
-
-def read_all(descriptor: int) -> bytes:
-    """Return all bytes of an open file."""
-    parts = []
-    while part := os.read(descriptor, 8 << 20):
-        parts.append(part)
-    return b"".join(parts)

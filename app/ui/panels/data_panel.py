@@ -16,6 +16,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.core.data.preprocess import apply
 from app.core.probe import spread_rows
 from app.core.specs import PreprocessSpec
 from app.ui.data_session import DataRequest, DataSession
@@ -32,9 +33,14 @@ LAYOUT_WORDS = {
     "NHWC": "patches, rows, columns, channels",
     "NHW": "patches, rows, columns (grey)",
     "ND": "patches, pixels in one row",
-    "WHCN": "MATLAB: columns, rows, channels, patches",
-    "WHN": "MATLAB: columns, rows, patches",
-    "DN": "MATLAB: pixels, patches",
+    "DN": "pixels, patches",
+    "NCWH": "MATLAB: rows, columns, channels, patches",
+    "CWHN": "MATLAB: patches, rows, columns, channels",
+    "WHCN": "MATLAB: patches, channels, rows, columns",
+    "NWH": "MATLAB: rows, columns, patches",
+    "WHN": "MATLAB: patches, rows, columns",
+    "Nd": "MATLAB: pixels, patches",
+    "dN": "MATLAB: patches, pixels",
 }
 
 
@@ -237,8 +243,9 @@ class DataPanel(QWidget):
         self.file_name.setText(f"{session.request.name}\n{count} {kind} patches, {height}×{width}")
         self._fill_choosers()
         self.health.setText(health.sentence if health is not None else "")
-        rows = spread_rows(raw.count, SHOWN)
-        self.before.set_tiles(raw.take(rows))
+        rows = raw.spread(SHOWN)
+        shown = raw.take(rows)
+        self.before.set_tiles(shown)
         self.before_card.note.setText(f"{len(rows)} of {count}")
         if health is not None:
             share = health.histogram / max(health.histogram.sum(), 1)
@@ -248,8 +255,8 @@ class DataPanel(QWidget):
             self.after.empty_text = session.refusal[0] if session.refusal else ""
             self.after_card.note.setText("")
             return
-        kept = spread_rows(len(patches.x), SHOWN)
-        images = patches.images(kept)
+        # The very same patches, so that each stands in the same place in both pictures.
+        images = apply(shown, patches.fitted)
         spec = patches.fitted.spec
         if not spec.rescale:
             # Without a fixed range, the middle 99 % of the values go from black to white.
@@ -287,4 +294,4 @@ class DataPanel(QWidget):
         raw = self.session.raw
         if raw is None:
             return ""
-        return f"patch {int(spread_rows(raw.count, SHOWN)[index])}"
+        return f"patch {int(raw.spread(SHOWN)[index])}"

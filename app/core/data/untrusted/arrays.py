@@ -9,12 +9,13 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from app.core.data.untrusted.guard import Refused
+from app.core.data.untrusted.guard import Refused, readable
 
 __all__ = ["NpyFile", "NpzFile"]
 
 MOST_MEMBERS = 200
 MOST_RATIO = 1_200
+MOST_NAME = 200
 BLOCK_BYTES = 16 << 20
 
 
@@ -38,6 +39,8 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         raise Refused("it does not hold plain numbers")
     if not 1 <= len(shape) <= 4:
         raise Refused(f"it has {len(shape)} axes")
+    if any(type(length) is not int or length < 0 for length in shape):
+        raise Refused("its header is damaged")
     if 0 in shape:
         raise Refused("it is empty")
     return shape, fortran, dtype
@@ -52,22 +55,29 @@ class _Array:
         for length in self.shape:
             needed *= int(length)
         if stream.tell() + needed != size:
-            raise Refused(f"{size - stream.tell()} bytes follow its header where {needed} are needed")
+            raise Refused(
+                f"{size - stream.tell()} bytes follow its header where {needed} are needed"
+            )
         if self.fortran:
             # Fortran's order is C's order of the axes reversed.
             self.shape = self.shape[::-1]
+        self.start = stream.tell()
 
-    def blocks(self, stream: IO[bytes]) -> Iterator[np.ndarray[Any, Any]]:
-        """Yield consecutive entries of the first axis as it lies in the file."""
+    def blocks(
+        self, stream: IO[bytes], ranges: list[tuple[int, int]]
+    ) -> Iterator[np.ndarray[Any, Any]]:
+        """Yield the entries of the first axis as it lies in the file, those in `ranges`."""
         entry = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
         rows = max(1, BLOCK_BYTES // max(1, entry))
-        for start in range(0, self.shape[0], rows):
-            count = min(rows, self.shape[0] - start)
-            data = stream.read(count * entry)
-            if len(data) != count * entry:
-                raise Refused("the file is cut short")
-            block = np.frombuffer(data, self.dtype).reshape(count, *self.shape[1:])
-            yield block.astype(self.dtype.newbyteorder("="), copy=False)
+        for first, stop in ranges:
+            stream.seek(self.start + first * entry)
+            for start in range(first, stop, rows):
+                count = min(rows, stop - start)
+                data = stream.read(count * entry)
+                if len(data) != count * entry:
+                    raise Refused("the file is cut short")
+                block = np.frombuffer(data, self.dtype).reshape(count, *self.shape[1:])
+                yield block.astype(self.dtype.newbyteorder("="), copy=False)
 
 
 class NpyFile:
@@ -81,11 +91,9 @@ class NpyFile:
         """Yield (name, array, why it is refused)."""
         yield "array", self.array, None
 
-    def blocks(self, name: str) -> Iterator[np.ndarray[Any, Any]]:
-        """Yield the array's entries in order."""
-        if name.strip("/") != "array":
-            raise Refused(f"there is no array {name}")
-        yield from self.array.blocks(self.stream)
+    def blocks(self, name: str, ranges: list[tuple[int, int]]) -> Iterator[np.ndarray[Any, Any]]:
+        """Yield the array's entries in `ranges`."""
+        yield from self.array.blocks(self.stream, ranges)
 
 
 class NpzFile:
@@ -95,7 +103,9 @@ class NpzFile:
         try:
             self.archive = zipfile.ZipFile(path)
             members = self.archive.infolist()
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        except MemoryError:
+            raise
+        except Exception:
             raise Refused("it is damaged or not an archive") from None
         if len(members) > MOST_MEMBERS:
             raise Refused(f"it has {len(members)} members, more than {MOST_MEMBERS}")
@@ -112,7 +122,9 @@ class NpzFile:
             raise Refused("it is encrypted")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise Refused("it is compressed in an unusual way")
-        if member.file_size > 64 << 20 and member.file_size > MOST_RATIO * max(1, member.compress_size):
+        if member.file_size > 64 << 20 and member.file_size > MOST_RATIO * max(
+            1, member.compress_size
+        ):
             raise Refused("it would unpack to over a thousand times its size")
         try:
             return self.archive.open(member)
@@ -122,28 +134,30 @@ class NpzFile:
     def list_arrays(self) -> Iterator[tuple[str, _Array | None, str | None]]:
         """Yield (name, array or None, why it is refused or None)."""
         for name, member in self.members.items():
+            if len(name) > MOST_NAME or not name.isprintable():
+                yield readable(name), None, "its name is too long or no plain text"
+                continue
             if not name.endswith(".npy"):
                 yield name, None, "it is no array"
                 continue
             try:
                 with self._open(member) as stream:
-                    yield name.removesuffix(".npy"), _Array(stream, member.file_size), None
+                    found = _Array(stream, member.file_size)
             except Refused as refusal:
                 yield name.removesuffix(".npy"), None, str(refusal)
             except Exception:
                 yield name.removesuffix(".npy"), None, "it is damaged"
+            else:
+                yield name.removesuffix(".npy"), found, None
 
-    def blocks(self, name: str) -> Iterator[np.ndarray[Any, Any]]:
-        """Yield an array's entries in order."""
-        member = self.members.get(f"{name.strip('/')}.npy")
-        if member is None:
-            raise Refused(f"there is no array {name}")
+    def blocks(self, name: str, ranges: list[tuple[int, int]]) -> Iterator[np.ndarray[Any, Any]]:
+        """Yield an array's entries in `ranges`."""
+        member = self.members[f"{name}.npy"]
         try:
             with self._open(member) as stream:
-                yield from _Array(stream, member.file_size).blocks(stream)
-        except (zipfile.BadZipFile, OSError, EOFError, ValueError):
-            raise Refused("it is damaged") from None
-        except Exception as error:
-            if isinstance(error, Refused):
-                raise
+                yield from _Array(stream, member.file_size).blocks(stream, ranges)
+        except (Refused, MemoryError):
+            raise
+        except Exception:
+            # Whatever zlib or zipfile make of it, it is the archive that is wrong.
             raise Refused("it is damaged") from None

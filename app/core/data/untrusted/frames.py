@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 __all__ = ["MOST_BYTES", "Broken", "read_frame", "write_bytes", "write_json"]
 
@@ -20,14 +20,14 @@ class Broken(Exception):  # noqa: N818 - the other side is broken, not this one
     """The stream ended or what came is no message."""
 
 
-def _read(stream: BinaryIO, count: int) -> bytes:
+def _read(stream: IO[bytes], count: int) -> bytes:
     data = stream.read(count)
     if len(data) != count:
         raise Broken("the other side went away")
     return data
 
 
-def read_frame(stream: BinaryIO) -> dict[str, Any] | bytes:
+def read_frame(stream: IO[bytes]) -> dict[str, Any] | bytes:
     """Return the next message: a JSON object, or bytes."""
     kind, length = HEADER.unpack(_read(stream, HEADER.size))
     if kind == b"J" and length <= MOST_JSON:
@@ -42,14 +42,14 @@ def read_frame(stream: BinaryIO) -> dict[str, Any] | bytes:
     raise Broken("not a message")
 
 
-def write_json(stream: BinaryIO, message: dict[str, Any]) -> None:
+def write_json(stream: IO[bytes], message: dict[str, Any]) -> None:
     """Send a JSON object."""
     data = json.dumps(message).encode()
     stream.write(HEADER.pack(b"J", len(data)) + data)
     stream.flush()
 
 
-def write_bytes(stream: BinaryIO, data: bytes | memoryview) -> None:
+def write_bytes(stream: IO[bytes], data: bytes | memoryview) -> None:
     """Send bytes."""
     view = memoryview(data).cast("B")
     stream.write(HEADER.pack(b"B", len(view)))

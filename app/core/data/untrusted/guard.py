@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["Refused", "close_the_door", "hold_still"]
+__all__ = ["Refused", "close_the_door", "hold_still", "readable"]
 
 
 class Refused(Exception):  # noqa: N818 - a verdict on a file, not a fault of ours
     """The file or the object is not opened further; the text says why, in one line."""
+
+
+def readable(name: str) -> str:
+    """Return any name as one short line."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[:200])
 
 
 def hold_still(memory: int, cpu_seconds: int) -> None:
@@ -35,7 +40,7 @@ def hold_still(memory: int, cpu_seconds: int) -> None:
     limit(resource.RLIMIT_FSIZE, 0)
     limit(resource.RLIMIT_CPU, cpu_seconds)
     if sys.platform == "linux":
-        with open("/proc/self/statm", encoding="ascii") as file:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
             mapped = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         limit(resource.RLIMIT_AS, mapped + memory)
 

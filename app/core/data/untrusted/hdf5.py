@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 # Plugins are native code: none is ever looked for.
@@ -14,12 +15,14 @@ for _name in ("HDF5_PLUGIN_PATH", "HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX"):
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
-from app.core.data.untrusted.guard import Refused  # noqa: E402
+from app.core.data.untrusted.guard import Refused, readable  # noqa: E402
 
 __all__ = ["Hdf5File"]
 
 MOST_LINKS = 1_000
 MOST_DEPTH = 4
+MOST_OBJECTS = 2_000
+MOST_NAME_BYTES = 200
 MOST_CHUNK_BYTES = 64 << 20
 MOST_CHUNKS = 1_000_000
 MOST_BYTES = 1 << 40
@@ -34,6 +37,14 @@ OTHER_FILTERS = {
 LINKS = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "a link to another file"}
 
 
+def _is_name(raw: bytes) -> bool:
+    """Whether a link's name can be shown in one line and typed again."""
+    try:
+        return 0 < len(raw) <= MOST_NAME_BYTES and raw.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
 class Hdf5File:
     """An open HDF5 file, read-only.
 
@@ -43,12 +54,15 @@ class Hdf5File:
         What to open.
     size : int
         Size of the file; nothing may claim to lie beyond it.
+    matlab : bool
+        Whether the file says that MATLAB wrote it, which reverses the order of axes.
     """
 
-    def __init__(self, path: str, size: int) -> None:
+    def __init__(self, path: str, size: int, *, matlab: bool = False) -> None:
         while h5py.h5pl.size():
             h5py.h5pl.remove(0)
-        self.size = size
+        self.size, self.matlab = size, matlab
+        self.met = 0
         try:
             self.file = h5py.File(path, "r", locking="best-effort")
         except (OSError, RuntimeError, ValueError) as error:
@@ -62,8 +76,15 @@ class Hdf5File:
             raise Refused("it is damaged or not an HDF5 file") from None
 
     def list_datasets(self) -> Iterator[tuple[str, Any, str | None]]:
-        """Yield (path, dataset or None, why it is refused or None) for everything in the file."""
+        """Yield (path, dataset or None, why it is refused or None) for everything in the file.
+
+        No more than `MOST_OBJECTS` are looked at: hard links can name one group a thousand
+        times, and its members as often.
+        """
+        self.met = 0
         yield from self._walk(self.file.id, "", 0, set())
+        if self.met > MOST_OBJECTS:
+            yield "/", None, f"it has more than {MOST_OBJECTS} entries; the others are left out"
 
     def _walk(
         self, group: Any, prefix: str, depth: int, seen: set[Any]
@@ -78,7 +99,13 @@ class Hdf5File:
             yield prefix or "/", None, "its list of entries is damaged"
             return
         for raw_name in names:
-            path = f"{prefix}/{raw_name.decode('utf-8', 'replace')}"
+            self.met += 1
+            if self.met > MOST_OBJECTS:
+                return
+            path = f"{prefix}/{readable(raw_name.decode('utf-8', 'replace'))}"
+            if not _is_name(raw_name):
+                yield path, None, "its name is too long or no plain text"
+                continue
             try:
                 kind = group.links.get_info(raw_name).type
                 if kind != h5py.h5l.TYPE_HARD:
@@ -117,10 +144,12 @@ class Hdf5File:
             try:
                 if not isinstance(here, h5py.h5g.GroupID):
                     raise KeyError
-                name = part.encode("utf-8", "surrogateescape")
+                name = part.encode()
                 kind = here.links.get_info(name).type
                 if kind != h5py.h5l.TYPE_HARD:
-                    raise Refused(f"{path}: {LINKS.get(kind, 'a link of an unknown kind')} is not followed")
+                    raise Refused(
+                        f"{path}: {LINKS.get(kind, 'a link of an unknown kind')} is not followed"
+                    )
                 here = h5py.h5o.open(here, name)
             except Refused:
                 raise
@@ -202,26 +231,40 @@ class Hdf5File:
         for length in plist.get_chunk():
             chunk_bytes *= int(length)
         if chunk_bytes > MOST_CHUNK_BYTES:
-            return f"its chunks have {chunk_bytes / 2**20:.0f} MiB, more than {MOST_CHUNK_BYTES >> 20}"
+            return (
+                f"its chunks have {chunk_bytes / 2**20:.0f} MiB, more than {MOST_CHUNK_BYTES >> 20}"
+            )
         if declared > RATIO_MATTERS_ABOVE and declared / stored > MOST_RATIO:
             return f"it would unpack to {declared / stored:.0f} times its size"
-        count = dataset.get_num_chunks()
-        if count > MOST_CHUNKS:
-            return f"it has {count} chunks"
-        places = []
-        for index in range(count):
-            chunk = dataset.get_chunk_info(index)
+        places: list[tuple[int, int]] = []
+        found: list[str] = []
+
+        def visit(chunk: Any) -> bool | None:
             if chunk.byte_offset is None or chunk.byte_offset + chunk.size > self.size:
-                return "a chunk lies beyond the end of the file"
+                found.append("a chunk lies beyond the end of the file")
+            elif len(places) >= MOST_CHUNKS:
+                found.append(f"it has more than {MOST_CHUNKS:,} chunks")
             places.append((chunk.byte_offset, chunk.size))
+            # What is not None ends the visit.
+            return True if found else None
+
+        # Asked one by one, n chunks would cost n² steps.
+        dataset.chunk_iter(visit)
+        if found:
+            return found[0]
         places.sort()
-        for (offset, size), (next_offset, _) in zip(places, places[1:], strict=False):
+        for (offset, size), (next_offset, _) in pairwise(places):
             if offset + size > next_offset:
                 return "two of its chunks overlap"
         return None
 
-    def blocks(self, dataset: Any, axis: int) -> Iterator[np.ndarray[Any, Any]]:
-        """Yield consecutive slices along `axis`, each of at most `BLOCK_BYTES` (or one entry)."""
+    def blocks(
+        self, dataset: Any, axis: int, ranges: list[tuple[int, int]]
+    ) -> Iterator[np.ndarray[Any, Any]]:
+        """Yield slices along `axis`, all that lie in `ranges` (start, stop), in their order.
+
+        Each has at most `BLOCK_BYTES`, or one entry.
+        """
         array = h5py.Dataset(dataset)
         entry = array.dtype.itemsize * int(np.prod(array.shape)) // array.shape[axis]
         rows = max(1, BLOCK_BYTES // max(1, entry))
@@ -229,13 +272,15 @@ class Hdf5File:
         if chunks is not None and rows > chunks[axis]:
             # Whole chunks: none is unpacked twice.
             rows -= rows % chunks[axis]
-        for start in range(0, array.shape[axis], rows):
-            where = [slice(None)] * array.ndim
-            where[axis] = slice(start, start + rows)
-            yield array[tuple(where)]
+        for first, stop in ranges:
+            for start in range(first, stop, rows):
+                where = [slice(None)] * array.ndim
+                where[axis] = slice(start, min(start + rows, stop))
+                yield array[tuple(where)]
 
     def sample(self, dataset: Any) -> np.ndarray[Any, Any]:
         """Return some thousand numbers from the start, to guess their range."""
         array = h5py.Dataset(dataset)
         where = tuple(slice(0, min(length, 32)) for length in array.shape)
-        return array[where]
+        sample: np.ndarray[Any, Any] = array[where]
+        return sample

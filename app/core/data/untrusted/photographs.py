@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,18 @@ from PIL import Image
 
 from app.core.data.untrusted.guard import Refused
 
-__all__ = ["cut"]
+__all__ = ["cut", "load_decoders", "whole"]
 
 MOST_PIXELS = 120_000_000
+# Of images that are used whole.
+MOST_SIDE = 512
 # The formats a photograph comes in; the many others that Pillow knows are not tried.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
+
+
+def load_decoders() -> None:
+    """Let Pillow load what it would otherwise load when it is first needed."""
+    Image.init()
 
 
 def cut(data: bytes, size: int, count: int, seed: list[int]) -> NDArray[np.uint8]:
@@ -26,6 +34,47 @@ def cut(data: bytes, size: int, count: int, seed: list[int]) -> NDArray[np.uint8
     Refused
         It cannot be decoded, is too large, or smaller than a patch.
     """
+    pixels = _decode(data, lambda image: image, size)
+    rng = np.random.default_rng(seed)
+    tops = rng.integers(0, pixels.shape[0] - size + 1, count)
+    lefts = rng.integers(0, pixels.shape[1] - size + 1, count)
+    rows = tops[:, None, None] + np.arange(size)[None, :, None]
+    columns = lefts[:, None, None] + np.arange(size)[None, None, :]
+    return np.ascontiguousarray(pixels[rows, columns].transpose(0, 3, 1, 2))
+
+
+def whole(data: bytes, side: int) -> NDArray[np.uint8]:
+    """Return an encoded image (3, H, W), or where `side` is not 0 its middle (3, side, side).
+
+    The middle is the largest square, made smaller or larger.
+
+    Raises
+    ------
+    Refused
+        It cannot be decoded, or is too large to train on as it is.
+    """
+
+    def plain(image: Image.Image) -> Image.Image:
+        if max(image.size) > MOST_SIDE:
+            raise Refused(
+                f"it has {image.height}×{image.width} pixels, more than {MOST_SIDE}×{MOST_SIDE}"
+            )
+        return image
+
+    def fit(image: Image.Image) -> Image.Image:
+        least = min(image.size)
+        left, top = (image.width - least) // 2, (image.height - least) // 2
+        box = (left, top, left + least, top + least)
+        return image.resize((side, side), Image.Resampling.LANCZOS, box=box)
+
+    pixels = _decode(data, fit if side else plain, 1)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _decode(
+    data: bytes, fit: Callable[[Image.Image], Image.Image], least: int
+) -> NDArray[np.uint8]:
+    """Return an encoded image (H, W, 3) after `fit`; the sides of the original are `least` or more."""
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -33,9 +82,9 @@ def cut(data: bytes, size: int, count: int, seed: list[int]) -> NDArray[np.uint8
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise Refused(f"it has more than {MOST_PIXELS // 10**6} million pixels")
-                if min(image.size) < size:
-                    raise Refused(f"it is smaller than a patch of {size}×{size}")
-                pixels = np.asarray(image.convert("RGB"))
+                if min(image.size) < least:
+                    raise Refused(f"it is smaller than a patch of {least}×{least}")
+                return np.asarray(fit(image.convert("RGB")))
         except Refused:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -44,9 +93,3 @@ def cut(data: bytes, size: int, count: int, seed: list[int]) -> NDArray[np.uint8
             raise Refused("there is not enough memory to decode it") from None
         except Exception:
             raise Refused("it cannot be decoded") from None
-    rng = np.random.default_rng(seed)
-    tops = rng.integers(0, pixels.shape[0] - size + 1, count)
-    lefts = rng.integers(0, pixels.shape[1] - size + 1, count)
-    rows = tops[:, None, None] + np.arange(size)[None, :, None]
-    columns = lefts[:, None, None] + np.arange(size)[None, None, :]
-    return np.ascontiguousarray(pixels[rows, columns].transpose(0, 3, 1, 2))

@@ -1,12 +1,13 @@
 """The child itself: one request on standard input, the answer on standard output, then the end.
 
-    python process.py        (started by `app.core.data.reader`, never by hand)
+python process.py        (started by `app.core.data.child`, never by hand)
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,17 +15,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # The program is started in isolated mode, which forgets where it lies.
 sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from app.core.data.untrusted.frames import (  # noqa: E402
+from app.core.data.untrusted.frames import (
     Broken,
     read_frame,
     write_bytes,
     write_json,
 )
-from app.core.data.untrusted.guard import Refused, close_the_door, hold_still  # noqa: E402
+from app.core.data.untrusted.guard import Refused, close_the_door, hold_still
 
 MEMORY = 1 << 30
+TOO_MUCH = "reading it needs more memory than a reader may have"
 
 
 def open_source(path: str, size: int) -> Any:
@@ -43,7 +45,7 @@ def open_source(path: str, size: int) -> Any:
     if any(start[at : at + 8] == b"\x89HDF\r\n\x1a\n" for at in (0, 512, 1024, 2048)):
         from app.core.data.untrusted.hdf5 import Hdf5File
 
-        return Hdf5File(path, size)
+        return Hdf5File(path, size, matlab=start.startswith(b"MATLAB"))
     raise Refused("it is not an HDF5, .npy or .npz file")
 
 
@@ -53,6 +55,7 @@ def listing(source: Any) -> list[dict[str, Any]]:
     if hasattr(source, "list_datasets"):
         for path, dataset, refused in source.list_datasets():
             row: dict[str, Any] = {"path": path, "refused": refused, "shape": [], "dtype": ""}
+            row["matlab"] = source.matlab
             if dataset is not None:
                 row.update(_facts(source, dataset, refused))
             rows.append(row)
@@ -61,7 +64,11 @@ def listing(source: Any) -> list[dict[str, Any]]:
             row = {"path": path, "refused": refused, "shape": [], "dtype": ""}
             if array is not None:
                 row["shape"], row["dtype"] = list(map(int, array.shape)), str(array.dtype.name)
-                row["span"] = _span(next(source.blocks(path))[:64])
+                try:
+                    first = next(source.blocks(path, [(0, min(64, array.shape[0]))]))
+                    row["span"] = _span(first)
+                except Refused as refusal:
+                    row["refused"] = str(refusal)
             rows.append(row)
     return rows
 
@@ -86,21 +93,29 @@ def _span(sample: Any) -> list[float]:
 
 
 def send_array(out: BinaryIO, source: Any, request: dict[str, Any]) -> None:
-    """Send an array, entry by entry along one axis: its description, then its blocks."""
+    """Send an array, entry by entry along one axis: its description, then its blocks.
+
+    ``ranges`` of the request, a list of [start, stop], are the entries that are wanted; without
+    it, all.
+    """
     axis = int(request["axis"])
     if hasattr(source, "find"):
-        dataset = source.find(request["dataset"])
-        shape, blocks = list(map(int, dataset.shape)), source.blocks(dataset, axis)
+        found = source.find(request["dataset"])
     else:
-        found = {name: array for name, array, _ in source.list_arrays()}
-        array = found.get(request["dataset"].strip("/"))
-        if array is None:
-            raise Refused(f"there is no array {request['dataset']} that may be read")
-        shape, blocks = list(map(int, array.shape)), source.blocks(request["dataset"])
-        if axis != 0:
-            # A stream is read from its start: the whole array must fit, then.
-            whole = np.concatenate(list(blocks))
-            blocks = iter(np.array_split(whole, max(1, whole.nbytes >> 24), axis=axis))
+        name = request["dataset"].strip("/")
+        found = {name: array for name, array, _ in source.list_arrays()}.get(name)
+        if found is None:
+            raise Refused(f"there is no array {name} that may be read")
+    shape = list(map(int, found.shape))
+    ranges = request.get("ranges") or [(0, shape[axis])]
+    if hasattr(source, "find"):
+        blocks = source.blocks(found, axis, ranges)
+    elif axis == 0:
+        blocks = source.blocks(name, ranges)
+    else:
+        # A stream is read from its start: the whole array must fit, then.
+        whole = np.concatenate(list(source.blocks(name, [(0, shape[0])])))
+        blocks = _slices(whole, axis, ranges)
     first = True
     for block in blocks:
         block = np.ascontiguousarray(block, block.dtype.newbyteorder("="))
@@ -108,19 +123,84 @@ def send_array(out: BinaryIO, source: Any, request: dict[str, Any]) -> None:
             write_json(out, {"shape": shape, "dtype": block.dtype.name, "axis": axis})
             first = False
         write_json(out, {"entries": int(block.shape[axis])})
-        view = memoryview(block.reshape(-1)).cast("B")
-        for start in range(0, len(view), 64 << 20):
-            write_bytes(out, view[start : start + (64 << 20)])
+        send_bytes(out, block)
+    write_json(out, {"end": True})
+
+
+def _slices(whole: Any, axis: int, ranges: list[tuple[int, int]]) -> Iterator[Any]:
+    """Yield an array's entries in `ranges` along `axis`, some MiB at a time."""
+    rows = max(1, (16 << 20) * whole.shape[axis] // whole.nbytes)
+    for first, stop in ranges:
+        for start in range(first, stop, rows):
+            yield np.take(whole, range(start, min(start + rows, stop)), axis)
+
+
+def send_bytes(out: BinaryIO, array: Any) -> None:
+    """Send the numbers of a contiguous array, in as many messages as it takes."""
+    view = memoryview(array.reshape(-1)).cast("B")
+    for start in range(0, len(view), 64 << 20):
+        write_bytes(out, view[start : start + (64 << 20)])
+
+
+def send_content(out: BinaryIO, name: str, content: Any) -> None:
+    """Send a batch of CIFAR-10, or the names of its classes."""
+    if isinstance(content, list):
+        write_json(out, {"name": name, "classes": content})
+        return
+    labels, pixels = content
+    write_json(out, {"name": name, "count": len(labels)})
+    write_bytes(out, labels.tobytes())
+    write_bytes(out, np.ascontiguousarray(pixels).reshape(-1).data)
+
+
+def decode_each(requests: BinaryIO, out: BinaryIO) -> None:
+    """Read files that come as bytes, one after the other, until nobody sends any more."""
+    from app.core.data.untrusted.cifar import parse
+
+    # Pillow loads its decoders when it first needs them: let it, before the door closes.
+    from app.core.data.untrusted.photographs import load_decoders, whole
+
+    load_decoders()
+    hold_still(MEMORY, 3600)
+    close_the_door()
+    while True:
+        task = read_frame(requests)
+        data = read_frame(requests)
+        if not isinstance(task, dict) or not isinstance(data, bytes):
+            raise Broken("a file was expected")
+        try:
+            if "side" in task:
+                image = whole(data, int(task["side"]))
+                write_json(out, {"shape": list(image.shape)})
+                write_bytes(out, image.tobytes())
+            else:
+                send_content(out, task["name"], parse(task["name"], data))
+        except Refused as refusal:
+            write_json(out, {"refused": str(refusal)})
+        except MemoryError:
+            write_json(out, {"refused": TOO_MUCH})
+
+
+def send_archive(request: dict[str, Any], out: BinaryIO) -> None:
+    """Send what an archive of CIFAR-10 holds, member after member."""
+    from app.core.data.untrusted.cifar import walk
+
+    size = int(request["size"])
+    hold_still(MEMORY, 120 + size // (1 << 20))
+    with open(request["path"], "rb") as file:  # noqa: PTH123
+        close_the_door()
+        for name, content in walk(file):
+            send_content(out, name, content)
     write_json(out, {"end": True})
 
 
 def answer(request: dict[str, Any], requests: BinaryIO, out: BinaryIO) -> None:
     """Do what was asked."""
     if request["do"] == "cut":
-        from app.core.data.untrusted.photographs import cut
-
         # Pillow loads its decoders when it first needs them: let it, before the door closes.
         from PIL import Image
+
+        from app.core.data.untrusted.photographs import cut
 
         Image.init()
         hold_still(MEMORY, 600)
@@ -134,13 +214,21 @@ def answer(request: dict[str, Any], requests: BinaryIO, out: BinaryIO) -> None:
                 patches = cut(data, task["size"], task["count"], task["seed"])
             except Refused as refusal:
                 write_json(out, {"refused": str(refusal)})
+            except MemoryError:
+                write_json(out, {"refused": TOO_MUCH})
             else:
                 write_json(out, {"count": len(patches)})
-                write_bytes(out, patches.tobytes())
+                send_bytes(out, patches)
+    if request["do"] == "decode":
+        decode_each(requests, out)
+    if request["do"] == "archive":
+        send_archive(request, out)
+        return
     size = int(request["size"])
     # What is opened lazily must be there before the door closes.
+    import zipfile  # noqa: F401
+
     import h5py  # noqa: F401
-    import zipfile, zlib  # noqa: E401, F401
 
     hold_still(MEMORY, 60 + size // (10 << 20))
     source = open_source(request["path"], size)
@@ -151,9 +239,8 @@ def answer(request: dict[str, Any], requests: BinaryIO, out: BinaryIO) -> None:
         send_array(out, source, request)
 
 
-def main() -> int:
-    """Answer one request."""
-    requests, out = sys.stdin.buffer, sys.stdout.buffer
+def serve(requests: BinaryIO, out: BinaryIO) -> int:
+    """Answer one request; returns the status to end with."""
     try:
         request = read_frame(requests)
         if isinstance(request, dict):
@@ -161,7 +248,7 @@ def main() -> int:
     except Refused as refusal:
         write_json(out, {"refused": str(refusal)})
     except MemoryError:
-        write_json(out, {"refused": "reading it needs more memory than a reader may have"})
+        write_json(out, {"refused": TOO_MUCH})
     except (Broken, BrokenPipeError):
         return 1
     except (OSError, RuntimeError, ValueError) as error:
@@ -172,4 +259,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(sys.stdin.buffer, sys.stdout.buffer))
