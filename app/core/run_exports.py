@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 
 from app.core.chart import Chart, Curve
 from app.core.curves import bin_curve
+from app.core.data.cutting import cut_patches
 from app.core.data.patches import Patches
 from app.core.data.preprocess import preprocess
-from app.core.data.cutting import cut_patches
 from app.core.data.reader import open_patches
 from app.core.errors import FilterscopeError, UsageError
 from app.core.export import (
@@ -34,7 +35,7 @@ from app.core.params import describe
 from app.core.probe import Probe
 from app.core.runs import RunFolder
 from app.core.script import repeat_script
-from app.core.specs import AutoencoderSpec, PreprocessSpec
+from app.core.specs import AutoencoderSpec
 
 __all__ = ["cost_chart", "export_run", "reconstruction_mosaic"]
 
@@ -74,7 +75,8 @@ def export_run(
     kinds = makers[what]
     if kind not in kinds:
         raise UsageError(
-            f"{what} cannot be a .{kind or '(none)'} file.", f"It can be {', '.join('.' + k for k in kinds)}."
+            f"{what} cannot be a .{kind or '(none)'} file.",
+            f"It can be {', '.join('.' + k for k in kinds)}.",
         )
     return kinds[kind](), maker.notes
 
@@ -207,17 +209,19 @@ def reopen(run: RunFolder) -> Patches:
     """
     source = run.info.source
     if source.dataset.startswith("cut "):
-        size, seed = source.shape[1], int(source.dataset.rpartition(" ")[2])
-        raw = cut_patches(source.path, size=size, count=source.count, seed=seed)
+        seed = source.dataset.rpartition(" ")[2]
+        if not re.fullmatch("[0-9]{1,19}", seed):
+            raise UsageError(f"“{source.dataset}” does not say how the patches were cut.")
+        raw = cut_patches(source.file, size=source.shape[1], count=source.count, seed=int(seed))
     else:
         raw = open_patches(
-            Path(source.path),
+            source.file,
             dataset=source.dataset,
             layout=source.layout,
             value_range=source.value_range,
         )
     if raw.source.sha256 != source.sha256:
-        raise UsageError(f"{Path(source.path).name} is not what it was when the run was made.")
+        raise UsageError(f"{source.file.name} is not what it was when the run was made.")
     return preprocess(raw, run.info.preprocess)
 
 
@@ -229,11 +233,15 @@ def reconstruction_mosaic(
     rows = probe.choose("spread", SHOWN, None)
     output = probe.reconstruct(weights, rows, spec.decoder)
     low, high = (
-        (0.1, 0.9) if patches.fitted.spec.rescale else map(float, np.percentile(probe.x, (0.5, 99.5)))
+        (0.1, 0.9)
+        if patches.fitted.spec.rescale
+        else map(float, np.percentile(probe.x, (0.5, 99.5)))
     )
     residual = rows - output
     reach = max(float(np.abs(residual).max()), 1e-12)
-    bands = np.stack([(rows - low) / (high - low), (output - low) / (high - low), 0.5 + residual / reach / 2])
+    bands = np.stack(
+        [(rows - low) / (high - low), (output - low) / (high - low), 0.5 + residual / reach / 2]
+    )
     columns = 16 if len(rows) % 16 == 0 else len(rows)
     tiles = bands.reshape(3, -1, columns, *patches.image_shape).swapaxes(0, 1)
     return mosaic(tiles.reshape(-1, *patches.image_shape), columns=columns, scale="unit")
@@ -254,7 +262,10 @@ def cost_chart(
     ]
     symbols = {p.name: p.hyper.symbol for p in describe(type(spec))}
     marks = [
-        ((step + 1) / max(steps_per_epoch, 1), f"{symbols.get(c.name, c.name)} {c.old:g} → {c.new:g}")
+        (
+            (step + 1) / max(steps_per_epoch, 1),
+            f"{symbols.get(c.name, c.name)} {c.old:g} → {c.new:g}",
+        )
         for step, c in history.changes
     ]
     level = None if bound is None else (bound, f"PCA, {spec.hidden_units} components")

@@ -1,9 +1,9 @@
 """A run is a folder: what was set, every step, keyframes of the weights, and checkpoints.
 
-    run.json          settings, data, seed, versions, outcome
-    history.jsonl     append-only; each line a checksum and a JSON object
-    keyframes/        weights at some steps, safetensors, float32
-    checkpoints/      the newest two generations of all that an exact continuation needs
+run.json          settings, data, seed, versions, outcome
+history.jsonl     append-only; each line a checksum and a JSON object
+keyframes/        weights at some steps, safetensors, float32
+checkpoints/      the newest two generations of all that an exact continuation needs
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ import datetime
 import json
 import os
 import platform
+import re
+import stat
 import subprocess
 import time
+import urllib.parse
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import psutil
 import safetensors.numpy
 from numpy.typing import NDArray
+from pydantic import Field
 
 from app import __version__
 from app.core.data.patches import Source
@@ -61,6 +65,10 @@ KEYFRAME_BUDGET = 64 << 20
 HISTORY_SECONDS = 1.0
 MOST_HISTORY_BYTES = 4 << 30
 MOST_WEIGHTS_BYTES = 2 << 30
+MOST_STEPS = 1 << 53
+
+Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+Side = Annotated[int, Field(ge=1, lt=1 << 20)]
 
 
 class SourceInfo(Spec):
@@ -70,10 +78,27 @@ class SourceInfo(Spec):
     dataset: str
     layout: str
     value_range: str
-    count: int
-    shape: tuple[int, int, int]
+    count: Count
+    shape: tuple[Side, Side, Side]
     dtype: str
     sha256: str
+
+    @classmethod
+    def of(cls, source: Source) -> SourceInfo:
+        """Return what is written of `source`; a path that is no text is written as a URI."""
+        values = source.as_dict()
+        try:
+            source.path.encode()
+        except UnicodeEncodeError:
+            values["path"] = Path(source.path).absolute().as_uri()
+        return cls.build(values)
+
+    @property
+    def file(self) -> Path:
+        """The file or folder it names."""
+        if self.path.startswith("file:///"):
+            return Path(os.fsdecode(urllib.parse.unquote_to_bytes(self.path[7:])))
+        return Path(self.path)
 
 
 class Outcome(Spec):
@@ -100,11 +125,11 @@ class RunInfo(Spec):
     ended: str | None = None
     outcome: Outcome | None = None
     engine: str = ""
-    threads: int = 1
-    steps_per_epoch: int = 1
-    versions: dict[str, str] = {}
+    threads: Count = 1
+    steps_per_epoch: Count = 1
+    versions: dict[str, str] = Field(default_factory=dict)
     git: str = ""
-    pid: int = 0
+    pid: Annotated[int, Field(ge=0, lt=1 << 31)] = 0
     pid_started: float = 0.0
 
     @property
@@ -182,13 +207,17 @@ class RunFolder:
             raise problem
         for name in ("keyframes", "checkpoints"):
             make_folder(folder / name, exist_ok=True)
-        sweep_parts(folder)
+        if path is not None:
+            _clear(folder)
+        for other in {folder, *_folders(root)}:
+            for part in (other, other / "keyframes", other / "checkpoints"):
+                sweep_parts(part)
         info = RunInfo(
             run_id=run_id,
             kind=kind,
             spec=spec,
             preprocess=preprocess,
-            source=SourceInfo(**source.as_dict()),
+            source=SourceInfo.of(source),
             started=_now(),
             threads=threads,
             versions=_versions(),
@@ -218,12 +247,15 @@ class RunFolder:
         data = _read(path / "run.json", 1 << 20, f"{path.name} is not a run")
         try:
             values = read_json(data)
-            if isinstance(values, dict) and isinstance(values.get("version"), int):
-                if values["version"] > 1:
-                    raise UsageError("It was written by a newer version of the program.")
-            info = RunInfo.build(values if isinstance(values, dict) else {})
+            values = values if isinstance(values, dict) else {}
+            version = values.get("version")
+            if isinstance(version, int) and version > 1:
+                raise UsageError("It was written by a newer version of the program.")
+            info = RunInfo.build(values)
         except FilterscopeError as error:
-            raise UsageError(f"{path.name} is not a run that can be read: {error.message}") from None
+            raise UsageError(
+                f"{path.name} is not a run that can be read: {error.message}"
+            ) from None
         return cls(path, info)
 
     def read_history(self) -> tuple[History, str]:
@@ -244,11 +276,8 @@ class RunFolder:
 
     def keyframes(self) -> list[tuple[int, Path]]:
         """Return the steps of the keyframes with their files, in order."""
-        found = []
-        for path in (self.path / "keyframes").glob("*.safetensors"):
-            if path.stem.isdecimal() and not path.is_symlink():
-                found.append((int(path.stem), path))
-        return sorted(found)
+        files = (self.path / "keyframes").glob("*.safetensors")
+        return sorted((int(path.stem), path) for path in files if _is_numbered(path))
 
     def read_weights(self) -> tuple[int, dict[str, NDArray[np.float32]], str]:
         """Return step and weights of the newest good keyframe, and a note if it is not the newest."""
@@ -278,12 +307,20 @@ class RunFolder:
         return (1 if self.info.preprocess.grayscale else channels), height, width
 
 
+def _is_numbered(path: Path) -> bool:
+    return re.fullmatch("[0-9]{1,15}", path.stem) is not None and not path.is_symlink()
+
+
 def _read(path: Path, most: int, otherwise: str) -> bytes:
     """Return a file of a run folder; links are not followed."""
     try:
-        if path.is_symlink():
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
             raise UsageError(f"{path.name} is a link, which is not followed.")
-        if path.stat().st_size > most:
+        if not stat.S_ISREG(found.st_mode):
+            # To open a pipe would be to wait for whoever writes into it.
+            raise UsageError(f"{path.name} is no file.")
+        if found.st_size > most:
             raise UsageError(f"{path.name} is larger than it can be.")
         return path.read_bytes()
     except OSError as error:
@@ -337,16 +374,35 @@ def _replay(history: History, record: Mapping[str, Any]) -> None:
     try:
         kind = record["type"]
         if kind == "steps":
-            terms = np.asarray(record["terms"], np.float64)
-            if terms.ndim == 2 and terms.shape[1] == len(history.term_names):
-                history.append(int(record["first"]), terms)
+            terms = np.asarray(record["terms"])
+            if terms.ndim != 2 or terms.shape[1] != len(history.term_names):
+                raise ValueError("other terms")
+            if terms.dtype.kind not in "if":
+                raise ValueError("no numbers")
+            first = _whole(record["first"], 1)
+            if len(history) and first <= history.steps[-1]:
+                raise ValueError("steps run backwards")
+            history.append(first, terms.astype(np.float64))
         elif kind == "changed":
             for name, old, new in record["changes"]:
-                history.changes.append((int(record["step"]), Change(str(name), old, new)))
+                change = Change(str(name), _number(old), _number(new))
+                history.changes.append((_whole(record["step"], 0), change))
         elif kind == "epoch":
-            history.epoch_steps.append(int(record["step"]))
+            history.epoch_steps.append(_whole(record["step"], 0))
     except (KeyError, TypeError, ValueError, OverflowError):
         raise UsageError("The history has a line that makes no sense.") from None
+
+
+def _whole(value: Any, least: int) -> int:
+    if type(value) is not int or not least <= value < MOST_STEPS:
+        raise ValueError(f"{value!r} is no step")
+    return value
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
 
 
 class Recorder:
@@ -390,9 +446,26 @@ class Recorder:
             self._checkpoint(event)
         elif isinstance(event, Finished):
             terms = None if event.terms is None else tuple(map(float, event.terms))
-            self._end(Outcome(reason=event.reason, step=event.step, epoch=event.epoch, terms=terms, seconds=event.seconds))
+            self._end(
+                Outcome(
+                    reason=event.reason,
+                    step=event.step,
+                    epoch=event.epoch,
+                    terms=terms,
+                    seconds=event.seconds,
+                )
+            )
         elif isinstance(event, Failed):
-            self._end(Outcome(reason=event.kind, step=event.step, epoch=0.0, terms=None, seconds=0.0, message=event.message))
+            self._end(
+                Outcome(
+                    reason=event.kind,
+                    step=event.step,
+                    epoch=0.0,
+                    terms=None,
+                    seconds=0.0,
+                    message=event.message,
+                )
+            )
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -470,6 +543,29 @@ class Recorder:
         self.run.write_info(self._info)
 
 
+def _folders(root: Path) -> list[Path]:
+    """Return the folders below `root`, or none when nobody may look."""
+    try:
+        return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
+    except OSError:
+        return []
+
+
+def _clear(folder: Path) -> None:
+    """Remove the run that was in `folder`: its steps and weights are not the new one's.
+
+    Only what a run writes is removed; a person's own files beside it stay.
+    """
+    old = [folder / "run.json", folder / "history.jsonl"]
+    for name in ("keyframes", "checkpoints"):
+        old.extend(path for path in (folder / name).glob("*.safetensors") if _is_numbered(path))
+    for path in old:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise explain(error, path) from None
+
+
 def list_runs(root: Path) -> list[RunFolder]:
     """Return the runs below `root`, newest first; folders that are none are left out."""
     runs = []
@@ -483,4 +579,3 @@ def list_runs(root: Path) -> list[RunFolder]:
         except UsageError:
             continue
     return sorted(runs, key=lambda run: run.info.started, reverse=True)
-
