@@ -16,11 +16,13 @@ README = ROOT / "README.md"
 sys.path.insert(0, str(ROOT))
 
 from app.core.params import Parameter, Spec, describe, format_number
-from app.core.specs import AutoencoderSpec, PreprocessSpec
+from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
 
 PARTS: tuple[tuple[str, type[Spec]], ...] = (
     ("autoencoder", AutoencoderSpec),
     ("preprocessing", PreprocessSpec),
+    ("cnn", ConvNetSpec),
+    ("images", ImageSpec),
 )
 HEAD = "| setting | default | may be | while training | |\n|---|---|---|---|---|"
 
@@ -29,9 +31,9 @@ def default(parameter: Parameter) -> str:
     """Return the default as it is typed on the command line."""
     if parameter.kind == "bool":
         return "yes" if parameter.default else "no"
-    return (
-        str(parameter.default) if parameter.kind == "choice" else format_number(parameter.default)
-    )
+    if parameter.kind in ("choice", "text"):
+        return str(parameter.default)
+    return format_number(parameter.default)
 
 
 def table(spec: type[Spec]) -> str:

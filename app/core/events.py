@@ -18,6 +18,7 @@ __all__ = [
     "Change",
     "Checkpoint",
     "EpochEnded",
+    "Evaluated",
     "Event",
     "Failed",
     "Finished",
@@ -67,16 +68,20 @@ class Steps(Event):
     """Consecutive steps that were taken in one call of the learner.
 
     `terms` is (n, T) float64: row i holds the terms of the cost that step
-    ``first_step + i`` saw, before it moved the weights. Steps count from 1.
+    ``first_step + i`` saw, before it moved the weights. Steps count from 1. `accuracies` (n,)
+    are the shares of each step's examples that were named rightly; None where there are no
+    labels.
     """
 
     first_step: int
     terms: NDArray[np.float64]
     examples: int
     seconds: float
+    accuracies: NDArray[np.float64] | None = None
 
     @property
     def last_step(self) -> int:
+        """Number of the last of these steps."""
         return self.first_step + len(self.terms) - 1
 
 
@@ -102,6 +107,23 @@ class EpochEnded(Event):
     step: int
     terms: NDArray[np.float64]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated(Event):
+    """How well the weights after `step` name images, without dropout and augmentation.
+
+    `train_accuracy` is over a fixed sample of the training images, the others over the
+    validation images; None where there are none. `best` says that no evaluation before had a
+    higher validation accuracy: these weights are kept as the best model.
+    """
+
+    step: int
+    epoch: float
+    train_accuracy: float
+    validation_accuracy: float | None
+    validation_loss: float | None
+    best: bool
 
 
 @dataclass(frozen=True, slots=True)

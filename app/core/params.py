@@ -63,7 +63,7 @@ class Parameter:
     """A field of a spec with everything that a form, a parser or a table needs."""
 
     name: str
-    kind: Literal["int", "float", "bool", "choice"]
+    kind: Literal["int", "float", "bool", "choice", "text"]
     default: Any
     hyper: Hyper
     low: float | None
@@ -79,6 +79,8 @@ class Parameter:
             return "one of " + ", ".join(self.choices)
         if self.kind == "bool":
             return "yes or no"
+        if self.kind == "text":
+            return "text"
         left = "" if self.low is None else f"{self.low:g} {'<' if self.low_open else '≤'} "
         right = "" if self.high is None else f" {'<' if self.high_open else '≤'} {self.high:g}"
         return f"{left}{self.name}{right}"
@@ -169,13 +171,15 @@ def _parameter(name: str, field: FieldInfo) -> Parameter | None:
             high = float(bound.le)  # type: ignore[arg-type]
     plain = _plain_type(field.annotation)
     choices: tuple[str, ...] = ()
-    kind: Literal["int", "float", "bool", "choice"]
+    kind: Literal["int", "float", "bool", "choice", "text"]
     if typing.get_origin(plain) is Literal:
         kind, choices = "choice", tuple(typing.get_args(plain))
     elif plain is bool:
         kind = "bool"
     elif plain is int:
         kind = "int"
+    elif plain is str:
+        kind = "text"
     else:
         kind = "float"
     return Parameter(
@@ -211,7 +215,7 @@ def parse_number(text: str) -> float:
     UsageError
         The text is no number, or could be read as two.
     """
-    typed = text.strip().replace("−", "-").replace("\u00a0", "")  # noqa: RUF001 - typed minus
+    typed = text.strip().replace("−", "-").replace("\u00a0", "")
     marks = typed.count(".") + typed.count(",")
     if marks > 1:
         raise UsageError(f"“{typed}” could mean two numbers.", "Write one decimal mark, no grouping.")
@@ -237,7 +241,7 @@ def parse_number(text: str) -> float:
 
 def format_number(value: float) -> str:
     """Write a number so that `parse_number` reads back the same value, never ambiguously."""
-    if isinstance(value, int) or float(value).is_integer() and abs(value) < 1e6:
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e6):
         return str(int(value))
     text = repr(float(value))
     mantissa, mark, exponent = text.partition("e")

@@ -1,0 +1,129 @@
+"""The settings of a convolutional network."""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from app.core.params import Hyper
+from app.core.specs.layers import Layer, normal_layers, parse_layers
+from app.core.specs.training import SOLVERS, TrainingSpec
+
+__all__ = ["ConvNetSpec", "rows_of"]
+
+# L-BFGS, of another kind than the others, stays last.
+IMAGE_SOLVERS = {
+    **{name: title for name, title in SOLVERS.items() if name != "lbfgs"},
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+    "lbfgs": SOLVERS["lbfgs"],
+}
+
+
+@functools.lru_cache(maxsize=64)
+def rows_of(text: str) -> tuple[Layer, ...]:
+    """Return the rows of a list of layers that is known to be one."""
+    return parse_layers(text)
+
+
+class ConvNetSpec(TrainingSpec):
+    """A network of layers that learns to name images (exercise, part C).
+
+    loss = 1/N Σ_n data(scores_n, y_n) + reg/2 ΣW².  The defaults are the exercise's three-layer
+    network.
+    """
+
+    layers: Annotated[
+        str,
+        AfterValidator(normal_layers),
+        Hyper("", "Layers", "What comes after what; the layer that gives the classes' scores is added where it is missing."),
+    ] = "conv 32 7x7, relu, pool 2, affine 500, relu"
+    loss: Annotated[
+        Literal["softmax", "svm"],
+        Hyper("", "Loss", "How wrong scores are counted.", choices={"softmax": "softmax", "svm": "SVM (hinge)"}),
+    ] = "softmax"
+    reg: Annotated[
+        float,
+        Field(ge=0, le=1e6),
+        Hyper("λ", "L2 regularisation", "Keeps weights small: reg/2 ΣW² is added to the loss.", "log", (1e-6, 1.0), live=True),
+    ] = 1e-3
+    dropout: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Hyper("", "Dropout", "This share of values is left out at random, at the dropout rows or, without any, before the scores.", "linear", (0.0, 0.9), live=True),
+    ] = 0.0
+    initialisation: Annotated[
+        Literal["normal", "he"],
+        Hyper(
+            "",
+            "First weights",
+            "N(0, s) is the same for all layers; He's keeps the strength of signals from layer to layer.",
+            choices={"normal": "N(0, s)", "he": "He: N(0, √(2 / inputs))"},
+        ),
+    ] = "normal"
+    weight_scale: Annotated[
+        float,
+        Field(gt=0, le=1e3),
+        Hyper("s", "Weight scale", "Standard deviation of the first weights, for N(0, s).", "log", (1e-4, 1.0)),
+    ] = 1e-3
+    schedule: Annotated[
+        Literal["constant", "decay", "step", "cosine", "one_cycle"],
+        Hyper(
+            "",
+            "Schedule",
+            "How the learning rate changes on the way; the rate that is set is its largest.",
+            choices={
+                "constant": "constant",
+                "decay": "falls each epoch",
+                "step": "falls in steps",
+                "cosine": "cosine to zero",
+                "one_cycle": "up, then down to zero",
+            },
+        ),
+    ] = "constant"
+    rate_decay: Annotated[
+        float,
+        Field(gt=0, le=1),
+        Hyper("", "Rate decay", "What the rate is multiplied with, each epoch or at each step of the schedule.", "log", (0.01, 1.0)),
+    ] = 0.95
+    step_epochs: Annotated[
+        int,
+        Field(ge=1, le=1_000_000),
+        Hyper("", "Epochs to a step", "After so many epochs the stepped schedule falls.", "log", (1, 100)),
+    ] = 10
+    warmup: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Hyper("", "Warm-up", "Share of all steps in which a cosine or one-cycle schedule rises first.", "linear", (0.0, 0.5)),
+    ] = 0.0
+    evaluate_every: Annotated[
+        int,
+        Field(ge=0, le=1_000_000_000),
+        Hyper("", "Evaluate every", "So many steps lie between two looks at validation images; 0 means an epoch.", "linear", (0, 1000), unit="steps"),
+    ] = 0
+    solver: Annotated[
+        Literal["sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad", "lbfgs"],
+        Hyper("", "Solver", "How a gradient becomes a step.", choices=IMAGE_SOLVERS),
+    ] = "adam"
+    learning_rate: Annotated[
+        float,
+        Field(gt=0, le=1e9),
+        Hyper("η", "Learning rate", "How far one step moves the weights.", "log", (1e-5, 1.0), live=True),
+    ] = 1e-3
+    batch_size: Annotated[
+        int,
+        Field(ge=1, le=1_000_000),
+        Hyper("B", "Batch", "Images a step looks at.", "log", (1, 1024), unit="images"),
+    ] = 50
+    epochs: Annotated[
+        int,
+        Field(ge=1, le=1_000_000),
+        Hyper("", "Epochs", "How often every image is seen; for L-BFGS, iterations.", "log", (1, 200)),
+    ] = 10
+
+    @property
+    def rows(self) -> tuple[Layer, ...]:
+        """The list of layers."""
+        return rows_of(self.layers)
