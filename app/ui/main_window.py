@@ -43,7 +43,7 @@ from app.ui.dialogs.help_dialogs import AboutDialog, ShortcutsDialog
 from app.ui.exports import Exporter
 from app.ui.panels.autoencoder_panel import AutoencoderPanel
 from app.ui.panels.data_panel import DataPanel
-from app.ui.recording import make_recorder
+from app.ui.recipes import AutoencoderRecipe
 from app.ui.theme import theme
 from app.ui.training_session import State, TrainingSession
 from app.ui.widgets.card import quiet_label
@@ -67,7 +67,7 @@ class MainWindow(QMainWindow):
         self.keep_settings = True
         self.runner = Runner(self)
         self.data = DataSession(self.runner, self)
-        self.training = TrainingSession(self.runner, make_recorder, self)
+        self.training = TrainingSession(self.runner, AutoencoderRecipe(), self)
         self.spec = AutoencoderSpec()
         self._bounds: dict[int, float] = {}
         self._bound_worker: TaskWorker[float] | None = None
@@ -517,7 +517,7 @@ class MainWindow(QMainWindow):
     def _want_bound(self) -> None:
         """Compute the PCA bound for the model in sight, off this thread, once."""
         training = self.training.training
-        patches = training.patches if training is not None else self.data.patches
+        patches = training.data if training is not None else self.data.patches
         spec = training.spec if training is not None else self.spec
         if patches is None or self._bound_worker is not None:
             return

@@ -6,13 +6,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.core.control import Control
-from app.core.data.batches import EpochOrder
-from app.core.data.patches import Patches
 from app.core.errors import FilterscopeError
 from app.core.events import (
     Checkpoint,
@@ -28,20 +27,18 @@ from app.core.events import (
 )
 from app.core.feed import Feed
 from app.core.history import History
-from app.core.learners import AutoencoderLearner
-from app.core.specs import AutoencoderSpec, TrainingSpec
+from app.core.learners import Learner
+from app.core.specs import TrainingSpec
 from app.core.threads import kernel_threads
 from app.core.training import Progress, train
+from app.ui.recipes import Recipe
 from app.workers.thread import Runner
-from app.workers.training_worker import EventSink, TrainingWorker
+from app.workers.training_worker import TrainingWorker
 
 __all__ = ["State", "Training", "TrainingSession"]
 
 # The screen is drawn at most this often; whatever comes in between is gathered.
 TICK_MILLISECONDS = 33
-
-# A model goes on only while these stay; with another value, Train begins anew.
-KEPT = ("hidden_units", "decoder", "precision", "held_out", "seed", "solver", "batch_size")
 
 
 class State(Enum):
@@ -65,21 +62,22 @@ class State(Enum):
 class Training:
     """Everything that belongs to one model, from its first weights to its last."""
 
-    patches: Patches
-    spec: AutoencoderSpec
+    recipe: Recipe
+    data: Any
+    spec: Any
     history: History
     snapshot: Snapshot | None = None
-    learner: AutoencoderLearner | None = None
+    learner: Learner | None = None
     progress: Progress = field(default_factory=Progress)
     steps_per_epoch: int = 1
     total_steps: int = 0
     engine: str = ""
     ending: Finished | Failed | None = None
 
-    def continues(self, patches: Patches, spec: AutoencoderSpec) -> bool:
-        """Whether the weights can be trained on with `spec` on `patches`."""
-        same = all(getattr(self.spec, name) == getattr(spec, name) for name in KEPT)
-        return same and self.patches is patches and self.learner is not None
+    def continues(self, data: Any, spec: TrainingSpec) -> bool:
+        """Whether the weights can be trained on with `spec` on `data`."""
+        same = all(getattr(self.spec, name) == getattr(spec, name) for name in self.recipe.kept)
+        return same and self.data is data and self.learner is not None
 
     def epochs(self) -> np.ndarray:
         """Place of every recorded step on an axis in epochs."""
@@ -110,7 +108,7 @@ class TrainingSession(QObject):
     def __init__(
         self,
         runner: Runner,
-        make_recorder: Callable[[str, AutoencoderSpec, Patches, int], EventSink | None],
+        recipe: Recipe,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -119,7 +117,7 @@ class TrainingSession(QObject):
         self.speed = 0.0  # examples a second, smoothed
         self.threads = kernel_threads(window=True)
         self._runner = runner
-        self._make_recorder = make_recorder
+        self.recipe = recipe
         self._control = Control()
         self._feed: Feed | None = None
         self._worker: TrainingWorker | None = None
@@ -128,24 +126,24 @@ class TrainingSession(QObject):
         self._timer.setInterval(TICK_MILLISECONDS)
         self._timer.timeout.connect(self.tick)
 
-    def can_continue(self, patches: Patches | None, spec: AutoencoderSpec) -> bool:
+    def can_continue(self, data: Any, spec: TrainingSpec) -> bool:
         """Whether Train would go on with the model that is there."""
         training = self.training
         return (
             self.state is State.ENDED
             and training is not None
-            and patches is not None
-            and training.continues(patches, spec)
+            and data is not None
+            and training.continues(data, spec)
         )
 
-    def start(self, patches: Patches, spec: AutoencoderSpec, *, single: bool = False) -> None:
+    def start(self, data: Any, spec: TrainingSpec, *, single: bool = False) -> None:
         """Train: on from the weights that are there when they fit, else from new ones.
 
         With `single`, take one step and wait.
         """
         if self.state.alive:
             return
-        if self.can_continue(patches, spec):
+        if self.can_continue(data, spec):
             assert self.training is not None
             training = self.training
             if training.progress.epoch >= spec.epochs:
@@ -153,12 +151,12 @@ class TrainingSession(QObject):
                 spec = spec.changed(epochs=min(training.progress.epoch + spec.epochs, 1_000_000))
             training.spec = spec
         else:
-            training = Training(patches, spec, History(AutoencoderLearner.term_names))
+            training = Training(self.recipe, data, spec, History(self.recipe.term_names))
         self.training = training
         training.ending = None
         run_id = uuid.uuid4().hex
         try:
-            recorder = self._make_recorder(run_id, spec, patches, self.threads)
+            recorder = self.recipe.make_recorder(run_id, spec, data, self.threads)
         except FilterscopeError as error:
             self.notice.emit(error.message, error.hint or "Training goes on without a record.")
             recorder = None
@@ -288,25 +286,21 @@ class TrainingSession(QObject):
         if training is None or self.speed <= 0 or not len(training.history.steps):
             return None
         step = int(training.history.steps[-1])
-        rows = training.patches.x.shape[0] - training.spec.held_out
+        rows = self.recipe.examples(training.data, training.spec)
         return (training.total_steps - step) * rows / training.steps_per_epoch / self.speed
 
 
 def _begin(training: Training, control: Control, run_id: str, threads: int) -> Iterator[Event]:
     """Make the learner, unless there is one to go on with, and train (in the thread)."""
-    spec = training.spec
-    part, _ = training.patches.split(spec.held_out)
+    spec, recipe = training.spec, training.recipe
     if training.learner is None:
-        training.learner = AutoencoderLearner(
-            part.x, spec, threads=threads, release=part.release_pages
-        )
-    order = EpochOrder(len(part.x), spec.seed, large=part.large)
+        training.learner = recipe.make_learner(training.data, spec, threads)
     for event in train(
         training.learner,
         spec,
         control,
-        examples=len(part.x),
-        order=order,
+        examples=recipe.examples(training.data, spec),
+        order=recipe.order(training.data, spec),
         run_id=run_id,
         resume=training.progress,
     ):

@@ -262,7 +262,7 @@ class AutoencoderPanel(QWidget):
     @property
     def seen_patches(self) -> Patches | None:
         """The data of the model in sight."""
-        return self.training.patches if self.training is not None else self.patches
+        return self.training.data if self.training is not None else self.patches
 
     @property
     def seen_spec(self) -> AutoencoderSpec:
@@ -285,7 +285,7 @@ class AutoencoderPanel(QWidget):
             self.cost.set_curves(np.empty(0), np.empty((0, len(self.cost.term_names))), [], "epoch")
             self._show_first_weights()
         else:
-            self._make_probe(training.patches, training.spec.held_out)
+            self._make_probe(training.data, training.spec.held_out)
 
     def _make_probe(self, patches: Patches, held_out: int) -> None:
         self.probe = Probe(patches, min(held_out, len(patches.x) - 1))

@@ -1,0 +1,82 @@
+"""How each lab's data and settings become a training; the session asks no more than this."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from app.core.data.batches import EpochOrder
+from app.core.data.patches import Patches
+from app.core.learners import AutoencoderLearner, Learner
+from app.core.runs import Recorder, RunFolder
+from app.core.settings import data_folder
+from app.core.specs import AutoencoderSpec
+from app.workers.training_worker import EventSink
+
+__all__ = ["AutoencoderRecipe", "Recipe"]
+
+
+class Recipe(Protocol):
+    """What a session needs to train one kind of network.
+
+    Attributes
+    ----------
+    noun : str
+        What is learned from, in the plural.
+    term_names : tuple of str
+        Terms of the cost.
+    kept : tuple of str
+        A model goes on only while these settings stay; with another value, Train begins anew.
+    """
+
+    noun: str
+    term_names: tuple[str, ...]
+    kept: tuple[str, ...]
+
+    def examples(self, data: Any, spec: Any) -> int:
+        """Return how many rows of `data` are trained on."""
+
+    def order(self, data: Any, spec: Any) -> EpochOrder:
+        """Return the order in which they are visited."""
+
+    def make_learner(self, data: Any, spec: Any, threads: int) -> Learner:
+        """Return a network with its first weights (called in the thread that trains)."""
+
+    def make_recorder(self, run_id: str, spec: Any, data: Any, threads: int) -> EventSink:
+        """Make the folder of a run; raises `StorageError` before training, not after."""
+
+
+class AutoencoderRecipe:
+    """Sparse autoencoders on preprocessed patches."""
+
+    noun = "patches"
+    term_names = AutoencoderLearner.term_names
+    kept = ("hidden_units", "decoder", "precision", "held_out", "seed", "solver", "batch_size")
+
+    def examples(self, data: Patches, spec: AutoencoderSpec) -> int:
+        """Return all rows but those held out."""
+        return len(data.x) - spec.held_out
+
+    def order(self, data: Patches, spec: AutoencoderSpec) -> EpochOrder:
+        """Return the order of visiting; rows mapped from disk keep near to each other."""
+        part, _ = data.split(spec.held_out)
+        return EpochOrder(len(part.x), spec.seed, large=part.large)
+
+    def make_learner(self, data: Patches, spec: AutoencoderSpec, threads: int) -> Learner:
+        """Return a new autoencoder."""
+        part, _ = data.split(spec.held_out)
+        return AutoencoderLearner(part.x, spec, threads=threads, release=part.release_pages)
+
+    def make_recorder(
+        self, run_id: str, spec: AutoencoderSpec, data: Patches, threads: int
+    ) -> EventSink:
+        """Make the folder of a run."""
+        run = RunFolder.create(
+            data_folder(),
+            kind="autoencoder",
+            run_id=run_id,
+            spec=spec,
+            preprocess=data.fitted.spec,
+            source=data.source,
+            threads=threads,
+        )
+        return Recorder(run)
