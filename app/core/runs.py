@@ -481,7 +481,8 @@ class Recorder:
         """Write the steps that wait, many to a line; an epoch's end has a line of its own."""
         self._wrote = time.monotonic()
         pending, self._pending = self._pending, []
-        first, rows = 0, []
+        first = 0
+        rows: list[list[float]] = []
         for number, terms in pending:
             if number < 0 or (rows and number != first + len(rows)):
                 if rows:
