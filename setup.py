@@ -14,6 +14,18 @@ FLAGS = (
     if sys.platform == "win32"
     else ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"]
 )
+MODULES = {
+    "_autoencoder": ["_autoencoder", "_autoencoder_variant", "_autoencoder_kernels"],
+    "_layers": [
+        "_vectors",
+        "_lanes",
+        "_lanes_end",
+        "_conv",
+        "_pool",
+        "_layers_variant",
+        "_layers_kernels",
+    ],
+}
 # For looking for a fault: Cython's bounds checks, with
 #     FILTERSCOPE_CHECK_BOUNDS=1 python setup.py build_ext --inplace --force
 # and for the C loops CFLAGS="-fsanitize=address,undefined" beside it, libasan preloaded.
@@ -34,15 +46,12 @@ def extensions() -> list[Extension]:
         return []
     found = [
         Extension(
-            "app.core.kernels._autoencoder",
-            [f"{HERE}/_autoencoder.pyx"],
-            depends=[
-                f"{HERE}/_autoencoder.h",
-                f"{HERE}/_autoencoder_variant.h",
-                f"{HERE}/_autoencoder_kernels.h",
-            ],
+            f"app.core.kernels.{name}",
+            [f"{HERE}/{name}.pyx"],
+            depends=[f"{HERE}/{header}.h" for header in headers],
             extra_compile_args=FLAGS,
         )
+        for name, headers in MODULES.items()
     ]
     built = cythonize(found, compiler_directives=DIRECTIVES, force=CHECKED, quiet=True)
     for extension in built:

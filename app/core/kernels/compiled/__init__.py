@@ -1,29 +1,37 @@
 """The compiled kernels behind the twins' signatures; importing this fails where there are none.
 
-What NumPy does as fast in one piece is the twin itself, so that this module has every name of
-`app.core.kernels.reference`.
+What needs no compiler to be fast enough is the twin itself.
 """
 
 from __future__ import annotations
 
 from app.core.kernels.compiled.autoencoder import INSTRUCTIONS, cost_gradient, train_steps
+from app.core.kernels.compiled.conv import (
+    conv_backward,
+    conv_forward,
+    conv_relu_backward,
+    conv_relu_forward,
+    conv_relu_pool_backward,
+    conv_relu_pool_forward,
+)
+from app.core.kernels.compiled.pool import (
+    avg_pool_backward,
+    avg_pool_forward,
+    max_pool_backward,
+    max_pool_forward,
+)
+from app.core.kernels.compiled.sandwich import (
+    conv_norm_relu_pool_backward,
+    conv_norm_relu_pool_forward,
+)
+from app.core.kernels.compiled.sharing import use_threads
 from app.core.kernels.reference import (
     affine_backward,
     affine_forward,
     affine_relu_backward,
     affine_relu_forward,
-    avg_pool_backward,
-    avg_pool_forward,
     batchnorm_backward,
     batchnorm_forward,
-    conv_backward,
-    conv_forward,
-    conv_norm_relu_pool_backward,
-    conv_norm_relu_pool_forward,
-    conv_relu_backward,
-    conv_relu_forward,
-    conv_relu_pool_backward,
-    conv_relu_pool_forward,
     dropout_backward,
     dropout_forward,
     elu_backward,
@@ -35,8 +43,6 @@ from app.core.kernels.reference import (
     layernorm_forward,
     leaky_relu_backward,
     leaky_relu_forward,
-    max_pool_backward,
-    max_pool_forward,
     relu_backward,
     relu_forward,
     softmax_loss,
@@ -89,6 +95,7 @@ __all__ = [
     "spatial_groupnorm_forward",
     "svm_loss",
     "train_steps",
+    "use_threads",
 ]
 
 NAME = "compiled"

@@ -1,0 +1,505 @@
+/* Convolution of one floating-point type and one instruction set; see _layers_kernels.h.
+ *
+ * The readable twin is reference/conv.py; letters are those of CS231n: x (N, C, H, W),
+ * w (F, C, HH, WW), out (N, F, OH, OW). Both halves work on one image at a time, copied into a
+ * padded frame, so that no loop asks whether it is at an edge.
+ *
+ * `correlate` holds a tile of output rows x pixel vectors in registers and sums over taps
+ * k = (c, i, j); where tap k of a pixel lies is told by a table of offsets. It is the whole
+ * forward pass, and the gradient of x, which is a correlation of dout with the taps of w that
+ * meet the same remainder of the stride. A stride becomes neighbouring numbers by splitting the
+ * frame by remainders (`phases`). Where the rows of an output are short, the taps are first
+ * copied into columns, so that a vector spans several rows.
+ *
+ * `dw_tile` holds taps x vectors of filters, and sums over the pixels of an image; dout is
+ * transposed for it. Images are summed in fixed groups, whatever the number of threads.
+ */
+
+/* r (VL vectors) becomes its own transpose. */
+#if VL > 1
+static INLINE void NAME(transpose_vectors)(VEC *r)
+{
+    UNROLL
+    for (int d = 1; d < VL; d *= 2)
+        UNROLL
+        for (int i = 0; i < VL; i++) {
+            if (i & d) continue;
+            const VEC a = r[i], b = r[i + d];
+            r[i] = NAME(low)(a, b, d);
+            r[i + d] = NAME(high)(a, b, d);
+        }
+}
+#endif
+
+/* out (columns, ldo) = in (rows, ldi) transposed; columns of `out` from `rows` to ldo are zero. */
+static NOINLINE void NAME(transpose)(const REAL *in, int64_t ldi, int64_t rows, int64_t columns,
+                                     REAL *out, int64_t ldo)
+{
+    for (int64_t f = 0; f < ldo; f += VL) {
+        const int64_t height = most(0, least(VL, rows - f));
+        int64_t p = 0;
+#if VL > 1
+        for (; height > 0 && p + VL <= columns; p += VL) {
+            VEC r[VL];
+            if (height == VL) {
+                UNROLL
+                for (int i = 0; i < VL; i++) r[i] = LOAD(in + (f + i) * ldi + p);
+            } else {
+                UNROLL
+                for (int i = 0; i < VL; i++) {
+                    r[i] = SPLAT((REAL)0);
+                    if (i < height) r[i] = LOAD(in + (f + i) * ldi + p);
+                }
+            }
+            NAME(transpose_vectors)(r);
+            UNROLL
+            for (int i = 0; i < VL; i++) STORE(out + (p + i) * ldo + f, r[i]);
+        }
+#endif
+        for (; p < columns; p++)
+            for (int64_t i = 0; i < VL && f + i < ldo; i++)
+                out[p * ldo + f + i] = i < height ? in[(f + i) * ldi + p] : (REAL)0;
+    }
+}
+
+/* --- a correlation over pixels ----------------------------------------------------------- */
+
+/* One register tile: rows of w (depth, rows) against the pixel vectors at `at`. */
+static INLINE void NAME(correlate)(const int rows, const int vectors, const REAL *const *at,
+                                   const int32_t *offset, int64_t depth, const REAL *w,
+                                   const REAL *bias, VEC sum[MR][MOST_VECTORS])
+{
+    const REAL *place[MOST_VECTORS];
+    UNROLL
+    for (int v = 0; v < vectors; v++) place[v] = at[v];
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int v = 0; v < vectors; v++) sum[r][v] = SPLAT(bias ? bias[r] : (REAL)0);
+    for (int64_t k = 0; k < depth; k++) {
+        const int64_t o = offset[k];
+        VEC s[MR];
+        UNROLL
+        for (int r = 0; r < rows; r++) s[r] = SPLAT(w[k * rows + r]);
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            const VEC x = LOAD(place[v] + o);
+            UNROLL
+            for (int r = 0; r < rows; r++) sum[r][v] += s[r] * x;
+        }
+    }
+}
+
+#define DEFINE_CORRELATION(rows, vectors)                                                          \
+    static NOINLINE void NAME(correlate_##rows)(                                                   \
+        const REAL *const *at, REAL *const *outs, const int *lanes, const int32_t *offset,         \
+        int64_t depth, const REAL *w, const REAL *bias, int64_t first, int64_t plane, int64_t step) \
+    {                                                                                              \
+        VEC sum[MR][MOST_VECTORS];                                                                 \
+        NAME(correlate)(rows, vectors, at, offset, depth, w, bias, sum);                           \
+        UNROLL                                                                                     \
+        for (int v = 0; v < vectors; v++) {                                                        \
+            REAL *out = outs[v] + first * plane;                                                   \
+            if (lanes[v] == VL && step == 1) {                                                     \
+                UNROLL                                                                             \
+                for (int r = 0; r < rows; r++) STORE(out + r * plane, sum[r][v]);                  \
+            } else {                                                                               \
+                UNROLL                                                                             \
+                for (int r = 0; r < rows; r++) {                                                   \
+                    REAL part[VL];                                                                 \
+                    STORE(part, sum[r][v]);                                                        \
+                    for (int i = 0; i < lanes[v]; i++) out[r * plane + i * step] = part[i];        \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+    }
+DEFINE_CORRELATION(1, VECTORS_1)
+DEFINE_CORRELATION(2, VECTORS_2)
+DEFINE_CORRELATION(3, VECTORS_3)
+DEFINE_CORRELATION(4, VECTORS_4)
+#if MR == 8
+DEFINE_CORRELATION(5, VECTORS_5)
+DEFINE_CORRELATION(6, VECTORS_5)
+DEFINE_CORRELATION(7, VECTORS_5)
+DEFINE_CORRELATION(8, VECTORS_5)
+#endif
+#undef DEFINE_CORRELATION
+
+typedef void (*NAME(correlation))(const REAL *const *, REAL *const *, const int *, const int32_t *,
+                                  int64_t, const REAL *, const REAL *, int64_t, int64_t, int64_t);
+
+static NAME(correlation) NAME(correlation_of)(int64_t rows, int64_t *vectors)
+{
+    switch (rows) {
+    case 1: *vectors = VECTORS_1; return NAME(correlate_1);
+    case 2: *vectors = VECTORS_2; return NAME(correlate_2);
+    case 3: *vectors = VECTORS_3; return NAME(correlate_3);
+#if MR == 8
+    case 5: *vectors = VECTORS_5; return NAME(correlate_5);
+    case 6: *vectors = VECTORS_5; return NAME(correlate_6);
+    case 7: *vectors = VECTORS_5; return NAME(correlate_7);
+    case 8: *vectors = VECTORS_5; return NAME(correlate_8);
+#endif
+    default: *vectors = VECTORS_4; return NAME(correlate_4);
+    }
+}
+
+/* Copy the taps of pixels [begin, end) of a grid into columns. Whole vectors are copied; what
+ * is too much is overwritten by the next ones, or lies behind the last. */
+static NOINLINE void NAME(fill_columns)(const REAL *frame, const struct grid *grid,
+                                        const int32_t *offset, int64_t depth, int64_t begin,
+                                        int64_t end, REAL *columns)
+{
+    for (int64_t k = 0; k < depth; k++) {
+        REAL *to = columns + k * COLUMN_STRIDE;
+        int64_t row = begin / grid->width, x = begin % grid->width;
+        for (int64_t p = begin; p < end; row++, x = 0) {
+            const int64_t count = least(grid->width - x, end - p);
+            const REAL *from = frame + offset[k] + grid->in + row * grid->in_line + x;
+            for (int64_t i = 0; i < count; i += VL) STORE(to + i, LOAD(from + i));
+            to += count;
+            p += count;
+        }
+    }
+}
+
+/* All rows of w, packed in tiles, against all pixels of a grid of one image. With `columns`
+ * (room for depth x COLUMN_STRIDE, then rows x COLUMN_PIXELS) vectors span several lines. */
+static NOINLINE void NAME(correlate_grid)(const REAL *frame, const struct grid *grid,
+                                          const int32_t *offset, const int32_t *column_offset,
+                                          int64_t depth, const REAL *w, const REAL *bias,
+                                          int64_t rows, REAL *out, int64_t plane, REAL *columns)
+{
+    const int64_t pixels = grid->height * grid->width, width = grid->width;
+    if (pixels <= 0) return;
+    const int64_t tiles = (rows + MR - 1) / MR, across = (width + VL - 1) / VL;
+    const int packed = grid->out_step == 1 && grid->out_line == width;
+    const int64_t block = columns ? COLUMN_PIXELS : pixels;
+    REAL *stage = columns && !packed ? columns + depth * COLUMN_STRIDE : NULL;
+    for (int64_t begin = 0; begin < pixels; begin += block) {
+        const int64_t end = least(pixels, begin + block);
+        const int64_t count = columns ? (end - begin + VL - 1) / VL : grid->height * across;
+        if (columns) NAME(fill_columns)(frame, grid, offset, depth, begin, end, columns);
+        for (int64_t first = 0; first < count; first += CHUNK) {
+            const REAL *at[CHUNK];
+            REAL *outs[CHUNK];
+            int lanes[CHUNK];
+            for (int64_t i = 0; i < CHUNK; i++) {
+                /* The last vector fills up the tile. */
+                const int64_t v = least(first + i, count - 1);
+                if (columns) {
+                    const int64_t p = v * VL;
+                    at[i] = columns + p;
+                    outs[i] = stage ? stage + p : out + grid->out + begin + p;
+                    lanes[i] = (int)least(VL, end - begin - p);
+                } else {
+                    /* The last vector of a line overlaps the one before, where it can. */
+                    const int64_t row = v / across;
+                    const int64_t x = most(0, least(v % across * VL, width - VL));
+                    at[i] = frame + grid->in + row * grid->in_line + x;
+                    outs[i] = out + grid->out + row * grid->out_line + x * grid->out_step;
+                    lanes[i] = (int)least(VL, width - x);
+                }
+            }
+            for (int64_t tile = 0; tile < tiles; tile++) {
+                const struct share share = share_of(rows, (int)tile, (int)tiles);
+                int64_t vectors;
+                const NAME(correlation) function =
+                    NAME(correlation_of)(share.end - share.begin, &vectors);
+                for (int64_t i = 0; i < CHUNK && first + i < count; i += vectors)
+                    function(at + i, outs + i, lanes + i, columns ? column_offset : offset, depth,
+                             w + share.begin * depth, bias ? bias + share.begin : NULL,
+                             share.begin, stage ? COLUMN_PIXELS : plane,
+                             columns ? 1 : grid->out_step);
+            }
+        }
+        if (!stage) continue;
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t p = begin; p < end; p++)
+                out[grid->out + r * plane + p / width * grid->out_line + p % width * grid->out_step] =
+                    stage[r * COLUMN_PIXELS + p - begin];
+    }
+}
+
+/* w (F, C, HH, WW) to tiles of filters x all taps. */
+static NOINLINE void NAME(pack_filters)(const struct conv *conv, const REAL *w, REAL *out)
+{
+    const int64_t depth = conv->C * conv->HH * conv->WW, tiles = (conv->F + MR - 1) / MR;
+    for (int64_t tile = 0; tile < tiles; tile++) {
+        const struct share share = share_of(conv->F, (int)tile, (int)tiles);
+        const int64_t height = share.end - share.begin;
+        for (int64_t r = 0; r < height; r++)
+            for (int64_t k = 0; k < depth; k++)
+                out[share.begin * depth + k * height + r] = w[(share.begin + r) * depth + k];
+    }
+}
+
+/* w to tiles of channels x the taps (f, i, j) that meet rows = a, columns = b of the stride. */
+static NOINLINE void NAME(pack_channels)(const struct conv *conv, const REAL *w,
+                                         const struct phase *phase, REAL *out)
+{
+    const int64_t tiles = (conv->C + MR - 1) / MR;
+    for (int64_t tile = 0; tile < tiles; tile++) {
+        const struct share share = share_of(conv->C, (int)tile, (int)tiles);
+        REAL *to = out + share.begin * phase->depth;
+        for (int64_t f = 0; f < conv->F; f++)
+            for (int64_t i = phase->a; i < conv->HH; i += conv->sy)
+                for (int64_t j = phase->b; j < conv->WW; j += conv->sx)
+                    for (int64_t c = share.begin; c < share.end; c++)
+                        *to++ = w[((f * conv->C + c) * conv->HH + i) * conv->WW + j];
+    }
+}
+
+/* Pack w for what is to be done; once, before the parts. */
+static NOINLINE void NAME(conv_prepare)(const struct conv *conv, int backward)
+{
+    if (!backward) NAME(pack_filters)(conv, (const REAL *)conv->w, (REAL *)conv->packed);
+    for (int64_t i = 0; i < conv->phase_count; i++)
+        NAME(pack_channels)(conv, (const REAL *)conv->w, conv->phases + i,
+                            (REAL *)conv->packed + conv->phases[i].packed);
+}
+
+/* Copy x of one image into its frame, whose edges are zero: channels, then remainders of the
+ * stride (`ry` x `rx` of them; 1 x 1 keeps neighbours together), then lines. */
+static NOINLINE void NAME(fill_frame)(const struct conv *conv, const REAL *x, int64_t ry, int64_t rx,
+                                      int64_t sy, int64_t sx, int64_t height, int64_t width,
+                                      REAL *frame)
+{
+    for (int64_t c = 0; c < conv->C; c++)
+        for (int64_t a = 0; a < ry; a++)
+            for (int64_t b = 0; b < rx; b++) {
+                REAL *plane = frame + ((c * ry + a) * rx + b) * height * width;
+                const REAL *from = x + c * conv->H * conv->W;
+                const int64_t first = ceiling(conv->px - b, sx);
+                const int64_t last = least(width, ceiling(conv->px + conv->W - b, sx));
+                for (int64_t q = ceiling(conv->py - a, sy); q < height; q++) {
+                    const int64_t y = q * sy + a - conv->py;
+                    if (y >= conv->H) break;
+                    REAL *to = plane + q * width;
+                    const REAL *line = from + y * conv->W + b - conv->px;
+                    if (sx == 1)
+                        memcpy(to + first, line + first,
+                               (size_t)most(0, last - first) * sizeof(REAL));
+                    else if (sx == 2)
+                        for (int64_t p = first; p < last; p++) to[p] = line[2 * p];
+                    else
+                        for (int64_t p = first; p < last; p++) to[p] = line[p * sx];
+                }
+            }
+}
+
+/* Images [first, last) forward. */
+static NOINLINE void NAME(conv_forward_part)(const struct conv *conv, int part)
+{
+    const struct share images = share_of(conv->N, part, conv->parts);
+    const int64_t plane = conv->OH * conv->OW;
+    char *scratch = conv->scratch + part * conv->scratch_bytes;
+    REAL *frame = (REAL *)scratch;
+    REAL *columns = conv->in_columns ? (REAL *)(scratch + conv->frame_bytes) : NULL;
+    REAL *whole = (REAL *)(scratch + conv->frame_bytes + conv->columns_bytes);
+    const struct grid grid = {conv->OH, conv->OW, 0, conv->QW, 0, conv->OW, 1};
+    if (images.begin < images.end) memset(frame, 0, (size_t)conv->frame_bytes);
+    for (int64_t n = images.begin; n < images.end; n++) {
+        NAME(fill_frame)(conv, (const REAL *)conv->x + n * conv->C * conv->H * conv->W, conv->ry,
+                         conv->rx, conv->sy, conv->sx, conv->QH, conv->QW, frame);
+        REAL *out = conv->pool ? whole : (REAL *)conv->out + n * conv->F * plane;
+        NAME(correlate_grid)(frame, &grid, conv->offset, conv->column_offset, conv->depth,
+                             (const REAL *)conv->packed, (const REAL *)conv->b, conv->F, out, plane,
+                             columns);
+        if (conv->pool)
+            for (int64_t f = 0; f < conv->F; f++) {
+                const int64_t size = conv->pool->OH * conv->pool->OW, at = (n * conv->F + f) * size;
+                NAME(max_plane)(conv->pool, out + f * plane, (REAL *)conv->out + at,
+                                conv->pool->where + at);
+                NAME(rectify_pooled)((REAL *)conv->out + at, conv->pool->where + at, size);
+            }
+        else if (conv->relu)
+            NAME(rectify)(out, conv->F * plane);
+    }
+}
+
+/* --- the gradient of w ----------------------------------------------------------------- */
+
+/* sum (k, Fp) += x dout over the pixels of one image: `lines` lines of `taps` neighbouring taps
+ * against vectors of filters. */
+static INLINE void NAME(dw_tile)(const int lines, const int taps, const int vectors,
+                                 const struct conv *conv, const REAL *const *at, const REAL *dout,
+                                 REAL *total, int64_t next_line)
+{
+    VEC sum[MOST_LINES][MOST_TAPS][2];
+    const REAL *line[MOST_LINES];
+    const int64_t Fp = conv->Fp, sx = conv->sx, down = conv->sy * conv->FW;
+    UNROLL
+    for (int l = 0; l < lines; l++) {
+        line[l] = at[l];
+        UNROLL
+        for (int t = 0; t < taps; t++)
+            UNROLL
+            for (int v = 0; v < vectors; v++)
+                sum[l][t][v] = LOAD(total + l * next_line + t * Fp + v * VL);
+    }
+    for (int64_t y = 0; y < conv->OH; y++) {
+        for (int64_t x = 0; x < conv->OW; x++) {
+            const VEC d0 = LOAD(dout), d1 = vectors > 1 ? LOAD(dout + VL) : d0;
+            UNROLL
+            for (int l = 0; l < lines; l++)
+                UNROLL
+                for (int t = 0; t < taps; t++) {
+                    const VEC s = SPLAT(line[l][x * sx + t]);
+                    sum[l][t][0] += s * d0;
+                    if (vectors > 1) sum[l][t][1] += s * d1;
+                }
+            dout += Fp;
+        }
+        UNROLL
+        for (int l = 0; l < lines; l++) line[l] += down;
+    }
+    UNROLL
+    for (int l = 0; l < lines; l++)
+        UNROLL
+        for (int t = 0; t < taps; t++)
+            UNROLL
+            for (int v = 0; v < vectors; v++)
+                STORE(total + l * next_line + t * Fp + v * VL, sum[l][t][v]);
+}
+
+/* Tiles of several lines, then the lines that are left one by one. */
+#define DEFINE_DW(taps, lines)                                                                     \
+    static NOINLINE void NAME(dw_lines_##taps)(const struct conv *conv, const REAL *frame,         \
+                                               int64_t tap, const REAL *dout, REAL *total)         \
+    {                                                                                              \
+        const int64_t Fp = conv->Fp, next = conv->WW * Fp, all = conv->C * conv->HH;               \
+        for (int64_t line = 0, count; line < all; line += count) {                                 \
+            const REAL *at[lines];                                                                 \
+            count = all - line >= lines ? lines : 1;                                               \
+            for (int64_t l = 0; l < count; l++)                                                    \
+                at[l] = frame + ((line + l) / conv->HH * conv->FH + (line + l) % conv->HH) * conv->FW + \
+                        tap;                                                                       \
+            for (int64_t f = 0; f < Fp; f += 2 * VL) {                                             \
+                REAL *to = total + line * next + tap * Fp + f;                                     \
+                if (count == 1) {                                                                  \
+                    if (Fp - f > VL)                                                               \
+                        NAME(dw_tile)(1, taps, 2, conv, at, dout + f, to, next);                   \
+                    else                                                                           \
+                        NAME(dw_tile)(1, taps, 1, conv, at, dout + f, to, next);                   \
+                } else if (Fp - f > VL)                                                            \
+                    NAME(dw_tile)(lines, taps, 2, conv, at, dout + f, to, next);                   \
+                else                                                                               \
+                    NAME(dw_tile)(lines, taps, 1, conv, at, dout + f, to, next);                   \
+            }                                                                                      \
+        }                                                                                          \
+    }
+DEFINE_DW(1, LINES_1)
+DEFINE_DW(2, LINES_2)
+DEFINE_DW(3, LINES_3)
+DEFINE_DW(4, LINES_4)
+#if MOST_TAPS == 7
+DEFINE_DW(5, 2)
+DEFINE_DW(6, 2)
+DEFINE_DW(7, 2)
+#endif
+#undef DEFINE_DW
+
+static NOINLINE void NAME(dw_image)(const struct conv *conv, const REAL *frame, const REAL *dout,
+                                    REAL *total)
+{
+    const int pieces = (int)((conv->WW + MOST_TAPS - 1) / MOST_TAPS);
+    for (int piece = 0; piece < pieces; piece++) {
+        const struct share share = share_of(conv->WW, piece, pieces);
+        switch (share.end - share.begin) {
+        case 1: NAME(dw_lines_1)(conv, frame, share.begin, dout, total); break;
+        case 2: NAME(dw_lines_2)(conv, frame, share.begin, dout, total); break;
+        case 3: NAME(dw_lines_3)(conv, frame, share.begin, dout, total); break;
+        case 4: NAME(dw_lines_4)(conv, frame, share.begin, dout, total); break;
+#if MOST_TAPS == 7
+        case 5: NAME(dw_lines_5)(conv, frame, share.begin, dout, total); break;
+        case 6: NAME(dw_lines_6)(conv, frame, share.begin, dout, total); break;
+        case 7: NAME(dw_lines_7)(conv, frame, share.begin, dout, total); break;
+#endif
+        }
+    }
+    /* db = sum of dout. */
+    for (int64_t f = 0; f < conv->Fp; f += VL) {
+        REAL *to = total + conv->depth * conv->Fp + f;
+        VEC sum = SPLAT((REAL)0);
+        for (int64_t p = 0; p < conv->OH * conv->OW; p++) sum += LOAD(dout + p * conv->Fp + f);
+        STORE(to, LOAD(to) + sum);
+    }
+}
+
+/* dout of one image behind a ReLU or a ReLU and a pool, on all pixels of the convolution. */
+static const REAL *NAME(dout_image)(const struct conv *conv, int64_t n, REAL *whole)
+{
+    const int64_t plane = conv->OH * conv->OW;
+    if (conv->pool) {
+        const int64_t size = conv->pool->OH * conv->pool->OW;
+        memset(whole, 0, (size_t)(conv->F * plane) * sizeof(REAL));
+        for (int64_t f = 0; f < conv->F; f++) {
+            const int64_t at = (n * conv->F + f) * size;
+            NAME(scatter_plane)((const REAL *)conv->dout + at, conv->pool->where + at, size,
+                                whole + f * plane);
+        }
+        return whole;
+    }
+    const REAL *dout = (const REAL *)conv->dout + n * conv->F * plane;
+    if (!conv->relu) return dout;
+    const REAL *seen = (const REAL *)conv->seen + n * conv->F * plane;
+    for (int64_t i = 0; i < conv->F * plane; i++) whole[i] = seen[i] > 0 ? dout[i] : (REAL)0;
+    return whole;
+}
+
+/* Groups of images backward; each group sums its own gradient of w and b. */
+static NOINLINE void NAME(conv_backward_part)(const struct conv *conv, int part)
+{
+    const struct share groups = share_of(conv->groups, part, conv->parts);
+    const int64_t plane = conv->OH * conv->OW, image = conv->C * conv->H * conv->W;
+    const int64_t total = (conv->depth + 1) * conv->Fp;
+    char *scratch = conv->scratch + part * conv->scratch_bytes;
+    REAL *frame = (REAL *)scratch;
+    REAL *columns = (REAL *)(scratch + conv->frame_bytes);
+    REAL *whole = (REAL *)(scratch + conv->frame_bytes + conv->columns_bytes);
+    REAL *turned = whole + conv->F * plane;
+    REAL *behind = turned + plane * conv->Fp;
+    if (groups.begin < groups.end) {
+        memset(frame, 0, (size_t)conv->frame_bytes);
+        if (conv->dx) memset(behind, 0, (size_t)(conv->F * conv->DH * conv->DW + 64) * sizeof(REAL));
+    }
+    for (int64_t group = groups.begin; group < groups.end; group++) {
+        const struct share images = share_of(conv->N, (int)group, (int)conv->groups);
+        REAL *sums = (REAL *)conv->partials + group * total;
+        memset(sums, 0, (size_t)total * sizeof(REAL));
+        for (int64_t n = images.begin; n < images.end; n++) {
+            const REAL *dout = NAME(dout_image)(conv, n, whole);
+            NAME(fill_frame)(conv, (const REAL *)conv->x + n * image, 1, 1, 1, 1, conv->FH, conv->FW,
+                             frame);
+            NAME(transpose)(dout, plane, conv->F, plane, turned, conv->Fp);
+            NAME(dw_image)(conv, frame, turned, sums);
+            if (!conv->dx) continue;
+            for (int64_t f = 0; f < conv->F; f++)
+                for (int64_t y = 0; y < conv->OH; y++)
+                    memcpy(behind + ((f * conv->DH + y + conv->most_i - 1) * conv->DW + conv->most_j - 1),
+                           dout + (f * conv->OH + y) * conv->OW, (size_t)conv->OW * sizeof(REAL));
+            for (int64_t i = 0; i < conv->phase_count; i++) {
+                const struct phase *phase = conv->phases + i;
+                NAME(correlate_grid)(behind, &phase->grid, conv->offset + phase->offset,
+                                     conv->column_offset, phase->depth,
+                                     (const REAL *)conv->packed + phase->packed, NULL, conv->C,
+                                     (REAL *)conv->dx + n * image, conv->H * conv->W,
+                                     phase->in_columns ? columns : NULL);
+            }
+        }
+    }
+}
+
+/* Add up the groups' gradients, always in the same order. */
+static NOINLINE void NAME(conv_gather)(const struct conv *conv)
+{
+    const int64_t total = (conv->depth + 1) * conv->Fp;
+    REAL *sums = (REAL *)conv->partials, *dw = (REAL *)conv->dw, *db = (REAL *)conv->db;
+    for (int64_t group = 1; group < conv->groups; group++)
+        for (int64_t i = 0; i < total; i++) sums[i] += sums[group * total + i];
+    for (int64_t f = 0; f < conv->F; f++) {
+        for (int64_t k = 0; k < conv->depth; k++) dw[f * conv->depth + k] = sums[k * conv->Fp + f];
+        db[f] = sums[conv->depth * conv->Fp + f];
+    }
+}

@@ -1,0 +1,267 @@
+/* All variants of the layers' kernels, and the choice between them at run time.
+ *
+ * One build serves every machine: the same source is compiled for the plain instruction set,
+ * for AVX2 and for AVX-512, each with the register tiles that suit it.
+ */
+#ifndef FILTERSCOPE_LAYERS_KERNELS_H
+#define FILTERSCOPE_LAYERS_KERNELS_H
+
+#include "_vectors.h"
+
+/* Numbers behind a frame that a vector may read, but not use. */
+#define SLACK 64
+/* Pixels whose taps are copied into columns at a time. The distance of columns is no power of
+ * two, or they would fall on the same lines of the cache. */
+#define COLUMN_PIXELS 128
+#define COLUMN_STRIDE 144
+/* Vectors of pixels that meet all filters before the next are taken. */
+#define CHUNK 8
+#define MOST_VECTORS 8
+#define MOST_LINES 8
+/* Images are summed in at most so many groups, and in fewer when their gradients are large. */
+#define MOST_GROUPS 16
+#define GROUP_NUMBERS 8000000
+
+struct pool {
+    int64_t planes, H, W, HH, WW, OH, OW, sy, sx;
+    const void *x, *dout;
+    void *out, *dx;
+    int32_t *where; /* of each maximum in its plane */
+    int parts;
+};
+
+/* Pixels of an output, and where the first of them lies in the frame that is read. */
+struct grid {
+    int64_t height, width, in, in_line, out, out_line, out_step;
+};
+
+/* Rows = a and columns = b (modulo the stride) of x in its frame, which meet the same taps. */
+struct phase {
+    int64_t a, b, depth, offset, packed;
+    int in_columns;
+    struct grid grid;
+};
+
+struct conv {
+    int64_t N, C, H, W, F, HH, WW, OH, OW, sy, sx, py, px;
+    int parts, relu, lanes;
+    const void *x, *w, *b, *dout, *seen;
+    void *out, *dx, *dw, *db;
+    struct pool *pool;
+    /* Set by conv_plan: */
+    int64_t depth, Fp, groups, ry, rx, QH, QW, FH, FW, DH, DW, most_i, most_j, deepest, phase_count;
+    int64_t frame_bytes, columns_bytes, scratch_bytes;
+    int in_columns;
+    struct phase *phases;
+    int32_t *offset, *column_offset;
+    void *packed, *partials;
+    char *scratch;
+};
+
+/* Whether columns pay: vectors that hold more pixels, against the copy of every tap. */
+static int columns_pay(int64_t height, int64_t width, int64_t rows, int64_t lanes)
+{
+    const int64_t by_lines = height * ((width + lanes - 1) / lanes);
+    const int64_t by_columns = (height * width + lanes - 1) / lanes;
+    return by_columns * rows + 3 * by_lines < by_lines * rows;
+}
+
+/* Lay out a convolution in a block of memory; with no block, only count the bytes. */
+static int64_t conv_plan(struct conv *conv, char *block, int64_t size, int backward)
+{
+    const int64_t line = 64;
+    int64_t used = 0;
+    conv->depth = conv->C * conv->HH * conv->WW;
+    conv->Fp = padded(conv->F, conv->lanes);
+    conv->FH = conv->H + 2 * conv->py, conv->FW = conv->W + 2 * conv->px;
+    conv->ry = least(conv->sy, conv->HH), conv->rx = least(conv->sx, conv->WW);
+    conv->QH = (conv->FH + conv->sy - 1) / conv->sy, conv->QW = (conv->FW + conv->sx - 1) / conv->sx;
+    conv->most_i = (conv->HH + conv->sy - 1) / conv->sy;
+    conv->most_j = (conv->WW + conv->sx - 1) / conv->sx;
+    conv->DH = conv->most_i - 1 + most(conv->OH, (conv->py + conv->H - 1) / conv->sy + 1);
+    conv->DW = conv->most_j - 1 + most(conv->OW, (conv->px + conv->W - 1) / conv->sx + 1);
+    conv->groups = least(conv->N, MOST_GROUPS);
+    conv->groups = most(1, least(conv->groups, GROUP_NUMBERS / ((conv->depth + 1) * conv->Fp)));
+    conv->phase_count = backward && conv->dx ? conv->sy * conv->sx : 0;
+    conv->in_columns = 0;
+
+#define TAKE(field, type, bytes)                                  \
+    do {                                                          \
+        conv->field = block ? (type *)(block + used) : NULL;      \
+        used += padded(bytes, line);                              \
+    } while (0)
+    TAKE(phases, struct phase, conv->phase_count * (int64_t)sizeof(struct phase));
+    int64_t taps = 0, widest = 0;
+    conv->deepest = 0;
+    if (!backward) {
+        taps = conv->depth;
+        conv->deepest = conv->depth;
+        conv->in_columns = columns_pay(conv->OH, conv->OW, conv->F, conv->lanes);
+        widest = conv->in_columns ? conv->F : 0;
+    }
+    for (int64_t i = 0; i < conv->phase_count; i++) {
+        const int64_t a = i / conv->sx, b = i % conv->sx;
+        const int64_t q = ceiling(conv->py - a, conv->sy), p = ceiling(conv->px - b, conv->sx);
+        const int64_t last_q = ceiling(conv->py + conv->H - a, conv->sy);
+        const int64_t last_p = ceiling(conv->px + conv->W - b, conv->sx);
+        struct phase phase = {a, b, 0, taps, taps * conv->C, 0, {0}};
+        phase.depth = conv->F * most(0, ceiling(conv->HH - a, conv->sy)) *
+                      most(0, ceiling(conv->WW - b, conv->sx));
+        phase.grid = (struct grid){most(0, last_q - q), most(0, last_p - p),
+                                   (q + conv->most_i - 1) * conv->DW + p + conv->most_j - 1, conv->DW,
+                                   (q * conv->sy + a - conv->py) * conv->W + p * conv->sx + b - conv->px,
+                                   conv->sy * conv->W, conv->sx};
+        phase.in_columns = phase.depth > 0 && columns_pay(phase.grid.height, phase.grid.width,
+                                                          conv->C, conv->lanes);
+        taps += phase.depth;
+        conv->deepest = most(conv->deepest, phase.depth);
+        if (phase.in_columns) widest = conv->C;
+        if (block) conv->phases[i] = phase;
+    }
+    TAKE(offset, int32_t, taps * 4);
+    TAKE(column_offset, int32_t, conv->deepest * 4);
+    TAKE(packed, void, taps * (backward ? conv->C : conv->F) * size);
+    TAKE(partials, void, backward ? conv->groups * (conv->depth + 1) * conv->Fp * size : 0);
+    conv->frame_bytes =
+        padded((backward ? conv->C * conv->FH * conv->FW
+                         : conv->C * conv->ry * conv->rx * conv->QH * conv->QW) * size + SLACK * size, line);
+    conv->columns_bytes =
+        widest ? padded((conv->deepest * COLUMN_STRIDE + widest * COLUMN_PIXELS) * size, line) : 0;
+    int64_t rest = 0;
+    if (backward)
+        rest = conv->OH * conv->OW * (conv->F + conv->Fp) +
+               (conv->dx ? conv->F * conv->DH * conv->DW + SLACK : 0);
+    else if (conv->pool)
+        rest = conv->F * conv->OH * conv->OW;
+    conv->scratch_bytes = padded(conv->frame_bytes + conv->columns_bytes + rest * size, line) + 64;
+    TAKE(scratch, char, conv->parts * conv->scratch_bytes);
+#undef TAKE
+    if (!block) return used;
+
+    for (int64_t k = 0; k < conv->deepest; k++) conv->column_offset[k] = (int32_t)(k * COLUMN_STRIDE);
+    int32_t *offset = conv->offset;
+    if (!backward)
+        for (int64_t c = 0; c < conv->C; c++)
+            for (int64_t i = 0; i < conv->HH; i++)
+                for (int64_t j = 0; j < conv->WW; j++)
+                    *offset++ = (int32_t)((((c * conv->ry + i % conv->sy) * conv->rx + j % conv->sx) *
+                                               conv->QH + i / conv->sy) * conv->QW + j / conv->sx);
+    for (int64_t n = 0; n < conv->phase_count; n++)
+        for (int64_t f = 0; f < conv->F; f++)
+            for (int64_t i = 0; conv->phases[n].a + i * conv->sy < conv->HH; i++)
+                for (int64_t j = 0; conv->phases[n].b + j * conv->sx < conv->WW; j++)
+                    *offset++ = (int32_t)((f * conv->DH - i) * conv->DW - j);
+    return used;
+}
+
+#define LANE_LOW(i, d) ((i) & (d) ? VL + (i) - (d) : (i))
+#define LANE_HIGH(i, d) ((i) & (d) ? VL + (i) : (i) + (d))
+#define LANE_EVERY(i, d) (2 * (i) + (d))
+#define LANES_2(M, d) {M(0, d), M(1, d)}
+#define LANES_4(M, d) {M(0, d), M(1, d), M(2, d), M(3, d)}
+#define LANES_8(M, d) \
+    {M(0, d), M(1, d), M(2, d), M(3, d), M(4, d), M(5, d), M(6, d), M(7, d)}
+#define LANES_16(M, d)                                                                    \
+    {M(0, d), M(1, d), M(2, d), M(3, d), M(4, d), M(5, d), M(6, d), M(7, d), M(8, d), M(9, d), \
+     M(10, d), M(11, d), M(12, d), M(13, d), M(14, d), M(15, d)}
+
+/* Sixteen registers hold a tile of about twelve vectors, thirty-two one of twenty-eight. */
+#if defined(__GNUC__) || defined(__clang__)
+#define BYTES 16
+#else
+#define BYTES 0
+#endif
+#define SUFFIX _plain
+#define MR 4
+#define VECTORS_1 8
+#define VECTORS_2 4
+#define VECTORS_3 2
+#define VECTORS_4 2
+#define VECTORS_5 2
+#define MOST_TAPS 4
+#define LINES_1 4
+#define LINES_2 2
+#define LINES_3 2
+#define LINES_4 1
+#include "_layers_variant.h"
+
+#ifdef HAVE_WIDE
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+#define BYTES 32
+#define SUFFIX _v3
+#define MR 4
+#define VECTORS_1 8
+#define VECTORS_2 4
+#define VECTORS_3 2
+#define VECTORS_4 2
+#define VECTORS_5 2
+#define MOST_TAPS 4
+#define LINES_1 4
+#define LINES_2 2
+#define LINES_3 2
+#define LINES_4 1
+#include "_layers_variant.h"
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
+#define BYTES 64
+#define SUFFIX _v4
+#define MR 8
+#define VECTORS_1 8
+#define VECTORS_2 8
+#define VECTORS_3 4
+#define VECTORS_4 4
+#define VECTORS_5 2
+#define MOST_TAPS 7
+#define LINES_1 8
+#define LINES_2 6
+#define LINES_3 4
+#define LINES_4 3
+#include "_layers_variant.h"
+#pragma GCC pop_options
+#endif
+
+/* function_f32(..., instructions) and function_f64, whichever variant is asked for. */
+#ifdef HAVE_WIDE
+#define CHOOSE(function, type, arguments)                  \
+    switch (instructions) {                                \
+    case V4: function##_##type##_v4 arguments; break;      \
+    case V3: function##_##type##_v3 arguments; break;      \
+    default: function##_##type##_plain arguments; break;   \
+    }
+#else
+#define CHOOSE(function, type, arguments) \
+    (void)instructions;                   \
+    function##_##type##_plain arguments;
+#endif
+#define DEFINE_CHOICE(function, parameters, arguments)                          \
+    static void function(parameters, int real_is_double, int instructions)      \
+    {                                                                           \
+        if (real_is_double) {                                                   \
+            CHOOSE(function, f64, arguments)                                    \
+        } else {                                                                \
+            CHOOSE(function, f32, arguments)                                    \
+        }                                                                       \
+    }
+#define TWO(a, b) a, b
+DEFINE_CHOICE(max_pool_forward_part, TWO(const struct pool *pool, int part), (pool, part))
+DEFINE_CHOICE(max_pool_backward_part, TWO(const struct pool *pool, int part), (pool, part))
+DEFINE_CHOICE(avg_pool_forward_part, TWO(const struct pool *pool, int part), (pool, part))
+DEFINE_CHOICE(avg_pool_backward_part, TWO(const struct pool *pool, int part), (pool, part))
+DEFINE_CHOICE(conv_prepare, TWO(const struct conv *conv, int backward), (conv, backward))
+DEFINE_CHOICE(conv_forward_part, TWO(const struct conv *conv, int part), (conv, part))
+DEFINE_CHOICE(conv_backward_part, TWO(const struct conv *conv, int part), (conv, part))
+DEFINE_CHOICE(conv_gather, const struct conv *conv, (conv))
+
+/* Numbers in a vector of the instruction set. */
+static int lanes_of(int real_is_double, int instructions)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return (instructions == V4 ? 64 : instructions == V3 ? 32 : 16) / (real_is_double ? 8 : 4);
+#else
+    (void)real_is_double, (void)instructions;
+    return 1;
+#endif
+}
+#endif
