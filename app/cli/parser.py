@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from app import __version__
 from app.cli.bench import add_bench
+from app.cli.check import add_check
 from app.cli.export import add_export
 from app.cli.info import add_info
 from app.cli.runs import add_runs
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_info(commands)
     add_train(commands)
+    add_check(commands)
     add_bench(commands)
     add_export(commands)
     add_runs(commands)

@@ -250,9 +250,7 @@ def check_gradient(
             between(done, len(chosen))
         index = tuple(map(int, np.unravel_index(flat, x.shape)))
         numeric[index] = along.middle(index, h)
-    looked = np.zeros(x.size, bool)
-    looked[chosen] = True
-    looked = looked.reshape(x.shape)
+    looked = np.isin(np.arange(x.size), chosen).reshape(x.shape)
     errors = np.where(looked, relative_errors(analytic, numeric), np.nan)
     kinks, rounding = np.zeros(x.shape, bool), np.zeros(x.shape, bool)
     for found in np.argwhere(looked & ~(errors <= bound)):
