@@ -1,0 +1,228 @@
+"""The code of a layer as text to read: its readable twin, and what runs when it is compiled.
+
+The text comes from the files that run, so that what a person reads is what was checked.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Literal
+
+from app.core import kernels
+from app.core.kernels import reference
+
+__all__ = ["Excerpt", "Language", "Line", "compiled_code", "twin_code", "why_not_compiled"]
+
+Language = Literal["python", "cython", "c"]
+
+FOLDER = Path(kernels.__file__).parent
+ROOT = FOLDER.parents[2]
+# A compiled layer can call its way through a whole header; what is shown stays readable.
+MOST_LINES = 600
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a file and its number there, from 1."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Some lines of one file.
+
+    Attributes
+    ----------
+    path : str
+        Below the project's folder, with forward slashes.
+    language : {"python", "cython", "c"}
+    lines : tuple of Line
+        In order; numbers jump where something is left out.
+    """
+
+    path: str
+    language: Language
+    lines: tuple[Line, ...]
+
+    @property
+    def text(self) -> str:
+        """All lines."""
+        return "\n".join(line.text for line in self.lines)
+
+    def brief(self) -> Excerpt:
+        """Leave out all of each docstring but its first line, and what is empty after it."""
+        if self.language != "python":
+            return self
+        dropped: set[int] = set()
+        for node in ast.walk(ast.parse(self.text)):
+            if not isinstance(node, ast.FunctionDef) or ast.get_docstring(node) is None:
+                continue
+            doc = node.body[0]
+            assert doc.end_lineno is not None
+            dropped |= set(range(doc.lineno + 1, doc.end_lineno + 1))
+        kept = []
+        for place, line in enumerate(self.lines, 1):
+            if place in dropped:
+                continue
+            text = line.text
+            if place + 1 in dropped:
+                text += '"""'
+            kept.append(Line(line.number, text))
+        return Excerpt(self.path, self.language, tuple(kept))
+
+
+def _relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+
+
+def _function(function: FunctionType) -> Excerpt:
+    """Return a Python function, and the private ones of its file that it uses."""
+    path = Path(inspect.getfile(function))
+    module = inspect.getmodule(function)
+    found: dict[str, FunctionType] = {function.__name__: function}
+    waiting = [function]
+    while waiting:
+        for name in waiting.pop().__code__.co_names:
+            helper = getattr(module, name, None)
+            if name in found or not isinstance(helper, FunctionType) or not name.startswith("_"):
+                continue
+            if inspect.getmodule(helper) is module:
+                found[name] = helper
+                waiting.append(helper)
+    lines: list[Line] = []
+    for one in found.values():
+        source, first = inspect.getsourcelines(one)
+        if lines:
+            lines.append(Line(0, ""))
+        lines += [Line(first + place, text.rstrip("\n")) for place, text in enumerate(source)]
+    return Excerpt(_relative(path), "python", tuple(lines))
+
+
+def twin_code(name: str) -> tuple[Excerpt, ...]:
+    """Return the readable twin of the layer function `name`, such as ``conv_forward``."""
+    return (_function(getattr(reference, name)),)
+
+
+def why_not_compiled(name: str) -> str:
+    """Return why `name` has no compiled code to show; empty when it has some."""
+    if not kernels.COMPILED:
+        return f"There are no compiled kernels: {kernels.REASON}. The twin is what runs."
+    if getattr(kernels.choose("compiled"), name) is getattr(reference, name):
+        return "The twin is what runs: NumPy does this as fast in one piece."
+    return ""
+
+
+@lru_cache(maxsize=32)
+def compiled_code(name: str) -> tuple[Excerpt, ...]:
+    """Return what runs for the compiled `name`: Python that checks, Cython that shares, C that loops.
+
+    Empty when there is none; `why_not_compiled` says why.
+    """
+    if why_not_compiled(name):
+        return ()
+    function = getattr(kernels.choose("compiled"), name)
+    module = inspect.getmodule(function)
+    wrapper = _function(function)
+    excerpts = [wrapper]
+    called = _calls(wrapper.text)
+    cython, c = [], []
+    for part in _extensions(module):
+        found = _reached(_cython_functions(part.with_suffix(".pyx")), called)
+        cython.append((part.with_suffix(".pyx"), found))
+        called |= {word for lines in found.values() for word in _calls(_text(lines))}
+    for header in sorted(FOLDER.glob("*.h")):
+        found = _reached(_c_functions(header), called)
+        if found:
+            c.append((header, found))
+    room = MOST_LINES - len(wrapper.lines)
+    for language, parts in (("cython", cython), ("c", c)):
+        for path, found in parts:
+            lines: list[Line] = []
+            for block in found.values():
+                if len(block) > room:
+                    continue
+                room -= len(block)
+                lines += ([Line(0, "")] if lines else []) + list(block)
+            if lines:
+                excerpts.append(Excerpt(_relative(path), language, tuple(lines)))  # type: ignore[arg-type]
+    return tuple(excerpts)
+
+
+def _text(lines: tuple[Line, ...]) -> str:
+    return "\n".join(line.text for line in lines)
+
+
+def _calls(text: str) -> set[str]:
+    """Return the names that are called; a kernel's ``_f32`` and ``NAME()`` are its types."""
+    words = re.findall(r"\bNAME\((\w+)\)|\b(\w+)\s*\(", text)
+    return {re.sub(r"_(f32|f64)$", "", word) for pair in words for word in pair if word}
+
+
+def _extensions(module: ModuleType | None) -> Iterator[Path]:
+    """Yield the files (without their ending) of the extensions that a module uses."""
+    for value in vars(module).values() if module is not None else ():
+        name = getattr(value, "__name__", "")
+        if isinstance(value, ModuleType) and name.startswith("app.core.kernels._"):
+            part = FOLDER / name.rpartition(".")[2]
+            if part.with_suffix(".pyx").is_file():
+                yield part
+
+
+def _reached(
+    functions: dict[str, tuple[Line, ...]], called: set[str]
+) -> dict[str, tuple[Line, ...]]:
+    """Return those of `functions` that are called, by each other too, in their file's order."""
+    wanted: set[str] = set()
+    waiting = called & functions.keys()
+    while waiting:
+        wanted |= waiting
+        further = {word for name in waiting for word in _calls(_text(functions[name]))}
+        waiting = (further & functions.keys()) - wanted
+    return {name: lines for name, lines in functions.items() if name in wanted}
+
+
+def _cython_functions(path: Path) -> dict[str, tuple[Line, ...]]:
+    lines = path.read_text(encoding="utf-8").split("\n")
+    found: dict[str, tuple[Line, ...]] = {}
+    start, name = 0, ""
+    for place, line in enumerate([*lines, "end"]):
+        if not line or line[0] in " \t)#":
+            continue
+        if name:
+            found[name] = _block(lines, start, place)
+        match = re.match(r"(?:cdef|cpdef|def)\b[^(=]*?(\w+)\(", line)
+        start, name = place, match[1] if match else ""
+    return found
+
+
+def _c_functions(path: Path) -> dict[str, tuple[Line, ...]]:
+    lines = path.read_text(encoding="utf-8").split("\n")
+    found: dict[str, tuple[Line, ...]] = {}
+    for place, line in enumerate(lines):
+        match = re.match(r"(?!#)\w[\w\s*]*?(?:\bNAME\((\w+)\)|\b(\w+))\s*\(", line)
+        if match is None or line.rstrip().endswith(";"):
+            continue
+        end = next((row for row in range(place, len(lines)) if lines[row].startswith("}")), place)
+        # The comment above says what it does.
+        start = place
+        if start and lines[start - 1].rstrip().endswith("*/"):
+            start -= 1
+            while start and "/*" not in lines[start]:
+                start -= 1
+        found[match[1] or match[2]] = _block(lines, start, end + 1)
+    return found
+
+
+def _block(lines: list[str], start: int, end: int) -> tuple[Line, ...]:
+    while end > start and not lines[end - 1].strip():
+        end -= 1
+    return tuple(Line(place + 1, lines[place]) for place in range(start, end))
