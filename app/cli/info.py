@@ -1,30 +1,63 @@
-"""``filterscope info``: what is in a file, what is refused, and why."""
+"""``filterscope info``: what is in a file or a folder, what is refused, and why."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.cli.options import command, json_flag
-from app.core.errors import UsageError
+from app.core.errors import FilterscopeError, RefusedInputError, UsageError
+
+if TYPE_CHECKING:
+    from app.core.data.images import LabelledImages
+    from app.core.data.reader import DatasetReport
 
 __all__ = ["add_info", "run_info"]
 
 
 def add_info(commands: Any) -> None:
     """Add ``info``."""
-    parser = command(commands, "info", "Say what is in a file, what is refused, and why", run_info)
-    parser.add_argument("file", metavar="FILE[::dataset]")
+    parser = command(
+        commands, "info", "Say what is in a file or folder, what is refused, and why", run_info
+    )
+    parser.add_argument(
+        "file",
+        metavar="FILE[::dataset]",
+        help="patches, or images with labels: CIFAR-10, a folder of classes, synthetic, FILE::x,y",
+    )
     json_flag(parser)
 
 
 def run_info(options: argparse.Namespace) -> int:
     """``filterscope info FILE``."""
     from app.core.data.files import split_name
-    from app.core.data.reader import inspect
+    from app.core.data.image_reader import images_kind
 
     path, wanted = split_name(options.file)
+    # The two names win over files that are called so, as they do wherever images are opened.
+    if images_kind(options.file) != "arrays" or (wanted is not None and "," in wanted):
+        _tell_images(_open(options.file), options.json)
+        return 0
+    return _tell_arrays(path, wanted, options.json)
+
+
+def _open(name: Any) -> LabelledImages:
+    """Open images with labels, and say on standard error how far that is."""
+    from app.cli.progress import Progress
+    from app.core.data.image_reader import open_images
+
+    shown = Progress()
+    try:
+        return open_images(name, progress=shown.share)
+    finally:
+        shown.end()
+
+
+def _tell_arrays(path: Any, wanted: str | None, as_json: bool) -> int:
+    """Tell of each array of a file, and of the images with labels that two of them are."""
+    from app.core.data.reader import inspect
+
     report = inspect(path)
     found = [
         dataset
@@ -33,31 +66,97 @@ def run_info(options: argparse.Namespace) -> int:
     ]
     if wanted is not None and not found:
         raise UsageError(f"{path.name} has no data set {wanted}.")
-    if options.json:
-        rows = [
-            {
-                "path": dataset.path,
-                "shape": list(dataset.shape),
-                "dtype": dataset.dtype,
-                "layout": dataset.layout,
-                "layouts": list(dataset.layouts),
-                "value_range": dataset.value_range,
-                "refused": dataset.refused,
-            }
-            for dataset in found
-        ]
-        print(json.dumps({"path": report.path, "size": report.size, "datasets": rows}))
+    images, problem = _images_of(path) if wanted is None else (None, "")
+    if as_json:
+        told: dict[str, Any] = {
+            "path": report.path,
+            "size": report.size,
+            "datasets": [_row(dataset) for dataset in found],
+        }
+        if images is not None:
+            told["images"] = _facts(images)
+        print(json.dumps(told))
         return 0
     print(f"{report.path}   {report.size:,} bytes")
     for dataset in found:
-        shape = " × ".join(map(str, dataset.shape))
-        if dataset.refused is not None:
-            print(f"  {dataset.path}   {shape}  {dataset.dtype}   refused: {dataset.refused}")
-        else:
-            others = [name for name in dataset.layouts if name != dataset.layout]
-            also = f" (or {', '.join(others)})" if others else ""
-            print(
-                f"  {dataset.path}   {shape}  {dataset.dtype}   "
-                f"{dataset.layout}{also}, values {dataset.value_range}"
-            )
+        print(f"  {_line(dataset)}")
+    if problem:
+        print(f"  images with labels: {problem}")
+    elif images is not None:
+        print()
+        _tell_images(images, as_json)
     return 0
+
+
+def _images_of(path: Any) -> tuple[LabelledImages | None, str]:
+    """Return the images with labels that a file of arrays has, or why they cannot be read."""
+    from app.core.data.labelled_arrays import find_pairs
+
+    try:
+        return (_open(path), "") if find_pairs(path) else (None, "")
+    except FilterscopeError as error:
+        if isinstance(error, RefusedInputError) or error.hint:
+            return None, str(error)
+        raise
+
+
+def _row(dataset: DatasetReport) -> dict[str, Any]:
+    return {
+        "path": dataset.path,
+        "shape": list(dataset.shape),
+        "dtype": dataset.dtype,
+        "layout": dataset.layout,
+        "layouts": list(dataset.layouts),
+        "value_range": dataset.value_range,
+        "refused": dataset.refused,
+    }
+
+
+def _line(dataset: DatasetReport) -> str:
+    shape = " × ".join(map(str, dataset.shape))
+    start = f"{dataset.path}   {shape}  {dataset.dtype}   "
+    if dataset.refused is not None:
+        return f"{start}refused: {dataset.refused}"
+    others = [name for name in dataset.layouts if name != dataset.layout]
+    also = f" (or {', '.join(others)})" if others else ""
+    return f"{start}{dataset.layout}{also}, values {dataset.value_range}"
+
+
+def _facts(images: LabelledImages) -> dict[str, Any]:
+    from app.core.specs import ImageSpec
+
+    split = images.split(ImageSpec())
+    counts = images.counts()
+    return {
+        "path": images.source.path,
+        "what": images.source.dataset,
+        "count": images.count,
+        "shape": list(images.shape),
+        "dtype": images.x.dtype.name,
+        "classes": {name: int(n) for name, n in zip(images.classes, counts, strict=True)},
+        "split": {
+            "train": len(split.train),
+            "validation": len(split.validation),
+            "test": len(split.test),
+        },
+        "notes": list(images.notes),
+        "sha256": images.source.sha256,
+    }
+
+
+def _tell_images(images: LabelledImages, as_json: bool) -> None:
+    facts = _facts(images)
+    if as_json:
+        print(json.dumps({"path": facts["path"], "images": facts}))
+        return
+    from app.core.specs import ImageSpec
+
+    print("   ".join(text for text in (facts["path"], facts["what"]) if text))
+    channels, height, width = images.shape
+    print(f"  {images.count:,} images, {channels} × {height} × {width}, {facts['dtype']}")
+    print(f"  {images.split(ImageSpec()).sentence}")
+    longest = max(map(len, images.classes))
+    for name, count in facts["classes"].items():
+        print(f"  {name:{longest}}  {count:7,}")
+    for note in images.notes:
+        print(f"  {note[:1].upper()}{note[1:]}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from app.core.data.cifar import cifar10_folder, is_archive, is_batch, read_cifar10
 from app.core.data.class_folders import read_class_folders
@@ -22,7 +23,7 @@ from app.core.data.labelled_arrays import read_labelled_arrays
 from app.core.data.synthetic import SYNTHETIC_NAME, synthetic_images
 from app.core.errors import RefusedInputError
 
-__all__ = ["CIFAR10_NAME", "open_images"]
+__all__ = ["CIFAR10_NAME", "images_kind", "open_images"]
 
 CIFAR10_NAME = "cifar10"
 
@@ -62,30 +63,16 @@ def open_images(
         The person gave up.
     """
     limits = limits or Limits()
-    text = os.fspath(path)
-    if text == SYNTHETIC_NAME:
+    file, wanted = split_name(path)
+    kind = images_kind(path)
+    if kind == "drawn":
         return synthetic_images(cancel=cancel, progress=progress)
-    if text == CIFAR10_NAME:
-        return read_cifar10(downloaded_cifar10(), limits=limits, cancel=cancel, progress=progress)
-    file, wanted = split_name(text)
-    if file.is_dir():
-        if cifar10_folder(file) is not None:
-            return read_cifar10(file, limits=limits, cancel=cancel, progress=progress)
-        return read_class_folders(
-            file,
-            side=_side(file, wanted) or side,
-            limits=limits,
-            cancel=cancel,
-            progress=progress,
-        )
-    with opened(file, limits) as (descriptor, _, _):
-        start = os.read(descriptor, 512)
-    if is_batch(file) or is_archive(start):
-        return read_cifar10(file, limits=limits, cancel=cancel, progress=progress)
-    if file.suffix.lower() in PHOTOGRAPHS:
-        raise RefusedInputError(
-            f"{file.name} is one image.", "Open the folder in which each class has a folder."
-        )
+    if kind == "cifar10":
+        place = downloaded_cifar10() if os.fspath(path) == CIFAR10_NAME else file
+        return read_cifar10(place, limits=limits, cancel=cancel, progress=progress)
+    if kind == "folders":
+        side = _side(file, wanted) or side
+        return read_class_folders(file, side=side, limits=limits, cancel=cancel, progress=progress)
     return read_labelled_arrays(
         file,
         wanted=wanted,
@@ -94,6 +81,31 @@ def open_images(
         cancel=cancel,
         progress=progress,
     )
+
+
+def images_kind(path: PathLike) -> Literal["drawn", "cifar10", "folders", "arrays"]:
+    """Return what `open_images` takes a name or path for; of a file, by its name and first bytes.
+
+    Raises
+    ------
+    RefusedInputError
+        It is not there, or a single image.
+    """
+    text = os.fspath(path)
+    if text in (SYNTHETIC_NAME, CIFAR10_NAME):
+        return "drawn" if text == SYNTHETIC_NAME else "cifar10"
+    file, _ = split_name(path)
+    if file.is_dir():
+        return "folders" if cifar10_folder(file) is None else "cifar10"
+    with opened(file, Limits()) as (descriptor, _, _):
+        start = os.read(descriptor, 512)
+    if is_batch(file) or is_archive(start):
+        return "cifar10"
+    if file.suffix.lower() in PHOTOGRAPHS:
+        raise RefusedInputError(
+            f"{file.name} is one image.", "Open the folder in which each class has a folder."
+        )
+    return "arrays"
 
 
 def _side(folder: Path, wanted: str | None) -> int:

@@ -48,11 +48,23 @@ class _Array:
     shape: tuple[int, ...]
     dtype: str
     refused: str | None
+    matlab: bool
 
     @property
     def words(self) -> set[str]:
-        """What its path is made of, in lower case: ``/x_train`` is x and train."""
-        return {word for word in re.split(r"[^a-z]+", self.path.lower()) if word}
+        """What its path is made of, in lower case: ``/x_train`` and ``/xtrain`` are x and train."""
+        words = set(re.split(r"[^a-z]+", self.path.lower()))
+        for word in tuple(words):
+            if word[:1] in ("x", "y") and word[1:] in PART_WORDS:
+                words |= {word[:1], word[1:]}
+        return words
+
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """How it could be read as images, the likeliest first."""
+        if len(self.shape) < 2 or 0 in self.shape:
+            return ()
+        return possible_layouts(self.shape, matlab=self.matlab)
 
     @property
     def part(self) -> str:
@@ -114,6 +126,7 @@ def _understand(row: dict[str, Any]) -> _Array:
         tuple(int(n) for n in row["shape"]),
         str(row["dtype"])[:20],
         None if refused is None else " ".join(str(refused).split())[:300],
+        row.get("matlab") is True,
     )
 
 
@@ -153,13 +166,11 @@ def _pair(images: _Array, labels: _Array) -> Pair | None:
     """Return what two arrays are together, or None where they are not images and labels."""
     if images is labels or images.refused is not None or labels.refused is not None:
         return None
-    if len(images.shape) < 2 or 0 in images.shape:
-        return None
     if images.part != labels.part or images.words & LABEL_WORDS or not labels.label_count:
         return None
     if labels.words & IMAGE_WORDS and not labels.words & LABEL_WORDS:
         return None
-    for layout in possible_layouts(images.shape):
+    for layout in images.layouts:
         if images.shape[batch_axis(layout)] == labels.label_count:
             shape = image_shape(layout, images.shape)
             assert shape is not None
@@ -202,7 +213,7 @@ def _named(path: Path, wanted: str, limits: Limits) -> Pair:
         )
     images, labels = (known[name] for name in names)
     count = labels.label_count or (labels.shape[0] if len(labels.shape) == 2 else 0)
-    for layout in possible_layouts(images.shape) if images.shape and 0 not in images.shape else ():
+    for layout in images.layouts:
         shape = image_shape(layout, images.shape)
         if shape is not None and images.shape[batch_axis(layout)] == count:
             return Pair(images.path, labels.path, "", layout, count, shape, images.dtype)

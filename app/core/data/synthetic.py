@@ -194,7 +194,7 @@ def _coarse(values: Plane, parts: int) -> Plane:
 
 def _backgrounds(pool: NDArray[np.uint8], rng: np.random.Generator, n: int) -> Plane:
     """Return patches made twice as large (n, 3, 32, 32), turned, and of any brightness."""
-    some = pool[rng.integers(0, len(pool), n)].astype(np.float32)
+    some: Plane = pool[rng.integers(0, len(pool), n)].astype(np.float32)
     # Bilinear: each pixel becomes four, three parts itself and one part its neighbour.
     for axis in (2, 3):
         length = some.shape[axis]
