@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.events import Change, EpochEnded, Event, ParamsChanged, Steps
+from app.core.events import Change, EpochEnded, Evaluated, Event, ParamsChanged, Steps
 
 __all__ = ["History"]
 
@@ -24,14 +24,18 @@ class History:
         Live values that moved, with the number of steps that were done by then.
     epoch_steps : list of int
         Step at which each epoch ended.
+    evaluations : list of Evaluated
+        How well the network named images, in order.
     """
 
     def __init__(self, term_names: tuple[str, ...]) -> None:
         self.term_names = term_names
         self.changes: list[tuple[int, Change]] = []
         self.epoch_steps: list[int] = []
+        self.evaluations: list[Evaluated] = []
         self._steps: NDArray[np.int64] = np.empty(256, np.int64)
         self._terms: NDArray[np.float64] = np.empty((256, len(term_names)))
+        self._accuracies: NDArray[np.float64] = np.empty(256)
         self._count = 0
 
     def __len__(self) -> int:
@@ -47,24 +51,38 @@ class History:
         """(N, T) terms that each step saw."""
         return self._terms[: self._count]
 
+    @property
+    def accuracies(self) -> NDArray[np.float64]:
+        """(N,) shares of each step's batch that were named rightly; NaN where nothing is named."""
+        return self._accuracies[: self._count]
+
     def take(self, event: Event) -> None:
         """Keep what `event` says; events of other kinds are ignored."""
         if isinstance(event, Steps):
-            self.append(event.first_step, event.terms)
+            self.append(event.first_step, event.terms, event.accuracies)
         elif isinstance(event, ParamsChanged):
             self.changes.extend((event.step, change) for change in event.changes)
         elif isinstance(event, EpochEnded):
             self.epoch_steps.append(event.step)
+        elif isinstance(event, Evaluated):
+            self.evaluations.append(event)
 
-    def append(self, first_step: int, terms: NDArray[np.float64]) -> None:
-        """Add the terms (n, T) of consecutive steps."""
+    def append(
+        self,
+        first_step: int,
+        terms: NDArray[np.float64],
+        accuracies: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Add the terms (n, T) of consecutive steps, and the accuracies (n,) of their batches."""
         end = self._count + len(terms)
         if end > len(self._steps):
             room = max(end, 2 * len(self._steps))
             self._steps = np.resize(self._steps, room)
+            self._accuracies = np.resize(self._accuracies, room)
             grown = np.empty((room, len(self.term_names)))
             grown[: self._count] = self._terms[: self._count]
             self._terms = grown
         self._steps[self._count : end] = np.arange(first_step, first_step + len(terms))
         self._terms[self._count : end] = terms
+        self._accuracies[self._count : end] = np.nan if accuracies is None else accuracies
         self._count = end

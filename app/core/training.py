@@ -20,6 +20,7 @@ from app.core.events import (
     Change,
     Checkpoint,
     EpochEnded,
+    Evaluated,
     Event,
     Failed,
     Finished,
@@ -40,6 +41,11 @@ __all__ = ["Progress", "train"]
 # not noticed, short enough that a curve grows smoothly. Live values, pause and stop do not
 # wait for it: they interrupt between mini-batches.
 CALL_SECONDS = 0.010
+
+# Snapshots and checkpoints of large networks take time: they may have this share of it, but
+# come after so many seconds at the latest.
+SHARE = 0.03
+LATEST_SNAPSHOT, LATEST_CHECKPOINT = 1.0, 60.0
 
 # After a stop, the cost over a set larger than this is not worth the wait.
 EVALUATE_AFTER_STOP = 200_000
@@ -137,13 +143,14 @@ class _Trainer:
         self.step = self.epoch = self.steps_into_epoch = 0
         self.steps_per_epoch = learner.steps_per_epoch(spec)
         self.steps_per_call = 1
-        self.last_snapshot = -np.inf
-        self.last_checkpoint = clock()
+        self.next_snapshot = -np.inf
+        self.next_checkpoint = np.inf
         self.waiting = False
         self.waited_at = -1
 
     def run(self) -> Iterator[Event]:
         began = self.clock()
+        self.next_checkpoint = began + self.checkpoint_seconds
         yield Started(
             self.run_id,
             step=self.step,
@@ -154,7 +161,8 @@ class _Trainer:
             term_names=self.learner.term_names,
             engine=self.learner.engine,
         )
-        yield self.snapshot()
+        yield from self.snapshot()
+        yield from self.evaluate_when_due()
         reason = "done"
         while self.epoch < self.spec.epochs and reason == "done":
             epoch_began = self.clock()
@@ -171,13 +179,14 @@ class _Trainer:
                 sums += terms.sum(axis=0)
                 counted += len(terms)
                 if not finite:
-                    yield self.snapshot()
-                    yield self.checkpoint()
+                    yield from self.snapshot()
+                    yield from self.checkpoint()
                     yield self.diverged()
                     return
                 if outcome.converged:
                     reason = "converged"
                     break
+                yield from self.evaluate_when_due()
             else:
                 self.epoch += 1
                 self.steps_into_epoch = 0
@@ -185,8 +194,8 @@ class _Trainer:
                 mean = sums / max(counted, 1)
                 seconds = self.clock() - epoch_began
                 yield EpochEnded(self.run_id, self.epoch, self.step, mean, seconds)
-        yield self.snapshot()
-        yield self.checkpoint()
+        yield from self.snapshot()
+        yield from self.checkpoint()
         terms_now: NDArray[np.float64] | None = None
         if reason != "stopped" or self.examples <= EVALUATE_AFTER_STOP:
             terms_now = self.learner.evaluate(self.spec)
@@ -204,8 +213,8 @@ class _Trainer:
                 break
             if not self.waiting or self.waited_at != self.step:
                 self.waiting, self.waited_at = True, self.step
-                yield self.snapshot()
-                yield self.checkpoint()
+                yield from self.snapshot()
+                yield from self.checkpoint()
                 yield Paused(self.run_id, self.step)
             self.control.wait_while_paused()
         if single:
@@ -249,35 +258,55 @@ class _Trainer:
                 if self.steps_per_epoch > 1
                 else len(rows)
             )
-            yield Steps(self.run_id, first, outcome.terms, seen, seconds)
+            yield Steps(self.run_id, first, outcome.terms, seen, seconds, outcome.accuracies)
             wanted = CALL_SECONDS / max(seconds / taken, 1e-9)
             self.steps_per_call = int(min(max(1, wanted), 2 * self.steps_per_call, 4096))
         now = self.clock()
-        if now - self.last_snapshot >= self.snapshot_seconds or single:
-            yield self.snapshot()
-        if now - self.last_checkpoint >= self.checkpoint_seconds:
-            yield self.checkpoint()
+        if now >= self.next_snapshot or single:
+            yield from self.snapshot()
+        if now >= self.next_checkpoint:
+            yield from self.checkpoint()
         return outcome
+
+    def evaluate_when_due(self) -> Iterator[Event]:
+        """Let the learner look at images that do not train; after a pause, it is done then."""
+        while self.learner.evaluation_due(self.spec) and not self.control.stopping:
+            found = self.learner.validate(self.spec, self.control.interrupt)
+            if found is None:
+                yield from self.attend()
+                continue
+            yield Evaluated(
+                self.run_id,
+                self.step,
+                self.fraction,
+                found.train_accuracy,
+                found.validation_accuracy,
+                found.validation_loss,
+                found.best,
+            )
 
     @property
     def fraction(self) -> float:
         """Epochs done, with the part of the one under way."""
         return self.epoch + self.steps_into_epoch / self.steps_per_epoch
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> Iterator[Event]:
+        """Say what the weights are, and note when to say it next."""
+        began = self.clock()
         weights, statistics = self.learner.snapshot()
-        self.last_snapshot = self.clock()
-        return Snapshot(
+        yield Snapshot(
             self.run_id,
             self.step,
             self.fraction,
             {name: frozen_copy(array) for name, array in weights.items()},
             {name: frozen_copy(array) for name, array in statistics.items()},
         )
+        self.next_snapshot = self._next(began, self.snapshot_seconds, LATEST_SNAPSHOT)
 
-    def checkpoint(self) -> Checkpoint:
-        self.last_checkpoint = self.clock()
-        return Checkpoint(
+    def checkpoint(self) -> Iterator[Event]:
+        """Say all that a continuation needs, and note when to say it next."""
+        began = self.clock()
+        yield Checkpoint(
             self.run_id,
             self.step,
             self.epoch,
@@ -285,6 +314,15 @@ class _Trainer:
             self.spec,
             {name: frozen_copy(array, array.dtype) for name, array in self.learner.state().items()},
         )
+        self.next_checkpoint = self._next(began, self.checkpoint_seconds, LATEST_CHECKPOINT)
+
+    def _next(self, began: float, least: float, most: float) -> float:
+        """Return when something that began then may be said again.
+
+        What it took counts whoever took it: the copies made here, or the disk.
+        """
+        cost = self.clock() - began
+        return began + (max(least, min(cost / SHARE, most)) if least else 0.0)
 
     def diverged(self) -> Failed:
         return Failed(

@@ -1,22 +1,23 @@
-"""What the trainer needs of a network, whatever computes it."""
+"""A sparse autoencoder behind the learner's protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core import kernels
+from app.core.learners.protocol import Evaluation, StepOutcome
 from app.core.models import autoencoder
 from app.core.solvers.first_order import MEMORY
 from app.core.solvers.lbfgs import LBFGS
 from app.core.specs import AutoencoderSpec, TrainingSpec
 from app.core.threads import kernel_threads
 
-__all__ = ["AutoencoderLearner", "Learner", "StepOutcome"]
+__all__ = ["AutoencoderLearner"]
 
 # After so many rows of a large memory map, its pages are let go.
 RELEASE_ROWS = 65_536
@@ -36,69 +37,6 @@ class _Call:
     order: NDArray[np.int64]
     spec: AutoencoderSpec
     done: int
-
-
-@dataclass(frozen=True, slots=True)
-class StepOutcome:
-    """What some consecutive steps gave.
-
-    Attributes
-    ----------
-    terms : ndarray, shape (n, T), float64
-        Terms of the cost that each step saw before it moved the weights.
-    finite : bool
-        False when the step after these met a cost that is no finite number; the weights are
-        those that gave the last finite one.
-    converged : bool
-        No step leads lower any more.
-    """
-
-    terms: NDArray[np.float64]
-    finite: bool = True
-    converged: bool = False
-
-
-class Learner(Protocol):
-    """A network with its data and its solver.
-
-    Results must not depend on how steps are divided into calls, nor on threads.
-    """
-
-    term_names: ClassVar[tuple[str, ...]]
-
-    @property
-    def engine(self) -> str:
-        """What computes, for people."""
-
-    def steps_per_epoch(self, spec: Any) -> int:
-        """Return how many steps visit every row once."""
-
-    def steps(
-        self, order: NDArray[np.int64], spec: Any, interrupt: NDArray[np.int32], most: int
-    ) -> StepOutcome:
-        """Take at least one and at most `most` steps over the rows `order`.
-
-        Comes back between two steps when ``interrupt[0]`` is not zero. A single step over very
-        many rows is given up when ``interrupt[0]`` becomes not zero under way: none is taken.
-        """
-
-    def params_changed(self, old: Any, new: Any) -> None:
-        """Live values moved; the next step uses `new`."""
-
-    def evaluate(self, spec: Any) -> NDArray[np.float64]:
-        """Return the terms (T,) over all rows at the current weights."""
-
-    def snapshot(self) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]:
-        """Return weights and small statistics by name."""
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of all that an exact continuation needs."""
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take up what `state` returned."""
-
-    def suggestion(self, spec: Any) -> str:
-        """Return one sentence on what to try after the cost left the finite numbers."""
 
 
 class AutoencoderLearner:
@@ -308,6 +246,14 @@ class AutoencoderLearner:
         """Return the terms (3,) over all rows at the current weights."""
         terms, _, self.rho_hat = self._whole(self.theta, spec, gradient=False)
         return terms
+
+    def evaluation_due(self, spec: TrainingSpec) -> bool:
+        """Return False: the cost says it all."""
+        return False
+
+    def validate(self, spec: TrainingSpec, interrupt: NDArray[np.int32]) -> Evaluation | None:
+        """Return None; see `evaluation_due`."""
+        return None
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Return W1 (D, L), b1 (L,), W2 (L, D), b2 (D,) as views."""

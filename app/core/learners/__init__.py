@@ -1,0 +1,8 @@
+"""Networks as the trainer sees them: with their data and their solver."""
+
+from __future__ import annotations
+
+from app.core.learners.autoencoder import AutoencoderLearner
+from app.core.learners.protocol import Evaluation, Learner, StepOutcome
+
+__all__ = ["AutoencoderLearner", "Evaluation", "Learner", "StepOutcome"]
