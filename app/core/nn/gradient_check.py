@@ -40,7 +40,8 @@ def relative_errors(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:
         raise ShapeError(f"Arrays of the shapes {a.shape} and {b.shape} cannot be compared.")
-    errors: NDArray[np.float64] = np.abs(a - b) / np.maximum(1e-8, np.abs(a) + np.abs(b))
+    with np.errstate(invalid="ignore", over="ignore"):
+        errors: NDArray[np.float64] = np.abs(a - b) / np.maximum(1e-8, np.abs(a) + np.abs(b))
     return errors
 
 
@@ -68,9 +69,11 @@ class GradientCheck:
     name : str
         The array's.
     analytic, numeric : ndarray
-        Both gradients; `numeric` is NaN where an element was not looked at.
+        Both gradients.
     errors : ndarray
-        `relative_errors` of the two, NaN where an element was not looked at: the heat map.
+        `relative_errors` of the two: the heat map.
+    looked : ndarray of bool
+        Which elements were looked at; the others are NaN in `numeric` and `errors`.
     kinks, rounding : ndarray of bool
         Elements above the bound for a reason that is no fault.
     worst : tuple of int
@@ -85,6 +88,7 @@ class GradientCheck:
     analytic: NDArray[np.float64]
     numeric: NDArray[np.float64]
     errors: NDArray[np.float64]
+    looked: NDArray[np.bool_]
     kinks: NDArray[np.bool_]
     rounding: NDArray[np.bool_]
     worst: tuple[int, ...]
@@ -95,14 +99,14 @@ class GradientCheck:
     @property
     def error(self) -> float:
         """The largest error of all elements that are not kinks."""
-        seen = self.errors[~self.kinks & ~np.isnan(self.numeric)]
+        seen = self.errors[self.looked & ~self.kinks]
         return float(seen.max()) if seen.size else 0.0
 
     @property
     def faults(self) -> int:
         """How many elements are above the bound without an excuse."""
-        # Not "above": an analytic gradient that is not a number is a fault too.
-        wrong = ~(self.errors <= self.bound) & ~np.isnan(self.numeric)
+        # Not "above": what is not a number is a fault too.
+        wrong = self.looked & ~(self.errors <= self.bound)
         return int((wrong & ~self.kinks & ~self.rounding).sum())
 
     @property
@@ -113,7 +117,7 @@ class GradientCheck:
     @property
     def looked_at(self) -> int:
         """How many elements were looked at."""
-        return int((~np.isnan(self.numeric)).sum())
+        return int(self.looked.sum())
 
     def sentence(self) -> str:
         """Say it in one line."""
@@ -266,7 +270,9 @@ def check_gradient(
         Tried(step, value, relative_error(analytic[worst], value))
         for step, value in ((step, along.middle(worst, step)) for step in STEPS)
     )
-    return GradientCheck(name, analytic, numeric, errors, kinks, rounding, worst, tried, h, bound)
+    return GradientCheck(
+        name, analytic, numeric, errors, looked, kinks, rounding, worst, tried, h, bound
+    )
 
 
 def _is_kink(
