@@ -16,6 +16,8 @@ __all__ = ["Chart", "Curve"]
 
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 66, 16, 52, 44
+# Numbers beyond this, and below its inverse on a logarithmic axis, are left out.
+MOST = 1e100
 INK, QUIET, GRID = "#161b22", "#626b76", "#e1e5ea"
 
 
@@ -81,7 +83,7 @@ class Chart:
         curves = [self._visible(curve) for curve in self.curves]
         xs = np.concatenate([x for x, _ in curves]) if curves else np.empty(0)
         ys = np.concatenate([y for _, y in curves]) if curves else np.empty(0)
-        if self.level is not None and (self.level[0] > 0 or not self.log_y):
+        if self.level is not None and self._shows(self.level[0]):
             ys = np.append(ys, math.log10(self.level[0]) if self.log_y else self.level[0])
         left, right = _ends(xs, from_zero=not self.log_x)
         low, high = _ends(ys, from_zero=not self.log_y)
@@ -105,7 +107,7 @@ class Chart:
         drawn.append(Text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, self.x_label, QUIET, "middle"))
         drawn.append(Text(16, (TOP + HEIGHT - BOTTOM) / 2, self.y_label, QUIET, "middle", True))
         drawn.extend(self._marks(place, left, right, low, high))
-        if self.level is not None and (self.level[0] > 0 or not self.log_y):
+        if self.level is not None and self._shows(self.level[0]):
             height = math.log10(self.level[0]) if self.log_y else self.level[0]
             ends = place(np.array([left, right]), np.array([height, height]))
             drawn.append(Line(ends, QUIET, 1.0, 5.0))
@@ -123,11 +125,14 @@ class Chart:
             at += 19 + 6.6 * len(words) + 18
         return drawn
 
+    def _shows(self, height: float) -> bool:
+        return abs(height) < MOST and (height > 1 / MOST or not self.log_y)
+
     def _visible(self, curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         x, y = curve.x, curve.y
-        good = np.isfinite(x) & np.isfinite(y)
-        good &= (x > 0) | (not self.log_x)
-        good &= (y > 0) | (not self.log_y)
+        good = (np.abs(x) < MOST) & (np.abs(y) < MOST)
+        good &= (x > 1 / MOST) | (not self.log_x)
+        good &= (y > 1 / MOST) | (not self.log_y)
         x, y = x[good], y[good]
         return np.log10(x) if self.log_x else x, np.log10(y) if self.log_y else y
 
@@ -226,7 +231,12 @@ def _ends(values: NDArray[np.float64], *, from_zero: bool) -> tuple[float, float
     low, high = float(values.min()), float(values.max())
     if from_zero and low > 0:
         low = 0.0
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    # A span that rounding would swallow is no span.
+    least = 1e-9 * max(abs(low), abs(high))
+    if high - low > least:
+        return low, high
+    pad = max(0.5, 0.1 * abs(high))
+    return low - pad, high + pad
 
 
 def _ticks(low: float, high: float, most: int, logarithmic: bool) -> list[tuple[float, str]]:
@@ -237,8 +247,13 @@ def _ticks(low: float, high: float, most: int, logarithmic: bool) -> list[tuple[
             every = -(-len(decades) // most)
             return [(n, f"{10.0**n:g}") for n in decades[::every]]
         fine = [math.floor(low) + d + math.log10(k) for d in (0, 1) for k in (1, 2, 5)]
-        return [(n, f"{10.0**n:.3g}") for n in fine if low <= n <= high]
-    step = 10 ** math.floor(math.log10((high - low) / most))
+        found = [(n, f"{10.0**n:.3g}") for n in fine if low <= n <= high]
+        if len(found) >= 2:
+            return found
+        # Less than that is a nearly even scale.
+        even = _ticks(10.0**low, 10.0**high, max(2, most // 2), False)
+        return [(math.log10(float(words)), words) for _, words in even]
+    step = 10.0 ** math.floor(math.log10((high - low) / most))
     step *= next(k for k in (1, 2, 5, 10) if (high - low) / (step * k) <= most)
     first = math.ceil(low / step - 1e-9)
     return [(n * step, f"{n * step:.6g}") for n in range(first, math.floor(high / step + 1e-9) + 1)]

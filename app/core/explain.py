@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.models.autoencoder import CLAMP
 from app.core.specs import AutoencoderSpec
 
 __all__ = ["Moment", "explain"]
@@ -27,8 +28,8 @@ class Moment:
 
 
 def kl(rho: float, rho_hat: float) -> float:
-    """KL(ρ‖ρ̂) of two Bernoulli variables, in nats; ρ̂ is held off 0 and 1."""
-    rho_hat = min(max(rho_hat, 1e-12), 1 - 1e-12)
+    """Return KL(ρ‖ρ̂) of two Bernoulli variables, in nats; ρ̂ is held off 0 and 1 as in the cost."""
+    rho_hat = min(max(rho_hat, CLAMP), 1 - CLAMP)
     return rho * math.log(rho / rho_hat) + (1 - rho) * math.log((1 - rho) / (1 - rho_hat))
 
 

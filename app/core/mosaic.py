@@ -114,7 +114,9 @@ def mosaic(
     ValueError
         The shape is none of those above, or there is no tile.
     """
-    values = np.asarray(tiles, np.float32)
+    with np.errstate(over="ignore"):
+        # A float64 that float32 cannot hold becomes an infinity, which is dealt with below.
+        values = np.asarray(tiles, np.float32)
     if values.ndim == 3:
         values = values[:, None]
     if values.ndim != 4 or values.shape[1] not in (1, 3) or 0 in values.shape:
@@ -152,9 +154,7 @@ def mosaic(
     rows = -(-count // columns)
     grey = drawn.shape[-1] == 1 and len(set(background)) == 1
     depth = 1 if grey else 3
-    canvas = np.empty(
-        (rows * (height + gap) + gap, columns * (width + gap) + gap, depth), np.uint8
-    )
+    canvas = np.empty((rows * (height + gap) + gap, columns * (width + gap) + gap, depth), np.uint8)
     canvas[:] = background[:depth]
     # All tiles at once: the inside of the canvas seen as (rows, h + gap, columns, w + gap).
     padded = np.broadcast_to(

@@ -7,6 +7,7 @@ chunk of an exported picture and the table in the README are all read from there
 
 from __future__ import annotations
 
+import json
 import math
 import types
 import typing
@@ -127,6 +128,10 @@ class Spec(BaseModel):
         except ValidationError as error:
             raise UsageError(_first_problem(cls, error)) from None
 
+    def to_json(self) -> bytes:
+        """Return the values as JSON in ASCII, which names of files that are no text survive."""
+        return json.dumps(self.model_dump(), indent=1, allow_nan=False).encode()
+
     def changed(self, **values: Any) -> typing.Self:
         """Return a validated copy with some values replaced; raises `UsageError`."""
         return type(self).build({**self.model_dump(), **values})
@@ -218,7 +223,9 @@ def parse_number(text: str) -> float:
     typed = text.strip().replace("−", "-").replace("\u00a0", "")
     marks = typed.count(".") + typed.count(",")
     if marks > 1:
-        raise UsageError(f"“{typed}” could mean two numbers.", "Write one decimal mark, no grouping.")
+        raise UsageError(
+            f"“{typed}” could mean two numbers.", "Write one decimal mark, no grouping."
+        )
     if marks == 1 and "e" not in typed.lower():
         whole, _, decimals = typed.replace(",", ".").partition(".")
         digits = whole.lstrip("+-")

@@ -172,7 +172,7 @@ class _Maker:
         return weights_safetensors(self.weights, self.text())
 
     def script(self) -> bytes:
-        return repeat_script(self.info).encode()
+        return repeat_script(self.info, self.history()).encode()
 
     def report(self) -> bytes:
         """One self-contained page: filters, reconstructions, curves, settings."""
@@ -188,7 +188,8 @@ class _Maker:
             for spec in (self.info.spec, self.info.preprocess)
             for p in describe(type(spec))
         ]
-        return _page(self.info, figures, chart, rows).encode()
+        # A file's name may be no text.
+        return _page(self.info, figures, chart, rows).encode(errors="backslashreplace")
 
 
 def caption(spec: AutoencoderSpec) -> str:
@@ -212,16 +213,16 @@ def reopen(run: RunFolder) -> Patches:
         seed = source.dataset.rpartition(" ")[2]
         if not re.fullmatch("[0-9]{1,19}", seed):
             raise UsageError(f"“{source.dataset}” does not say how the patches were cut.")
-        raw = cut_patches(source.file, size=source.shape[1], count=source.count, seed=int(seed))
+        raw = cut_patches(source.path, size=source.shape[1], count=source.count, seed=int(seed))
     else:
         raw = open_patches(
-            source.file,
+            source.path,
             dataset=source.dataset,
             layout=source.layout,
             value_range=source.value_range,
         )
     if raw.source.sha256 != source.sha256:
-        raise UsageError(f"{source.file.name} is not what it was when the run was made.")
+        raise UsageError(f"{Path(source.path).name} is not what it was when the run was made.")
     return preprocess(raw, run.info.preprocess)
 
 

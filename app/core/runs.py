@@ -16,7 +16,6 @@ import re
 import stat
 import subprocess
 import time
-import urllib.parse
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -82,23 +81,6 @@ class SourceInfo(Spec):
     shape: tuple[Side, Side, Side]
     dtype: str
     sha256: str
-
-    @classmethod
-    def of(cls, source: Source) -> SourceInfo:
-        """Return what is written of `source`; a path that is no text is written as a URI."""
-        values = source.as_dict()
-        try:
-            source.path.encode()
-        except UnicodeEncodeError:
-            values["path"] = Path(source.path).absolute().as_uri()
-        return cls.build(values)
-
-    @property
-    def file(self) -> Path:
-        """The file or folder it names."""
-        if self.path.startswith("file:///"):
-            return Path(os.fsdecode(urllib.parse.unquote_to_bytes(self.path[7:])))
-        return Path(self.path)
 
 
 class Outcome(Spec):
@@ -217,7 +199,7 @@ class RunFolder:
             kind=kind,
             spec=spec,
             preprocess=preprocess,
-            source=SourceInfo.of(source),
+            source=SourceInfo.build(source.as_dict()),
             started=_now(),
             threads=threads,
             versions=_versions(),
@@ -232,7 +214,7 @@ class RunFolder:
     def write_info(self, info: RunInfo) -> None:
         """Write ``run.json``."""
         self.info = info
-        save_bytes(self.path / "run.json", info.model_dump_json(indent=1).encode(), overwrite=True)
+        save_bytes(self.path / "run.json", info.to_json(), overwrite=True)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -523,7 +505,7 @@ class Recorder:
             "step": str(event.step),
             "epoch": str(event.epoch),
             "steps_into_epoch": str(event.steps_into_epoch),
-            "spec": event.spec.model_dump_json(),
+            "spec": event.spec.to_json().decode(),
         }
         data = safetensors.numpy.save(arrays, metadata)
         save_bytes(folder / f"{event.step:09d}.safetensors", data, overwrite=True)

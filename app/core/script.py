@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
+from app.core.data.patches import LARGE_BYTES
 from app.core.errors import UsageError
+from app.core.history import History
+from app.core.params import describe
 from app.core.runs import RunInfo
 
 __all__ = ["repeat_script"]
 
 
-def repeat_script(info: RunInfo) -> str:
+def repeat_script(info: RunInfo, history: History) -> str:
     """Return a script that trains the same network on the same data, in the same order.
 
-    It reads the file with h5py or NumPy, preprocesses and trains in NumPy alone, and gives
-    the same curve within rounding.
+    It reads the file with h5py or NumPy, preprocesses and trains in NumPy alone, moves live
+    values where they were moved, ends where the run ended, and gives the same curve within
+    rounding.
 
     Raises
     ------
     UsageError
-        The run used L-BFGS or photographs, for which there is no short script.
+        The run used L-BFGS, photographs or a file larger than memory, or goes on from another
+        run: there is no short script for these.
     """
     spec, source = info.spec, info.source
     if spec.solver == "lbfgs":
-        raise UsageError("There is no script for L-BFGS runs.", "Export one of a first-order solver.")
+        raise UsageError(
+            "There is no script for L-BFGS runs.", "Export one of a first-order solver."
+        )
     if source.dataset.startswith("cut "):
         raise UsageError("There is no script for patches that were cut from photographs.")
-    if source.layout not in ("NCHW", "NHWC", "NHW"):
-        raise UsageError(f"There is no script for the layout {source.layout}.")
+    channels, height, width = source.shape
+    size = source.count * height * width * (1 if info.preprocess.grayscale else channels) * 4
+    if size > LARGE_BYTES:
+        raise UsageError("There is no script for a set this large: it is visited piece by piece.")
+    if len(history) and history.steps[0] != 1:
+        raise UsageError("There is no script for a run that goes on from another.")
     values = {
         **spec.model_dump(),
         **info.preprocess.model_dump(),
         "path": source.path,
         "dataset": source.dataset,
         "layout": source.layout,
+        "image_shape": source.shape,
         "top": 255.0 if source.value_range == "0..255" else 1.0,
     }
+    # A run that was ended early, or changed under way, is repeated like that.
+    values["steps"] = len(history) or info.steps_per_epoch * spec.epochs
+    live = {parameter.name for parameter in describe(type(spec)) if parameter.hyper.live}
+    values["changes"] = [
+        (step, change.name, change.new) for step, change in history.changes if change.name in live
+    ]
     settings = "\n".join(f"{name} = {value!r}" for name, value in values.items())
     return _SCRIPT.replace("# SETTINGS", settings)
 
@@ -59,11 +77,14 @@ def read():
 
         with h5py.File(path, "r") as file:
             data = file[dataset][:]
-    if layout == "NHW":
-        data = data[:, None]
-    if layout == "NHWC":
-        data = data.transpose(0, 3, 1, 2)
-    return (data / top).astype(np.float32)
+    axes = layout
+    if "D" in layout.upper():  # rows of numbers, row by row (D) or column by column (d)
+        data = (data if layout[0] == "N" else data.T).reshape(-1, *image_shape)
+        axes = "NCHW" if "D" in layout else "NCWH"
+    elif "C" not in layout:
+        data, axes = data[None], "C" + layout
+    data = data.transpose([axes.index(axis) for axis in "NCHW"])
+    return data.astype(np.float32) / np.float32(top)
 
 
 def prepare(images):
@@ -122,23 +143,27 @@ rng = np.random.default_rng([seed, 1])
 weights = [rng.uniform(-w0, w0, shape).astype(precision) for shape in ((D, L), (L,), (L, D), (D,))]
 first = [np.zeros_like(w) for w in weights]
 second = [np.zeros_like(w) for w in weights]
-costs, step = [], 0
-for epoch in range(epochs):
-    order = np.random.default_rng([seed, 2, epoch]).permutation(len(x))
-    for start in range(0, len(x), batch_size):
-        cost, slopes = gradient(*weights, x[order[start : start + batch_size]])
-        costs.append(cost)
-        step += 1
-        for w, g, m, v in zip(weights, slopes, first, second):
-            if solver == "sgd":
-                w -= learning_rate * g
-            elif solver in ("momentum", "nesterov"):
-                m[...] = momentum * m - learning_rate * g
-                w += m if solver == "momentum" else momentum * m - learning_rate * g
-            else:
-                m[...] = 0.9 * m + 0.1 * g
-                v[...] = 0.999 * v + 0.001 * g * g
-                w -= learning_rate * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
-    print(f"epoch {epoch + 1}  J {np.mean(costs[-(-(-len(x) // batch_size)) :]):.6g}")
+costs, per_epoch = [], -(-len(x) // batch_size)
+for step in range(1, steps + 1):
+    epoch, batch = divmod(step - 1, per_epoch)
+    if batch == 0:
+        order = np.random.default_rng([seed, 2, epoch]).permutation(len(x))
+    for done, name, value in changes:
+        if done == step - 1:
+            globals()[name] = value
+    cost, slopes = gradient(*weights, x[order[batch * batch_size : (batch + 1) * batch_size]])
+    costs.append(cost)
+    for w, g, m, v in zip(weights, slopes, first, second):
+        if solver == "sgd":
+            w -= learning_rate * g
+        elif solver in ("momentum", "nesterov"):
+            m[...] = momentum * m - learning_rate * g
+            w += m if solver == "momentum" else momentum * m - learning_rate * g
+        else:
+            m[...] = 0.9 * m + 0.1 * g
+            v[...] = 0.999 * v + 0.001 * g * g
+            w -= learning_rate * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
+    if batch == per_epoch - 1:
+        print(f"epoch {epoch + 1}  J {np.mean(costs[-per_epoch:]):.6g}")
 np.savez("weights.npz", W1=weights[0], b1=weights[1], W2=weights[2], b2=weights[3], costs=costs)
 '''

@@ -6,9 +6,10 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
+from pydantic import Field
 
 from app.core.errors import FilterscopeError, UsageError
 from app.core.params import Spec
@@ -28,7 +29,11 @@ def config_folder() -> Path:
 def data_folder() -> Path:
     """Return where runs are kept unless told otherwise; ``FILTERSCOPE_RUNS`` overrides it."""
     override = os.environ.get("FILTERSCOPE_RUNS")
-    return Path(override) if override else Path(platformdirs.user_data_dir(APPLICATION, False)) / "runs"
+    return (
+        Path(override)
+        if override
+        else Path(platformdirs.user_data_dir(APPLICATION, False)) / "runs"
+    )
 
 
 def log_folder() -> Path:
@@ -44,15 +49,13 @@ class Settings(Spec):
     recent: tuple[str, ...] = ()
     last_folder: str = ""
     geometry: str = ""
-    zoom: int = 8
+    zoom: Annotated[int, Field(ge=1, le=64)] = 8
 
     def save(self) -> None:
         """Write the settings; raises `StorageError`."""
         folder = config_folder()
         make_folder(folder, exist_ok=True)
-        save_bytes(
-            folder / "settings.json", self.model_dump_json(indent=1).encode(), overwrite=True
-        )
+        save_bytes(folder / "settings.json", self.to_json(), overwrite=True)
 
 
 def read_json(data: bytes, most: int = MOST_BYTES) -> Any:

@@ -111,7 +111,7 @@ def test_a_run_is_read_back_as_it_was(tmp_path):
     assert back.info == run.info
     assert back.info.spec == spec()
     assert back.info.state == "done"
-    assert back.info.source.file == Path("patches.npy")
+    assert back.info.source.path == "patches.npy"
     history, note = back.read_history()
     expected = curve(events)
     assert note == ""
@@ -228,7 +228,7 @@ def test_a_path_that_is_no_text_is_written_so_that_it_is_found_again(tmp_path):
         tmp_path, kind="autoencoder", run_id="1", spec=spec(), preprocess=PreprocessSpec(),
         source=source(str(path)), threads=1,
     )  # fmt: skip
-    assert RunFolder.open(run.path).info.source.file == path
+    assert RunFolder.open(run.path).info.source.path == str(path)
 
 
 # --- how it stands
