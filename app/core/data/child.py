@@ -18,6 +18,7 @@ from app.core.errors import Cancelled, RefusedInputError
 __all__ = ["Child"]
 
 PROGRAM = Path(frames.__file__).with_name("process.py")
+PIPE_BYTES = 1 << 20
 KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "TEMP")
 
 
@@ -65,6 +66,8 @@ class Child:
             stderr=subprocess.DEVNULL,
             env=environment,
             pass_fds=keep,
+            # Where pipes can be made larger, blocks of numbers wait less.
+            pipesize=PIPE_BYTES,
         )
         self._watch = threading.Thread(target=self._guard, name="reader watch", daemon=True)
         self._watch.start()

@@ -139,13 +139,16 @@ def receive_array(
     axis: int,
     shape: tuple[int, ...] | None,
     ranges: list[tuple[int, int]] | None = None,
+    *,
+    narrow: bool = False,
 ) -> Iterator[NDArray[Any]]:
     """Yield the slices of an array along `axis`, all or those in `ranges` (start, stop).
 
-    Every length that the child tells is checked, against `shape` where that is known.
+    Every length that the child tells is checked, against `shape` where that is known. With
+    `narrow`, numbers of eight bytes come as float32.
     """
     request = {"do": "read", "path": handed, "size": size, "dataset": dataset, "axis": axis}
-    child.send(request if ranges is None else {**request, "ranges": ranges})
+    child.send({**request, "ranges": ranges, "narrow": narrow})
     head = child.receive_json()
     try:
         dtype = np.dtype(str(head["dtype"]))

@@ -45,7 +45,7 @@ class BlockSource(Protocol):
     """Something that yields raw patches in order, again and again."""
 
     def blocks(self, cancel: Cancel | None = None) -> Iterator[NDArray[Any]]:
-        """Yield (n, C, H, W) blocks in the file's own type."""
+        """Yield (n, C, H, W) blocks in the file's own type, or float32 for numbers of eight bytes."""
 
 
 @dataclass(frozen=True)

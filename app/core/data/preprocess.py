@@ -29,6 +29,7 @@ __all__ = ["LUMINANCE", "apply", "preprocess", "sweep_work_files"]
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 LOW, HIGH = 0.1, 0.9
+PIECE_ROWS = 1024
 
 PREFIX = "filterscope-rows-"
 Cancel = Callable[[], bool]
@@ -76,17 +77,12 @@ def preprocess(
     fitted = _fit(raw, spec, shape, first)
     count = first.kept
     width = int(np.prod(shape))
-    rows, keeper = _room(count, width, memory_budget, workdir)
-    at = 0
+    store = _Store(count, width, memory_budget, workdir)
     for block in _Pass(raw, spec, cancel, progress, 0.5):
-        done = _apply(block, fitted)
-        rows[at : at + len(done)] = done
-        at += len(done)
-        if keeper is not None:
-            keeper.let_go()
-    if at != count:
+        store.add(_apply(block, fitted))
+    if store.at != count:
         raise FilterscopeError("The file changed while it was read.", "Open it again.")
-    rows.flags.writeable = False
+    rows, keeper = store.finish()
     return Patches(rows, shape, fitted, raw.source, keeper)
 
 
@@ -108,10 +104,10 @@ class _Pass:
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         for block in self.raw.blocks(self.cancel):
             # Small pieces keep the temporary arrays in the cache.
-            for start in range(0, len(block), 4096):
+            for start in range(0, len(block), PIECE_ROWS):
                 if self.cancel is not None and self.cancel():
                     raise Cancelled("Preprocessing was given up.")
-                rows = self._rows(block[start : start + 4096])
+                rows = self._rows(block[start : start + PIECE_ROWS])
                 self.kept += len(rows)
                 if len(rows):
                     yield rows
@@ -130,7 +126,7 @@ class _Pass:
 def _plain(images: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.float32]:
     """Return images (n, C, H, W) in 0 … 1 as rows, grey and mean-free as asked."""
     if spec.grayscale:
-        images = np.tensordot(images, LUMINANCE, axes=([1], [0]))
+        images = np.einsum("nchw,c->nhw", images, LUMINANCE)
     rows = images.reshape(len(images), -1)
     if spec.remove_mean:
         rows = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
@@ -255,55 +251,86 @@ def _apply(rows: NDArray[np.float32], fitted: FittedPreprocess) -> NDArray[np.fl
 
 
 class _Keeper:
-    """Owns the file of a memory map and removes it when nobody looks at it any more."""
+    """Owns a temporary folder and removes it when nobody looks at it any more."""
 
-    def __init__(self, folder: Path, mapped: mmap.mmap) -> None:
-        self._mapped = mapped
-        self._written = 0
-        self._finalizer = weakref.finalize(self, shutil.rmtree, folder, True)
-
-    def let_go(self) -> None:
-        """Write dirty pages now and then, so that they do not pile up in memory."""
-        self._written += 1
-        if self._written % 16 == 0 and hasattr(mmap, "MADV_DONTNEED"):
-            self._mapped.madvise(mmap.MADV_DONTNEED)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.remove = weakref.finalize(self, shutil.rmtree, folder, True)
 
 
-def _room(
-    count: int, width: int, budget: int, workdir: Path | None
-) -> tuple[NDArray[np.float32], _Keeper | None]:
-    """Return an array (count, width) in memory, or mapped from a file when it is too large."""
-    size = count * width * 4
-    if size <= budget:
-        return np.empty((count, width), np.float32), None
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=workdir))
-    free = shutil.disk_usage(folder).free
-    if size > free * 0.95:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise FilterscopeError(
-            f"The preprocessed patches need {size / 2**30:.1f} GiB on disk, "
-            f"{free / 2**30:.1f} GiB are free in {folder.parent}.",
+class _Store:
+    """Takes rows block after block: into memory, or into a file that is mapped when it is whole.
+
+    They are written, not stored through the map: that is quicker, nothing stays resident, and a
+    disk that fills up is an error instead of a signal that ends the program.
+
+    Parameters
+    ----------
+    count, width : int
+        Shape of the rows.
+    budget : int
+        Bytes that may be held in memory.
+    workdir : Path, optional
+    """
+
+    def __init__(self, count: int, width: int, budget: int, workdir: Path | None) -> None:
+        self.shape, self.at = (count, width), 0
+        self.size = count * width * 4
+        self.rows: NDArray[np.float32] | None = None
+        self.keeper: _Keeper | None = None
+        if self.size <= budget:
+            self.rows = np.empty(self.shape, np.float32)
+            return
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=workdir))
+            self.keeper = _Keeper(folder)
+            free = shutil.disk_usage(folder).free
+            if self.size > free * 0.95:
+                self.keeper.remove()
+                raise FilterscopeError(
+                    f"The preprocessed patches need {self.size / 2**30:.1f} GiB on disk, "
+                    f"{free / 2**30:.1f} GiB are free in {folder.parent}.",
+                    "Free some space, set TMPDIR to a larger disk, or take fewer patches.",
+                )
+            self.file = (folder / "rows.f32").open("x+b", buffering=0)
+        except OSError as error:
+            raise self._no_room(error) from None
+
+    def _no_room(self, error: OSError) -> FilterscopeError:
+        if self.keeper is not None:
+            self.keeper.remove()
+        return FilterscopeError(
+            f"There is no room for {self.size / 2**30:.1f} GiB of preprocessed patches: "
+            f"{error.strerror}.",
             "Free some space, set TMPDIR to a larger disk, or take fewer patches.",
         )
-    path = folder / "rows.f32"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        # Room is taken now: a disk that fills up later must not end the program with a signal.
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(descriptor, 0, size)
+
+    def add(self, rows: NDArray[np.float32]) -> None:
+        """Keep the next rows."""
+        end = self.at + len(rows)
+        if end > self.shape[0]:
+            raise FilterscopeError("The file changed while it was read.", "Open it again.")
+        if self.rows is not None:
+            self.rows[self.at : end] = rows
         else:
-            os.ftruncate(descriptor, size)
-        mapped = mmap.mmap(descriptor, size)
-    except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise FilterscopeError(
-            f"There is no room for {size / 2**30:.1f} GiB of preprocessed patches: {error.strerror}.",
-            "Free some space or take fewer patches.",
-        ) from None
-    finally:
-        os.close(descriptor)
-    rows = np.frombuffer(mapped, np.float32).reshape(count, width)
-    return rows, _Keeper(folder, mapped)
+            left = memoryview(np.ascontiguousarray(rows, np.float32)).cast("B")
+            try:
+                while len(left):
+                    left = left[self.file.write(left) :]
+            except OSError as error:
+                self.file.close()
+                raise self._no_room(error) from None
+        self.at = end
+
+    def finish(self) -> tuple[NDArray[np.float32], _Keeper | None]:
+        """Return all rows, read-only, and what must live as long as they do."""
+        rows = self.rows
+        if rows is None:
+            with self.file:
+                mapped = mmap.mmap(self.file.fileno(), self.size, access=mmap.ACCESS_READ)
+            rows = np.frombuffer(mapped, np.float32).reshape(self.shape)
+        rows.flags.writeable = False
+        return rows, self.keeper
 
 
 def sweep_work_files(workdir: Path | None = None) -> int:

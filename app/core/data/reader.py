@@ -172,7 +172,10 @@ class _FileStream:
     def blocks(
         self, cancel: Cancel | None = None, ranges: list[tuple[int, int]] | None = None
     ) -> Iterator[NDArray[Any]]:
-        """Yield (n, C, H, W) blocks in the file's type, all or the patches in `ranges`."""
+        """Yield (n, C, H, W) blocks, all or the patches in `ranges`.
+
+        They have the file's type; of eight bytes, which nothing here needs, float32 is made.
+        """
         axis = batch_axis(self.layout)
         with (
             opened(self.path, self.limits) as (descriptor, status, handed),
@@ -182,7 +185,14 @@ class _FileStream:
         ):
             self._same(status)
             for block in receive_array(
-                child, handed, status.st_size, self.dataset, axis, self.shape, ranges
+                child,
+                handed,
+                status.st_size,
+                self.dataset,
+                axis,
+                self.shape,
+                ranges,
+                narrow=True,
             ):
                 yield to_nchw(block, self.layout)
             unchanged(status, descriptor, self.path.name)
@@ -253,7 +263,7 @@ def open_patches(
         )
     count = found.shape[batch_axis(layout)]
     stream = _FileStream(file, found.path, layout, found.shape, limits)
-    total = int(np.prod(found.shape, dtype=object)) * np.dtype(found.dtype).itemsize
+    total = int(np.prod(found.shape, dtype=object)) * min(np.dtype(found.dtype).itemsize, 4)
     data: NDArray[Any] | None = None
     if total <= limits.memory_bytes:
         data = _read_whole(stream, count, shape, cancel, progress)

@@ -96,7 +96,7 @@ def send_array(out: BinaryIO, source: Any, request: dict[str, Any]) -> None:
     """Send an array, entry by entry along one axis: its description, then its blocks.
 
     ``ranges`` of the request, a list of [start, stop], are the entries that are wanted; without
-    it, all.
+    it, all. With ``narrow``, numbers of eight bytes come as float32.
     """
     axis = int(request["axis"])
     if hasattr(source, "find"):
@@ -118,7 +118,11 @@ def send_array(out: BinaryIO, source: Any, request: dict[str, Any]) -> None:
         blocks = _slices(whole, axis, ranges)
     first = True
     for block in blocks:
-        block = np.ascontiguousarray(block, block.dtype.newbyteorder("="))
+        kind = block.dtype.newbyteorder("=")
+        if request.get("narrow") and kind.itemsize == 8:
+            kind = np.dtype(np.float32)
+        with np.errstate(over="ignore"):
+            block = np.ascontiguousarray(block, kind)
         if first:
             write_json(out, {"shape": shape, "dtype": block.dtype.name, "axis": axis})
             first = False
