@@ -103,6 +103,12 @@ class GradientCheck:
         return float(seen.max()) if seen.size else 0.0
 
     @property
+    def clear_error(self) -> float:
+        """The largest error of those that rounding does not hide either."""
+        seen = self.errors[self.looked & ~self.kinks & ~self.rounding]
+        return float(seen.max()) if seen.size else 0.0
+
+    @property
     def faults(self) -> int:
         """How many elements are above the bound without an excuse."""
         # Not "above": what is not a number is a fault too.
@@ -152,13 +158,18 @@ class _Along:
                 f"dout has the shape {self.dout.shape}; the output's is {self.here.shape}."
             )
         size = float(np.linalg.norm(self.here * self.dout))
-        self.grain = ROUNDING * float(np.finfo(x.dtype).eps) * max(size, np.finfo(np.float64).tiny)
+        self.eps = float(np.finfo(x.dtype).eps)
+        self.grain = ROUNDING * self.eps * size
+
+    def least(self, index: tuple[int, ...], h: float) -> float:
+        """Return h, or what it takes to move more than x's own last digits."""
+        return max(h, 64 * self.eps * abs(float(self.x[index])))
 
     def move(self, index: tuple[int, ...], step: float) -> tuple[NDArray[np.float64], float]:
         """Return f at x + step, and the step that was really taken."""
         old = self.x[index]
         try:
-            self.x[index] = old + step
+            self.x[index] = old + np.copysign(self.least(index, abs(step)), step)
             taken = float(self.x[index]) - float(old)
             return np.array(self.f(self.x), np.float64), taken
         finally:
@@ -260,9 +271,9 @@ def check_gradient(
     for found in np.argwhere(looked & ~(errors <= bound)):
         index = tuple(map(int, found))
         a, n = float(analytic[index]), float(numeric[index])
-        if abs(a - n) <= along.grain / h:
+        if abs(a - n) <= along.grain / along.least(index, h):
             rounding[index] = True
-        elif _is_kink(along, index, a, h, bound):
+        elif _bends(along, index, a, n, h, bound):
             kinks[index] = True
     rated = np.where(looked & ~kinks, np.nan_to_num(errors, nan=np.inf), -1.0)
     worst = tuple(map(int, np.unravel_index(int(rated.argmax()), x.shape)))
@@ -275,27 +286,26 @@ def check_gradient(
     )
 
 
-def _is_kink(
-    along: _Along, index: tuple[int, ...], analytic: float, h: float, bound: float
+def _bends(
+    along: _Along, index: tuple[int, ...], analytic: float, numeric: float, h: float, bound: float
 ) -> bool:
-    """Whether the function bends within h, and the gradient is a slope it has there.
+    """Whether the function bends within h, and the gradient is a slope that it has at x.
 
-    The slopes to the left and to the right of a smooth function differ by h f'': ten times less
-    with a tenth of h. At a kink they keep their difference, or lose all of it.
+    Nearer to x than h there are fewer kinks: looked at as closely as rounding allows, the slopes
+    to both sides agree with a right gradient, or where the kink is at x itself, enclose it. A
+    wrong one stays outside.
     """
-    near = h / 10
-    left, _, right = along.sides(index, h)
-    near_left, near_middle, near_right = along.sides(index, near)
-    apart, near_apart = right - left, near_right - near_left
-    noise = 4 * along.grain / near
-    if abs(apart - 10 * near_apart) <= max(10 * noise, 0.1 * abs(apart)):
+    apart = abs(analytic - numeric)
+    if not np.isfinite(apart):
         return False
-    slack = noise + 1e-3 * abs(apart)
-    if min(left, right) - slack <= analytic <= max(left, right) + slack:
-        return True
-    # Several kinks within h may hide each other; nearer there is none.
-    agreed = abs(analytic - near_middle) <= max(noise, bound * (abs(analytic) + abs(near_middle)))
-    return bool(agreed)
+    step = along.least(index, h)
+    while step > h / 1000 and along.grain / step < apart / 100:
+        step = along.least(index, step / 10)
+        if step == along.least(index, 0):
+            break
+    left, middle, right = along.sides(index, step)
+    slack = max(along.grain / step, bound * (abs(analytic) + abs(middle)))
+    return min(left, right) - slack <= analytic <= max(left, right) + slack
 
 
 def check_layer(

@@ -101,6 +101,26 @@ def test_curvature_is_no_kink():
     assert not check.kinks.any()
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_several_kinks_within_h_that_hide_each_other_are_no_fault_and_hide_none(right):
+    places = np.array([3e-6, -2e-6, 6e-6, -7e-6])
+    heights = np.array([1.0, -2.0, 3.0, -4.0])
+
+    def f(x):
+        return (heights * np.maximum(x - places, 0)).sum()
+
+    slope = float(heights[places < 0].sum())
+    check = check_gradient(f, np.zeros(1), np.array([slope if right else slope + 3.5]))
+    assert check.passed is right
+    assert check.kinks.all() == right
+
+
+def test_numbers_that_are_larger_than_h_can_move_are_moved_further():
+    x = np.array([1e12, -1e13])
+    assert check_gradient(lambda x: 3 * x, x, np.array([3.0, 3.0])).passed
+    assert check_gradient(lambda x: 3 * x, x, np.array([3.0, 30.0])).faults == 1
+
+
 def test_equal_values_in_a_pool_are_kinks():
     x = np.zeros((1, 1, 4, 4))
     x[0, 0, 3, 3] = 1
