@@ -122,6 +122,26 @@ def test_files_of_strangers_are_opened_in_one_place(path: Path) -> None:
         ] == []
 
 
+def test_one_file_names_pickle_and_only_to_take_its_powers_away() -> None:
+    only = UNTRUSTED / "pickles.py"
+    inside = [path for path in MODULES if path.is_relative_to(UNTRUSTED)]
+    assert [path for path in inside if "pickle" in set(imports(path))] == [only]
+    used = {
+        node.attr
+        for node in ast.walk(tree(only))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pickle"
+    }
+    assert used == {"Unpickler", "UnpicklingError"}
+    (reader,) = (
+        node
+        for node in ast.walk(tree(only))
+        if isinstance(node, ast.ClassDef) and "pickle.Unpickler" in map(ast.unparse, node.bases)
+    )
+    own = {node.name for node in reader.body if isinstance(node, ast.FunctionDef)}
+    assert {"find_class", "persistent_load"} <= own
+    assert "super" not in ast.unparse(reader)
+
+
 def test_no_pickle_is_ever_allowed() -> None:
     for path in MODULES:
         for line, _, call in calls(path):
