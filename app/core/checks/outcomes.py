@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import Cancelled, FilterscopeError
+from app.core.nn.gradient_check import GradientCheck
 
 __all__ = ["Check", "Conditions", "Measure", "NotHere", "Outcome", "check", "run_check"]
 
@@ -30,6 +31,8 @@ class Measure:
     at_least : bool
     engine : str
         ``NumPy`` or ``compiled``; empty where it is about both or neither.
+    detail : GradientCheck, optional
+        Where it is the error of a gradient: element by element.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Measure:
     reference: str = ""
     at_least: bool = False
     engine: str = ""
+    detail: GradientCheck | None = field(default=None, repr=False, compare=False)
 
     @property
     def passed(self) -> bool:
@@ -179,7 +183,7 @@ def finite(value: float) -> float | str:
 
 
 def _say(one: Measure) -> str:
-    text = f"{one.name} {one.value:.3g}"
+    text = f"{one.name} {one.value:.3g}" if one.bound is not None else f"{one.name} {one.value:.6g}"
     if one.bound is not None:
         text += f" {'≥' if one.at_least else '≤'} {one.bound:.3g}"
         if not one.passed:

@@ -17,7 +17,7 @@ from app.core.data.images import LabelledImages
 from app.core.data.patches import Source
 from app.core.errors import FilterscopeError, RefusedInputError
 
-__all__ = ["enough_memory", "read_class_folders"]
+__all__ = ["enough_memory", "read_class_folders", "receive_image"]
 
 # The parts in the order of their rows, and what people call their folders.
 LEVELS = {
@@ -102,7 +102,7 @@ def read_class_folders(
                 with opened(file.path, Limits(file_bytes=MOST_FILE)) as (descriptor, _, _):
                     data = read_all(descriptor)
                 child.send({"side": side}, data)
-                image = _receive(child)
+                image = receive_image(child)
             except RefusedInputError as refusal:
                 left_out.append(refusal.message)
                 if child.gone:
@@ -220,7 +220,7 @@ def _entries(place: Path) -> list[Path]:
         raise RefusedInputError(f"{place.name} cannot be opened: {error.strerror}.") from None
 
 
-def _receive(child: Child) -> NDArray[np.uint8]:
+def receive_image(child: Child) -> NDArray[np.uint8]:
     """Return the image (3, H, W) that the child decoded."""
     shape = child.receive_json().get("shape")
     if not isinstance(shape, list) or len(shape) != 3 or not all(type(n) is int for n in shape):
