@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.core.data import preprocess as preprocessing
 from app.core.data import reader
@@ -15,13 +17,11 @@ from app.core.data.patches import Patches, RawPatches
 from app.core.data.reader import FileReport
 from app.core.errors import FilterscopeError
 from app.core.specs import PreprocessSpec
-from app.workers.task_worker import Task, TaskWorker
+from app.ui.loading_session import LoadingSession
+from app.workers.task_worker import Task
 from app.workers.thread import Runner
 
 __all__ = ["DataRequest", "DataSession"]
-
-# How often a waiting window asks a job how far it is.
-PROGRESS_MILLISECONDS = 100
 
 
 @dataclass(frozen=True)
@@ -52,34 +52,26 @@ class _Loaded:
     problem: tuple[str, str] | None
 
 
-class DataSession(QObject):
-    """The open patches, raw and preprocessed.
+@dataclass(frozen=True)
+class _Choice:
+    """A file in which several data sets could be meant."""
 
-    A newer request replaces one under way; what comes back late is dropped. A file that is
-    refused leaves what was open as it was.
+    report: FileReport
+
+
+class DataSession(LoadingSession):
+    """The open patches, raw and preprocessed.
 
     Signals
     -------
-    changed()
-        Other data, or the same data preprocessed anew.
-    working(str)
-        What is being done; empty when nothing is.
-    progressed(float)
-        Share of the work that is done.
-    problem(str, str)
-        Why something could not be opened or preprocessed, and what to do.
     choice_needed(object)
         The `FileReport` of a file in which several data sets could be meant.
     """
 
-    changed = pyqtSignal()
-    working = pyqtSignal(str)
-    progressed = pyqtSignal(float)
-    problem = pyqtSignal(str, str)
     choice_needed = pyqtSignal(object)
 
     def __init__(self, runner: Runner, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(runner, parent)
         self.preprocess = PreprocessSpec()
         self.request: DataRequest | None = None
         self.report: FileReport | None = None
@@ -88,96 +80,50 @@ class DataSession(QObject):
         self.patches: Patches | None = None
         # Why the raw data could not be preprocessed as asked, if so.
         self.refusal: tuple[str, str] | None = None
-        self._runner = runner
-        self._worker: TaskWorker[_Loaded] | None = None
-        self._next: DataRequest | None = None
-        self._again = False
-        self._progress = QTimer(self)
-        self._progress.setInterval(PROGRESS_MILLISECONDS)
-        self._progress.timeout.connect(self._on_progress)
-
-    @property
-    def busy(self) -> bool:
-        """Whether something is being read or preprocessed."""
-        return self._worker is not None
-
-    def open(self, request: DataRequest) -> None:
-        """Read a file, or cut a folder of photographs, in the background."""
-        self._next = request
-        if self._worker is not None:
-            self._worker.request_stop()
-        else:
-            self._start()
 
     def set_preprocess(self, spec: PreprocessSpec) -> None:
         """Preprocess the open data another way."""
         if spec == self.preprocess and self.refusal is None:
             return
         self.preprocess = spec
-        self._again = True
-        if self._worker is None:
-            self._start()
+        self.prepare_again()
 
-    def cancel(self) -> None:
-        """Give up what is under way."""
-        self._next, self._again = None, False
-        if self._worker is not None:
-            self._worker.request_stop()
+    def reading(self, request: DataRequest) -> tuple[str, Callable[[Task], Any]]:
+        """Read a file, or cut a folder of photographs."""
+        spec = self.preprocess
 
-    def _start(self) -> None:
-        request, self._next = self._next, None
-        self._again = False
+        def job(task: Task) -> _Loaded | _Choice:
+            try:
+                return _load(request, spec, task)
+            except reader.NeedsChoiceError as error:
+                return _Choice(error.report)
+
+        return f"Reading {request.name}", job
+
+    def preparing(self) -> tuple[str, Callable[[Task], Any]] | None:
+        """Preprocess what is open."""
         spec, raw, health = self.preprocess, self.raw, self.health
         report, current = self.report, self.request
-        if request is not None:
+        if raw is None or health is None or current is None:
+            return None
 
-            def job(task: Task) -> _Loaded:
-                return _load(request, spec, task)
+        def job(task: Task) -> _Loaded:
+            return _prepare(current, report, raw, health, spec, task)
 
-            self.working.emit(f"Reading {request.name}")
-        elif raw is not None and health is not None and current is not None:
+        return "Preprocessing", job
 
-            def job(task: Task) -> _Loaded:
-                return _prepare(current, report, raw, health, spec, task)
+    def asked(self, result: _Loaded | _Choice) -> bool:
+        """Ask which data set is meant, if that is the question."""
+        if isinstance(result, _Choice):
+            self.choice_needed.emit(result.report)
+        return isinstance(result, _Choice)
 
-            self.working.emit("Preprocessing")
-        else:
-            return
-        self._worker = TaskWorker(job)
-        self._worker.ended.connect(self._on_ended)
-        self._runner.start(self._worker)
-        self._progress.start()
-
-    def _on_progress(self) -> None:
-        if self._worker is not None:
-            self.progressed.emit(self._worker.task.progress[0])
-
-    def _on_ended(self) -> None:
-        worker, self._worker = self._worker, None
-        self._progress.stop()
-        if worker is None:
-            return
-        if self._next is not None or self._again:
-            if worker.result is not None and self._next is None:
-                # The file was read while a switch was moved: keep the file.
-                self._keep(worker.result)
-            self._start()
-            return
-        self.working.emit("")
-        if worker.result is not None:
-            self._keep(worker.result)
-            self.changed.emit()
-            if self.refusal is not None:
-                self.problem.emit(*self.refusal)
-        elif worker.error is not None:
-            self.problem.emit(*worker.error)
-        elif worker.bug:
-            self.problem.emit("Opening this ended with a fault in the program.", worker.bug)
-
-    def _keep(self, loaded: _Loaded) -> None:
-        self.request, self.report = loaded.request, loaded.report
-        self.raw, self.health = loaded.raw, loaded.health
-        self.patches, self.refusal = loaded.patches, loaded.problem
+    def keep(self, result: _Loaded) -> tuple[str, str] | None:
+        """Take what was read."""
+        self.request, self.report = result.request, result.report
+        self.raw, self.health = result.raw, result.health
+        self.patches, self.refusal = result.patches, result.problem
+        return result.problem
 
 
 def _load(request: DataRequest, spec: PreprocessSpec, task: Task) -> _Loaded:
@@ -214,9 +160,7 @@ def _prepare(
     task: Task,
 ) -> _Loaded:
     try:
-        patches = preprocessing.preprocess(
-            raw, spec, cancel=task.cancelled, progress=task.report
-        )
+        patches = preprocessing.preprocess(raw, spec, cancel=task.cancelled, progress=task.report)
     except FilterscopeError as error:
         if task.cancelled():
             raise

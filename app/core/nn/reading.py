@@ -1,0 +1,190 @@
+"""What is read from a network of layers while it trains: answers, maps, how its layers behave.
+
+It works on copies, a network of its own and weights that a snapshot brought, so that training is
+neither waited for nor disturbed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core import kernels
+from app.core.data.image_preprocess import FittedImages
+from app.core.nn.description import LayerInfo
+from app.core.nn.network import Network
+from app.core.nn.operations import nothing
+from app.core.predictions import Predictions, softmax
+from app.core.probe import spread_rows
+from app.core.specs import ConvNetSpec
+
+__all__ = ["Histogram", "LayerReading", "Look", "NetworkReader", "first_filters"]
+
+# Images that are asked about for confusion and mistakes, and for how layers behave.
+MOST_ANSWERS = 1_000
+BEHAVIOUR_ROWS = 50
+BINS = 60
+
+Array = NDArray[Any]
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """``counts`` (B,) over ``edges`` (B + 1,)."""
+
+    counts: NDArray[np.int64] = field(repr=False)
+    edges: NDArray[np.float64] = field(repr=False)
+
+    @classmethod
+    def of(cls, values: Array, bins: int = BINS) -> Histogram:
+        """Return how finite values are spread."""
+        good = values[np.isfinite(values)]
+        if not good.size:
+            return cls(np.zeros(bins, np.int64), np.linspace(0, 1, bins + 1))
+        counts, edges = np.histogram(good, bins)
+        return cls(counts.astype(np.int64), edges.astype(np.float64))
+
+
+@dataclass(frozen=True)
+class LayerReading:
+    """How one row of the network behaves on some images.
+
+    Attributes
+    ----------
+    mean, deviation : float
+        Of all values that come out.
+    zeros : float
+        Share of values that are exactly 0: what a ReLU holds back.
+    dead : float
+        Share of outputs (maps, or units) that are 0 for every image.
+    """
+
+    layer: LayerInfo
+    mean: float
+    deviation: float
+    zeros: float
+    dead: float
+    histogram: Histogram = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One image seen through the network.
+
+    Attributes
+    ----------
+    maps : ndarray, shape (F, H', W') or (D,)
+        What the row at `place` gives for it.
+    probabilities : ndarray, shape (classes,)
+    """
+
+    place: tuple[int, ...]
+    maps: NDArray[np.float32] = field(repr=False)
+    probabilities: NDArray[np.float64] = field(repr=False)
+
+
+def first_filters(weights: Mapping[str, Array]) -> NDArray[Any] | None:
+    """Return the filters of the first convolution (F, C, HH, WW) as pictures, or None.
+
+    Only one that sees the image itself, with one or three channels, can be seen as pictures.
+    """
+    w = weights.get("W1")
+    return w if w is not None and w.ndim == 4 and w.shape[1] in (1, 3) else None
+
+
+class NetworkReader:
+    """Reads a network at given weights; for one thread at a time.
+
+    Parameters
+    ----------
+    fitted : FittedImages
+        The images with their split and normalisation.
+    spec : ConvNetSpec
+        The network's layers and loss.
+    threads : int
+        How many threads may compute; training has the others.
+    """
+
+    def __init__(self, fitted: FittedImages, spec: ConvNetSpec, *, threads: int = 1) -> None:
+        self.fitted, self.spec = fitted, spec
+        self.threads = threads
+        self.network = Network(spec.rows, fitted.images.shape, len(fitted.classes))
+        split = fitted.split
+        chosen = split.validation if len(split.validation) else split.train
+        self.asked: NDArray[np.int64] = chosen[spread_rows(len(chosen), MOST_ANSWERS)]
+        self._behaviour = split.train[spread_rows(len(split.train), BEHAVIOUR_ROWS)]
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Take up the weights of a snapshot.
+
+        Raises
+        ------
+        ValueError
+            They are of another network.
+        """
+        self.network.load(weights)
+
+    def _sharing(self) -> contextlib.AbstractContextManager[None]:
+        use: Callable[[int], contextlib.AbstractContextManager[None]] | None
+        use = getattr(kernels.choose(), "use_threads", None)
+        return contextlib.nullcontext() if use is None else use(self.threads)
+
+    def answers(
+        self, rows: NDArray[np.int64] | None = None, *, check: Check = nothing
+    ) -> Predictions:
+        """Return what the network says of `rows`; by default of some validation images.
+
+        Where nothing is kept for validation, training images are asked about.
+        """
+        rows = self.asked if rows is None else rows
+        scores = np.empty((len(rows), self.network.classes))
+        with self._sharing():
+            for start in range(0, len(rows), BEHAVIOUR_ROWS):
+                check()
+                part = rows[start : start + BEHAVIOUR_ROWS]
+                scores[start : start + len(part)] = self.network.scores(self.fitted.rows(part))
+        return Predictions.of_scores(rows, self.fitted.labels(rows), scores)
+
+    def look(self, pixels: Array, place: tuple[int, ...], *, check: Check = nothing) -> Look:
+        """Return what the row at `place` makes of one image (C, H, W), values 0 … 255."""
+        x = self.fitted.normalise(pixels[None])
+        seen: Array = x
+        with self._sharing():
+            for layer, out in self.network.outputs(x, check=check):
+                if layer.place == place:
+                    seen = out
+        return Look(place, np.array(seen[0], np.float32), softmax(np.ravel(out)))
+
+    def behaviour(self, *, check: Check = nothing) -> tuple[LayerReading, ...]:
+        """Return how each row of the list behaves on some training images."""
+        x = self.fitted.rows(self._behaviour)
+        readings = []
+        with self._sharing():
+            for layer, out in self.network.outputs(x, check=check):
+                silent = (out == 0).reshape(*out.shape[:2], -1)
+                readings.append(
+                    LayerReading(
+                        layer,
+                        float(out.mean(dtype=np.float64)),
+                        float(out.std(dtype=np.float64)),
+                        float(silent.mean()),
+                        float(silent.all(axis=(0, 2)).mean()),
+                        Histogram.of(out),
+                    )
+                )
+        return tuple(readings)
+
+    def gradients(self, *, check: Check = nothing) -> dict[str, Array]:
+        """Return the loss's slope along each parameter for some training images, by name."""
+        x, y = self.fitted.rows(self._behaviour), self.fitted.labels(self._behaviour)
+        with self._sharing():
+            outcome = self.network.loss(
+                x, y, reg=self.spec.reg, kind=self.spec.loss, mode="test", check=check
+            )
+        return self.network.views(outcome.gradient)
