@@ -6,19 +6,29 @@ The text comes from the files that run, so that what a person reads is what was 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from app.core import kernels
 from app.core.kernels import reference
 
-__all__ = ["Excerpt", "Language", "Line", "compiled_code", "twin_code", "why_not_compiled"]
+__all__ = [
+    "Excerpt",
+    "Language",
+    "Line",
+    "code_of",
+    "compiled_code",
+    "twin_code",
+    "why_not_compiled",
+]
 
 Language = Literal["python", "cython", "c"]
 
@@ -63,7 +73,7 @@ class Excerpt:
         if self.language != "python":
             return self
         dropped: set[int] = set()
-        for node in ast.walk(ast.parse(self.text)):
+        for node in ast.walk(ast.parse(textwrap.dedent(self.text))):
             if not isinstance(node, ast.FunctionDef) or ast.get_docstring(node) is None:
                 continue
             doc = node.body[0]
@@ -110,6 +120,20 @@ def _function(function: FunctionType) -> Excerpt:
 def twin_code(name: str) -> tuple[Excerpt, ...]:
     """Return the readable twin of the layer function `name`, such as ``conv_forward``."""
     return (_function(getattr(reference, name)),)
+
+
+def code_of(dotted: str) -> tuple[Excerpt, ...]:
+    """Return a function or a method by its dotted name, such as ``app.core.nn.network.Network.loss``."""
+    parts = dotted.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[cut:]:
+            found = getattr(found, part)
+        return (_function(found),)
+    raise LookupError(dotted)
 
 
 def why_not_compiled(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtCore import QTimer, Qt
+from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtGui import (
     QAction,
     QActionGroup,
@@ -43,6 +43,7 @@ from app.ui.dialogs.help_dialogs import AboutDialog, ShortcutsDialog
 from app.ui.exports import Exporter
 from app.ui.panels.autoencoder_panel import AutoencoderPanel
 from app.ui.panels.data_panel import DataPanel
+from app.ui.panels.workbench_panel import WorkbenchPanel
 from app.ui.recipes import AutoencoderRecipe
 from app.ui.theme import theme
 from app.ui.training_session import State, TrainingSession
@@ -94,9 +95,11 @@ class MainWindow(QMainWindow):
         self._tabs = QButtonGroup(self)
         self.data_panel = DataPanel(self.data)
         self.autoencoder = AutoencoderPanel(self.spec)
+        self.workbench = WorkbenchPanel(self.runner)
         self.labs: list[tuple[str, QWidget]] = [
             ("Data", self.data_panel),
             ("Autoencoder", self.autoencoder),
+            ("Workbench", self.workbench),
         ]
         for place, (title, panel) in enumerate(self.labs):
             tab = QPushButton(title)
@@ -217,6 +220,7 @@ class MainWindow(QMainWindow):
         self.training.notice.connect(self._on_training_notice)
         self.autoencoder.spec_changed.connect(self._on_spec)
         self.autoencoder.preset_chosen.connect(self.use_preset)
+        self.workbench.problem.connect(self._on_failed)
 
     # --- labs and looks
 

@@ -73,11 +73,19 @@ def gradients(
         function = forward(getattr(layers, f"{layer}_forward"))
         backward = getattr(layers, f"{layer}_backward")
         checked = check_layer(
-            function, backward, arrays, dout, leave_out=leave_out, sample=SAMPLE if slow else None
+            function,
+            backward,
+            arrays,
+            dout,
+            leave_out=leave_out,
+            sample=SAMPLE if slow else None,
+            bound=bound,
         )
         for name, result in checked.items():
             reference = (references or {}).get(name, "")
-            yield Measure(f"d{name}", result.error, bound, reference, engine=layers.NAME)
+            yield Measure(
+                f"d{name}", result.error, bound, reference, engine=layers.NAME, detail=result
+            )
 
 
 def best_time(function: Callable[[], object], rounds: int = 5) -> float:

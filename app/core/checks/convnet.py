@@ -69,7 +69,7 @@ def convnet_gradient(_: Conditions) -> Iterator[Measure]:
         bound=1e-2,
     )
     for name, result in checked.items():
-        yield Measure(name, result.clear_error, 1e-2, REPORT[name])
+        yield Measure(name, result.clear_error, 1e-2, REPORT[name], detail=result)
         if result.clear_error < result.error:
             # A slope of 5e-9 beside a loss of 2.3: with h = 1e-6 five of its digits are rounding.
             hidden = int(result.rounding.sum())

@@ -129,7 +129,6 @@ class CodeView(QPlainTextEdit):
             f"font-size: {FONT_PIXELS}px; padding: 4px 2px; }}"
         )
         self._numbers: list[str] = []
-        self._headers: set[int] = set()
         self._excerpts: tuple[Excerpt, ...] = ()
         self._column = _Numbers(self)
         document = self.document()
@@ -145,21 +144,20 @@ class CodeView(QPlainTextEdit):
             return
         self._excerpts = tuple(excerpts)
         lexers = {"python": PythonLexer, "cython": CythonLexer, "c": CLexer}
-        texts, numbers, headers = [], [], set()
+        texts: list[str] = []
+        numbers: list[str] = []
         words: list[list[tuple[int, int, tuple[str, bool, bool]]]] = []
         for place, excerpt in enumerate(excerpts):
-            if len(excerpts) > 1:
-                for header in ([""] if place else []) + [excerpt.path]:
-                    headers.add(len(texts))
-                    texts.append(header)
-                    numbers.append("")
-                    words.append([(0, len(header), ("quiet", False, True))])
+            for header in ([""] if place else []) + [excerpt.path]:
+                texts.append(header)
+                numbers.append("")
+                words.append([(0, len(header), ("quiet", False, True))])
             lexer = lexers[excerpt.language](stripnl=False, ensurenl=False)
             found = _words(lexer, excerpt.text)
             words += found + [[] for _ in range(len(excerpt.lines) - len(found))]
             texts += [line.text for line in excerpt.lines]
             numbers += [str(line.number) if line.number else "" for line in excerpt.lines]
-        self._numbers, self._headers = numbers, headers
+        self._numbers = numbers
         self._highlighter.words = words if texts else []
         self.setPlainText("\n".join(texts) if texts else empty_text)
         self._place_column()

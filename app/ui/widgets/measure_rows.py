@@ -19,7 +19,7 @@ ROW_HEIGHT = 23
 
 @dataclass(frozen=True)
 class MeasureRow:
-    """One row of figures; ``key`` is told when it can be pressed."""
+    """One row of figures; ``key`` is told when it can be pressed, ``aside`` stands behind the name."""
 
     key: str
     standing: Standing
@@ -29,6 +29,7 @@ class MeasureRow:
     reference: str = ""
     tip: str = ""
     opens: bool = False
+    aside: str = ""
 
 
 class _Row(QAbstractButton):
@@ -36,7 +37,7 @@ class _Row(QAbstractButton):
         super().__init__(parent)
         self.row = row
         self.setObjectName(f"{parent.objectName()}_{row.key}")
-        said = [row.name, row.standing.word, row.value]
+        said = [f"{row.name} {row.aside}".strip(), row.standing.word, row.value]
         said += [f"bound {row.bound}"] if row.bound else []
         said += [f"report {row.reference}"] if row.reference else []
         self.setAccessibleName(", ".join(said))
@@ -95,6 +96,13 @@ class _Row(QAbstractButton):
             self.row.name, Qt.TextElideMode.ElideRight, int(name_room.width())
         )
         painter.drawText(name_room, int(left), name)
+        behind = painter.fontMetrics().horizontalAdvance(f"{name}  ")
+        painter.setFont(small)
+        painter.setPen(quiet)
+        aside = painter.fontMetrics().elidedText(
+            self.row.aside, Qt.TextElideMode.ElideRight, max(int(name_room.width() - behind), 0)
+        )
+        painter.drawText(name_room.adjusted(behind, 0, 0, 0), int(left), aside)
 
 
 class MeasureRows(QWidget):
@@ -108,9 +116,11 @@ class MeasureRows(QWidget):
 
     opened = pyqtSignal(str)
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, columns: tuple[float, float] = (0, 0)) -> None:
         super().__init__()
         self.setObjectName(name)
+        # Least widths of the report's figure and of the bound, so that several lists line up.
+        self._columns = columns
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(0)
@@ -133,14 +143,12 @@ class MeasureRows(QWidget):
             old.deleteLater()
         self._rows = {}
         metrics = self.fontMetrics()
-        self.bound_width = max(
-            (metrics.horizontalAdvance(f"bound {row.bound}") for row in rows if row.bound),
-            default=0,
-        )
-        self.reference_width = max(
-            (metrics.horizontalAdvance(f"report {row.reference}") for row in rows if row.reference),
-            default=0,
-        )
+        bounds = [metrics.horizontalAdvance(f"bound {row.bound}") for row in rows if row.bound]
+        reports = [
+            metrics.horizontalAdvance(f"report {row.reference}") for row in rows if row.reference
+        ]
+        self.reference_width = max([self._columns[0], *reports])
+        self.bound_width = max([self._columns[1], *bounds])
         for row in rows:
             widget = _Row(row, self)
             widget.clicked.connect(self._on_clicked)

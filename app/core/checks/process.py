@@ -1,0 +1,94 @@
+"""The process in which checks are made and layers are timed.
+
+Readable loops hold the interpreter's lock, and torch takes its time to load: in a process of
+their own neither is felt in the window. One request comes in, lines of JSON go out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from app.core.checks import CHECKS, Conditions, run_check
+from app.core.checks.wire import encode
+from app.core.errors import FilterscopeError
+
+__all__ = ["JOBS", "serve"]
+
+# The window comes first.
+NICENESS = 5
+# A word of progress is not worth more often than the eye sees.
+SECONDS_BETWEEN_WORDS = 0.05
+
+Say = Callable[[str, float], None]
+
+
+def _checks(request: dict[str, Any], say: Say) -> Iterator[dict[str, Any]]:
+    """Make the checks that are named, one after the other."""
+    names = request["names"]
+    data = request.get("data")
+    for place, name in enumerate(names):
+        yield {"begun": name}
+
+        def between(text: str, share: float, place: int = place) -> None:
+            say(text, (place + share) / len(names))
+
+        say(CHECKS[name].description, place / len(names))
+        conditions = Conditions(data=Path(data) if data else None, between=between)
+        yield {"outcome": run_check(CHECKS[name], conditions)}
+
+
+JOBS: dict[str, Callable[[dict[str, Any], Say], Iterator[dict[str, Any]]]] = {"checks": _checks}
+
+
+def _follow(stream: BinaryIO) -> None:
+    """End with the process that asked: its end of the pipe closes with it, whatever befell it."""
+    while stream.read(1):
+        continue
+    os._exit(1)
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Read one request and answer it."""
+    request = json.loads(source.readline())
+    threading.Thread(target=_follow, args=(source,), daemon=True).start()
+    last = 0.0
+
+    def send(message: dict[str, Any]) -> None:
+        sink.write(encode(message))
+        sink.flush()
+
+    def say(text: str, share: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_WORDS:
+            last = now
+            send({"text": text, "share": share})
+
+    try:
+        for message in JOBS[request["job"]](request, say):
+            send(message)
+        send({"done": True})
+    except FilterscopeError as error:
+        send({"problem": error.message, "hint": error.hint})
+    except MemoryError:
+        send({"problem": "There is not enough memory for this.", "hint": "Choose a smaller shape."})
+    except Exception:
+        send({"bug": traceback.format_exc()})
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(NICENESS)
+    # What a library prints must not end up between the lines.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    sys.stdout = sys.stderr
+    serve(sys.stdin.buffer, answers)

@@ -1,0 +1,159 @@
+"""Checks that are being made, and what came of those that were."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+
+from app.core.checks import Outcome
+from app.core.checks.remote import ask
+from app.core.checks.topics import Summary, summary
+from app.ui.widgets.check_list import (
+    FAILS,
+    HOLDS,
+    NOT_HERE,
+    NOT_RUN,
+    RUNNING,
+    WAITING,
+    Standing,
+)
+from app.workers.task_worker import Task, TaskWorker
+from app.workers.thread import Runner
+
+__all__ = ["CheckSession", "standing_of"]
+
+TICK_MILLISECONDS = 50
+
+
+def standing_of(outcome: Outcome | None) -> Standing:
+    """Return the mark of an outcome."""
+    if outcome is None:
+        return NOT_RUN
+    return {True: HOLDS, False: FAILS, None: NOT_HERE}[outcome.passed]
+
+
+class CheckSession(QObject):
+    """Makes checks in a process of their own, a list at a time.
+
+    Signals
+    -------
+    check_changed(str)
+        The check of that name has begun, ended, or waits no longer.
+    running_changed()
+        It began or ended to work.
+    progressed(float, str)
+        How far the list is, and what is being done.
+    problem(str, str, str)
+        Message, hint and, for a bug, the report.
+    """
+
+    check_changed = pyqtSignal(str)
+    running_changed = pyqtSignal()
+    progressed = pyqtSignal(float, str)
+    problem = pyqtSignal(str, str, str)
+
+    def __init__(self, runner: Runner, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.outcomes: dict[str, Outcome] = {}
+        self.ended_at: float | None = None
+        self._runner = runner
+        self._worker: TaskWorker[None] | None = None
+        self._inbox: deque[dict[str, Any]] = deque()
+        self._waiting: list[str] = []
+        self._next: list[str] = []
+        self._active: str | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(TICK_MILLISECONDS)
+        self._timer.timeout.connect(self._tick)
+
+    @property
+    def running(self) -> bool:
+        """Whether checks are being made."""
+        return self._worker is not None
+
+    def standing(self, name: str) -> Standing:
+        """Return what is known of a check."""
+        if name == self._active:
+            return RUNNING
+        if name in self._waiting or name in self._next:
+            return WAITING
+        return standing_of(self.outcomes.get(name))
+
+    def summary(self, names: Sequence[str]) -> Summary:
+        """Count what is known of these checks."""
+        known = [self.outcomes[name] for name in names if name in self.outcomes]
+        return summary([outcome.passed for outcome in known], len(names) - len(known))
+
+    def run(self, names: Sequence[str]) -> None:
+        """Make these checks; after those that are being made, if some are."""
+        coming = (*self._waiting, *self._next, self._active)
+        fresh = [name for name in names if name not in coming]
+        if not fresh:
+            return
+        if self.running:
+            self._next += fresh
+        else:
+            self._start(fresh)
+        for name in fresh:
+            self.check_changed.emit(name)
+
+    def _start(self, names: list[str]) -> None:
+        self._waiting = list(names)
+        inbox = self._inbox = deque()
+
+        def job(task: Task) -> None:
+            inbox.extend(ask("checks", cancelled=task.cancelled, names=names))
+
+        self._worker = TaskWorker(job)
+        self._worker.ended.connect(self._on_ended)
+        self._runner.start(self._worker)
+        self._timer.start()
+        self.running_changed.emit()
+
+    def cancel(self) -> None:
+        """Give up; what was found stays."""
+        waiting, self._next = self._next, []
+        for name in waiting:
+            self.check_changed.emit(name)
+        if self._worker is not None:
+            self._worker.request_stop()
+
+    def _tick(self) -> None:
+        inbox = self._inbox
+        while inbox:
+            message = inbox.popleft()
+            if "begun" in message:
+                self._active = message["begun"]
+                if self._active in self._waiting:
+                    self._waiting.remove(self._active)
+                self.check_changed.emit(self._active)
+            elif "outcome" in message:
+                outcome: Outcome = message["outcome"]
+                self.outcomes[outcome.check.name] = outcome
+                self._active = None
+                self.check_changed.emit(outcome.check.name)
+            elif "share" in message:
+                self.progressed.emit(message["share"], message["text"])
+
+    def _on_ended(self) -> None:
+        worker, self._worker = self._worker, None
+        self._timer.stop()
+        self._tick()
+        left = [*self._waiting, *([self._active] if self._active else [])]
+        self._waiting, self._active = [], None
+        self.ended_at = time.monotonic()
+        for name in left:
+            self.check_changed.emit(name)
+        if worker is not None and worker.error is not None:
+            self.problem.emit(*worker.error, "")
+        elif worker is not None and worker.bug:
+            self.problem.emit("The checks ended with a fault in the program.", "", worker.bug)
+        following, self._next = self._next, []
+        if following:
+            self._start(following)
+        else:
+            self.running_changed.emit()

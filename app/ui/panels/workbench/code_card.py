@@ -1,0 +1,99 @@
+"""The code of a layer: forward or backward, readable twin or what runs compiled."""
+
+from __future__ import annotations
+
+from PyQt6.QtWidgets import QComboBox, QToolButton
+
+from app.core.checks.topics import Topic
+from app.core.kernels import reference
+from app.core.source_code import code_of, compiled_code, twin_code, why_not_compiled
+from app.ui.widgets.card import TabbedCard, ToggleButton
+from app.ui.widgets.code_view import CodeView
+
+__all__ = ["CodeCard"]
+
+
+def _functions(layer: str) -> tuple[str, ...]:
+    """Return the functions of a layer: forward and backward, or the only one of a loss."""
+    both = (f"{layer}_forward", f"{layer}_backward")
+    return both if hasattr(reference, both[0]) else (layer,)
+
+
+class CodeCard(TabbedCard):
+    """Shows the code of the layers of a topic."""
+
+    def __init__(self) -> None:
+        super().__init__(["Readable twin", "Compiled"], "code")
+        self.tabs[0].setToolTip(
+            "NumPy, written to be read: the documentation, and what all else is held against"
+        )
+        self.tabs[1].setToolTip(
+            "What runs: Python checks the shapes, Cython shares the work, C does the loops"
+        )
+        self.function = QComboBox()
+        self.function.setObjectName("codeFunction")
+        self.function.setAccessibleName("Function whose code is shown")
+        self.function.setToolTip(
+            "Forward gives (out, cache); backward takes the slope of the loss along out, and the "
+            "cache, and gives the slopes along every input"
+        )
+        self.function.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.function.currentIndexChanged.connect(self._show_code)
+        self.docs = ToggleButton(
+            "codeDocs", "notes", "Show the whole docstrings: shapes, units, sources", self._on_docs
+        )
+        self.copy = QToolButton()
+        self.copy.setObjectName("copyCode")
+        self.copy.setText("copy")
+        self.copy.setAccessibleName("Copy the code")
+        self.copy.setToolTip("Copy what is selected, or else all of the code that is shown")
+        self.copy.setProperty("flat", True)
+        self.twin, self.compiled = CodeView("twinCode"), CodeView("compiledCode")
+        self.copy.clicked.connect(self._on_copy)
+        for tool in (self.docs, self.copy, self.function):
+            self.add_tool(tool)
+        self.add_page(self.twin)
+        self.add_page(self.compiled)
+        self.on_page_changed(self._on_page)
+
+    def set_topic(self, topic: Topic) -> None:
+        """Show the layers of another topic, from its first function."""
+        self.function.blockSignals(True)
+        self.function.clear()
+        for layer in topic.layers:
+            for name in _functions(layer):
+                self.function.addItem(name, name)
+        for dotted in topic.code:
+            self.function.addItem(".".join(dotted.split(".")[-2:]), dotted)
+        self.function.blockSignals(False)
+        self._show_code()
+
+    def show_function(self, name: str) -> None:
+        """Turn to a function of the topic."""
+        place = self.function.findData(name)
+        if place >= 0:
+            self.function.setCurrentIndex(place)
+
+    def _on_docs(self, _on: bool) -> None:
+        self._show_code()
+
+    def _on_page(self, _page: int) -> None:
+        self._show_code()
+
+    def _on_copy(self) -> None:
+        (self.twin if self.page == 0 else self.compiled).copy_all()
+
+    def _show_code(self) -> None:
+        name = self.function.currentData()
+        if not name:
+            return
+        self.docs.setVisible(self.page == 0)
+        if self.page == 0:
+            excerpts = code_of(name) if "." in name else twin_code(name)
+            shown = excerpts if self.docs.isChecked() else [one.brief() for one in excerpts]
+            self.twin.set_code(shown)
+        elif "." in name:
+            self.compiled.set_code((), "It calls its layers: their code is at each of them.")
+        else:
+            excerpts = compiled_code(name)
+            self.compiled.set_code(excerpts, why_not_compiled(name))

@@ -1,0 +1,119 @@
+"""What must hold of a layer, and what was measured of it; the ladder of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from app.core.checks import CHECKS, Measure, Outcome
+from app.ui.panels.workbench.gradient_card import figure
+from app.ui.widgets.card import TabbedCard, quiet_label
+from app.ui.widgets.check_list import FAILS, HOLDS, Standing
+from app.ui.widgets.ladder import Ladder, Rung
+from app.ui.widgets.measure_rows import MeasureRow, MeasureRows
+
+__all__ = ["HoldsCard"]
+
+# Of the report's figures and of the bounds, in pixels.
+COLUMNS = (94.0, 82.0)
+
+
+def _measure_row(place: int, measure: Measure) -> MeasureRow:
+    sign = "≥ " if measure.at_least else ""
+    return MeasureRow(
+        str(place),
+        HOLDS if measure.passed else FAILS,
+        measure.name,
+        figure(measure.value),
+        f"{sign}{figure(measure.bound)}" if measure.bound is not None else "",
+        measure.reference,
+        "What was measured, what the exercise's report had, and the bound it must keep",
+        aside={"NumPy": "readable"}.get(measure.engine, measure.engine),
+    )
+
+
+class _CheckBlock(QWidget):
+    """One check: its sentence, and a row for each figure."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.setObjectName(f"check_{name}")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 4, 6)
+        layout.setSpacing(1)
+        self.sentence = QLabel(f"{CHECKS[name].description}.")
+        self.sentence.setTextFormat(Qt.TextFormat.PlainText)
+        self.sentence.setWordWrap(True)
+        self.sentence.setToolTip(f"On the command line: filterscope check {name}")
+        self.said = quiet_label()
+        self.said.setWordWrap(True)
+        self.rows = MeasureRows(f"measures_{name}", COLUMNS)
+        for widget in (self.sentence, self.said, self.rows):
+            layout.addWidget(widget)
+
+    def show_outcome(self, standing: Standing, outcome: Outcome | None) -> None:
+        measures = outcome.measures if outcome is not None else ()
+        note = outcome.note if outcome is not None else ""
+        decided = standing in (HOLDS, FAILS)
+        slow = CHECKS[self.name].slow and outcome is None
+        said = note or ("" if decided else f"{standing.word}{', takes a while' if slow else ''}")
+        self.said.setText(said)
+        self.said.setVisible(bool(said))
+        self.rows.set_rows([_measure_row(*pair) for pair in enumerate(measures)])
+        self.rows.setVisible(bool(measures))
+        self.setAccessibleName(f"{self.sentence.text()} {standing.word}")
+
+
+class HoldsCard(TabbedCard):
+    """Lists the checks of a topic; its other page is the sanity ladder."""
+
+    def __init__(self) -> None:
+        super().__init__(["What must hold", "Sanity ladder"], "holds")
+        self.tabs[1].setToolTip(
+            "Before training for hours: does the network behave as any sound one does?"
+        )
+        self._list = QWidget()
+        self._layout = QVBoxLayout(self._list)
+        self._layout.setContentsMargins(0, 2, 0, 0)
+        self._layout.setSpacing(2)
+        self._layout.addStretch(1)
+        self.ladder = Ladder()
+        self.add_page(_scrolled(self._list, "checksScroll"))
+        self.add_page(_scrolled(self.ladder, "ladderScroll"))
+        self.blocks: dict[str, _CheckBlock] = {}
+
+    def set_checks(self, names: Sequence[str]) -> None:
+        """Show the checks of another topic."""
+        if tuple(names) == tuple(self.blocks):
+            return
+        for old in self.blocks.values():
+            self._layout.removeWidget(old)
+            old.hide()
+            old.deleteLater()
+        self.blocks = {}
+        for place, name in enumerate(names):
+            self.blocks[name] = _CheckBlock(name)
+            self._layout.insertWidget(place, self.blocks[name])
+
+    def show_check(self, name: str, standing: Standing, outcome: Outcome | None) -> None:
+        """Show what is known of a check, if it is in sight."""
+        if name in self.blocks:
+            self.blocks[name].show_outcome(standing, outcome)
+
+    def set_rungs(self, rungs: Sequence[Rung]) -> None:
+        """Show the ladder's steps."""
+        self.ladder.set_rungs(rungs)
+
+
+def _scrolled(widget: QWidget, name: str) -> QScrollArea:
+    scroll = QScrollArea()
+    scroll.setObjectName(name)
+    scroll.setWidgetResizable(True)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+    scroll.setWidget(widget)
+    return scroll

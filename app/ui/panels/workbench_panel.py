@@ -1,0 +1,232 @@
+"""The workbench: every layer to read, to check and to time."""
+
+from __future__ import annotations
+
+import time
+
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QHideEvent, QShowEvent
+from PyQt6.QtWidgets import (
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QWidget,
+)
+
+from app.core.checks import CHECKS
+from app.core.checks.topics import TOPICS, Topic, topic_of
+from app.ui.panels.workbench.check_session import CheckSession
+from app.ui.panels.workbench.code_card import CodeCard
+from app.ui.panels.workbench.gradient_card import GradientCard
+from app.ui.panels.workbench.holds_card import HoldsCard
+from app.ui.widgets.card import Card, quiet_label
+from app.ui.widgets.check_list import (
+    FAILS,
+    HOLDS,
+    NOT_HERE,
+    NOT_RUN,
+    RUNNING,
+    WAITING,
+    CheckItem,
+    CheckList,
+    Standing,
+)
+from app.workers.thread import Runner
+
+__all__ = ["WorkbenchPanel"]
+
+
+class WorkbenchPanel(QWidget):
+    """Everything about the layers.
+
+    Signals
+    -------
+    problem(str, str, str)
+        Message, hint and, for a bug, the report.
+    """
+
+    problem = pyqtSignal(str, str, str)
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__()
+        self.setObjectName("workbenchPanel")
+        self.checks = CheckSession(runner, self)
+        self.checks.check_changed.connect(self._on_check)
+        self.checks.running_changed.connect(self._on_running)
+        self.checks.progressed.connect(self._on_progress)
+        self.checks.problem.connect(self.problem)
+        self.topic = TOPICS[0]
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(10)
+        layout.addWidget(self._build_list())
+        layout.addWidget(self._build_pages(), 1)
+        # "2 min ago" becomes "3 min ago" by itself, while somebody looks.
+        self._clock = QTimer(self)
+        self._clock.setInterval(5000)
+        self._clock.timeout.connect(self._show_summary)
+        self._show_topic()
+        self._show_summary()
+        self._on_running()
+
+    def _build_list(self) -> QWidget:
+        card = Card("Layers", "layers")
+        card.setFixedWidth(228)
+        self.list = CheckList(
+            "layerList", [CheckItem(one.key, one.title, one.teaches) for one in TOPICS]
+        )
+        self.list.choose(self.topic.key)
+        self.list.chosen.connect(self.show_topic)
+        self.summary = quiet_label(name="checkSummary")
+        self.doing = quiet_label(name="checkDoing")
+        self.doing.setWordWrap(True)
+        self.progress = QProgressBar()
+        self.progress.setObjectName("checkProgress")
+        self.progress.setAccessibleName("Progress of the checks")
+        self.progress.setRange(0, 1000)
+        self.progress.setTextVisible(False)
+        self.check_all = QPushButton("Check all")
+        self.check_all.setObjectName("checkAll")
+        self.check_all.setProperty("primary", True)
+        self.check_all.setToolTip(
+            "Make every check, the slow ones too; “filterscope check” does the same"
+        )
+        self.check_one = QPushButton("Check this layer")
+        self.check_one.setObjectName("checkLayer")
+        self.check_one.setToolTip("Make all checks of the chosen layer again, the slow ones too")
+        for button in (self.check_all, self.check_one):
+            button.setAccessibleName(button.text())
+        self.check_all.clicked.connect(self._on_check_all)
+        self.check_one.clicked.connect(self._on_check_one)
+        card.body.addWidget(self.list, 1)
+        for widget in (self.doing, self.progress, self.summary, self.check_one, self.check_all):
+            card.body.addWidget(widget)
+        return card
+
+    def _build_pages(self) -> QWidget:
+        self.code = CodeCard()
+        self.gradient = GradientCard()
+        self.holds = HoldsCard()
+        self.pages = QStackedWidget()
+        top, bottom = QSplitter(Qt.Orientation.Horizontal), QSplitter(Qt.Orientation.Horizontal)
+        top.addWidget(self.code)
+        top.addWidget(self.gradient)
+        bottom.addWidget(self.holds)
+        whole = QSplitter(Qt.Orientation.Vertical)
+        whole.setObjectName("workbenchSplitter")
+        whole.addWidget(top)
+        whole.addWidget(bottom)
+        for splitter in (top, bottom, whole):
+            splitter.setHandleWidth(10)
+            splitter.setChildrenCollapsible(False)
+        top.setSizes([560, 560])
+        whole.setSizes([430, 330])
+        self.pages.addWidget(whole)
+        return self.pages
+
+    # --- what the person does
+
+    def show_topic(self, key: str) -> None:
+        """Turn to a layer of the list; its quick checks are made when they never were."""
+        self.topic = next(topic for topic in TOPICS if topic.key == key)
+        self.list.blockSignals(True)
+        self.list.choose(key)
+        self.list.blockSignals(False)
+        self._show_topic()
+        self._check_unseen()
+
+    def _check_unseen(self) -> None:
+        if not self.isVisible():
+            return
+        names = [name for name in self.topic.checks if name not in self.checks.outcomes]
+        self.checks.run([name for name in names if not CHECKS[name].slow])
+
+    def _on_check_all(self) -> None:
+        if self.checks.running:
+            self.checks.cancel()
+        else:
+            self.checks.run(list(CHECKS))
+
+    def _on_check_one(self) -> None:
+        self.checks.run(self.topic.checks)
+
+    # --- what is shown
+
+    def _show_topic(self) -> None:
+        topic = self.topic
+        self.code.set_topic(topic)
+        self.holds.set_checks(topic.checks)
+        for name in topic.checks:
+            self.holds.show_check(name, self.checks.standing(name), self.checks.outcomes.get(name))
+        self._show_gradients()
+
+    def _show_gradients(self) -> None:
+        known = [self.checks.outcomes.get(name) for name in self.topic.checks]
+        outcomes = [outcome for outcome in known if outcome is not None]
+        text = "Checking …" if self.checks.running else "Press “Check this layer”"
+        self.gradient.set_outcomes(outcomes, text)
+
+    def _topic_standing(self, topic: Topic) -> tuple[Standing, str]:
+        standings = [self.checks.standing(name) for name in topic.checks]
+        words = ""
+        for first in (RUNNING, FAILS, WAITING):
+            if first in standings:
+                break
+        else:
+            decided = {one for one in standings if one is not NOT_RUN}
+            first = HOLDS if HOLDS in decided else NOT_HERE if decided else NOT_RUN
+        known = [one for one in standings if one in (HOLDS, FAILS)]
+        if known:
+            words = f"{sum(one is HOLDS for one in known)} of {len(standings)}"
+        return first, words
+
+    def _on_check(self, name: str) -> None:
+        topic = topic_of(name)
+        self.list.set_standing(topic.key, *self._topic_standing(topic))
+        self.holds.show_check(name, self.checks.standing(name), self.checks.outcomes.get(name))
+        if topic is self.topic:
+            self._show_gradients()
+        self._show_summary()
+
+    def _on_running(self) -> None:
+        running = self.checks.running
+        self.progress.setVisible(running)
+        self.doing.setVisible(running)
+        self.progress.setValue(0)
+        self.check_all.setText("Stop" if running else "Check all")
+        self.check_one.setEnabled(not running)
+        if not running:
+            self._show_gradients()
+        self._show_summary()
+
+    def _on_progress(self, share: float, text: str) -> None:
+        self.progress.setValue(round(share * 1000))
+        self.doing.setText(text)
+
+    def _show_summary(self) -> None:
+        text = self.checks.summary(list(CHECKS)).sentence()
+        ended = self.checks.ended_at
+        if ended is not None and not self.checks.running:
+            text += f"   ·   {_ago(time.monotonic() - ended)}"
+        self.summary.setText(text)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Qt: the workbench came into sight."""
+        super().showEvent(event)
+        self._clock.start()
+        self._check_unseen()
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Qt: nobody looks."""
+        self._clock.stop()
+        super().hideEvent(event)
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 10:
+        return "just now"
+    if seconds < 90:
+        return f"{seconds:.0f} s ago"
+    return f"{seconds / 60:.0f} min ago"
