@@ -15,13 +15,21 @@ FLAGS = (
     else ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"]
 )
 MODULES = {
-    "_autoencoder": ["_autoencoder", "_autoencoder_variant", "_autoencoder_kernels"],
+    "_autoencoder": [
+        "_vectors",
+        "_solvers",
+        "_autoencoder",
+        "_autoencoder_variant",
+        "_autoencoder_kernels",
+    ],
     "_layers": [
         "_vectors",
         "_lanes",
         "_lanes_end",
+        "_solvers",
         "_conv",
         "_pool",
+        "_dense",
         "_layers_variant",
         "_layers_kernels",
     ],

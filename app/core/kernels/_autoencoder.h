@@ -145,40 +145,7 @@ static NOINLINE void NAME(columns_times)(const REAL *a, int64_t lda, const REAL 
     NAME(product)(a, 1, lda, b, ldb, out, ldo, m, width, depth);
 }
 
-/* One solver's rule on n neighbouring weights; g already holds the whole gradient. */
-static INLINE void NAME(update)(const struct rule *rule, REAL *w, REAL *m, REAL *v, const REAL *g,
-                                int64_t n)
-{
-    const REAL rate = (REAL)rule->learning_rate, mu = (REAL)rule->momentum;
-    switch (rule->solver) {
-    case SGD:
-        for (int64_t i = 0; i < n; i++) w[i] -= rate * g[i];
-        break;
-    case MOMENTUM:
-        for (int64_t i = 0; i < n; i++) {
-            m[i] = mu * m[i] - rate * g[i];
-            w[i] += m[i];
-        }
-        break;
-    case NESTEROV:
-        for (int64_t i = 0; i < n; i++) {
-            m[i] = mu * m[i] - rate * g[i];
-            w[i] += mu * m[i] - rate * g[i];
-        }
-        break;
-    case ADAM: {
-        const REAL keep1 = (REAL)0.9, keep2 = (REAL)0.999;
-        const REAL add1 = (REAL)(1 - 0.9), add2 = (REAL)(1 - 0.999);
-        const REAL unbias1 = (REAL)rule->unbias1, unbias2 = (REAL)rule->unbias2;
-        for (int64_t i = 0; i < n; i++) {
-            m[i] = keep1 * m[i] + add1 * g[i];
-            v[i] = keep2 * v[i] + add2 * (g[i] * g[i]);
-            w[i] -= rate * (m[i] * unbias1) / (SQRT(v[i] * unbias2) + (REAL)1e-8);
-        }
-        break;
-    }
-    }
-}
+#include "_solvers.h"
 
 /* Where a row of the data begins; it may be float32 while all else is double. */
 static INLINE const char *NAME(row_of)(const struct job *job, const REAL *data, int64_t row, int64_t D)
@@ -389,7 +356,7 @@ static NOINLINE void NAME(train_part)(const NET *net, struct job *job, const REA
     REAL *scratch = net->scratch + part * job->scratch_size;
     REAL *pull = scratch + job->scratch_size - net->Lp;
     double *sums = job->sums + part * 2 * net->Lp, *rho_hat = sums + net->Lp;
-    struct rule rule = {job->solver, job->learning_rate, job->momentum, 1, 1};
+    struct rule rule = {job->solver, job->learning_rate, job->momentum, 0, 1, 1};
 
     for (int64_t strip = pixels.begin; strip < pixels.end; strip++) NAME(square_strip)(net, strip);
     NAME(transpose)(net, pixels.begin * VL, pixels.end * VL);
@@ -452,7 +419,7 @@ static NOINLINE void NAME(pass_part)(const NET *net, struct job *job, const REAL
     REAL *scratch = net->scratch + part * job->scratch_size;
     REAL *pull = scratch + job->scratch_size - net->Lp;
     double *sums = job->sums + part * 2 * net->Lp;
-    struct rule rule = {SGD, 0, 0, 1, 1};
+    struct rule rule = {SGD, 0, 0, 0, 1, 1};
     for (int64_t l = 0; l < net->Lp; l++)
         pull[l] = l < net->L ? (REAL)job->given_pull[l] : (REAL)0;
     for (int64_t strip = pixels.begin; strip < pixels.end; strip++) NAME(square_strip)(net, strip);

@@ -6,26 +6,12 @@
 #ifndef FILTERSCOPE_AUTOENCODER_KERNELS_H
 #define FILTERSCOPE_AUTOENCODER_KERNELS_H
 
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "_vectors.h"
 
 /* Sums over rows are taken in blocks of this many, whatever the number of threads. */
 #define ROWS 16
 /* rho_hat is held this far off 0 and 1, where KL and its slope are infinite. */
 #define CLAMP 1e-8
-
-enum { SGD = 0, MOMENTUM = 1, NESTEROV = 2, ADAM = 3 };
-
-struct rule {
-    int solver;
-    double learning_rate, momentum, unbias1, unbias2;
-};
-
-struct share {
-    int64_t begin, end;
-};
 
 struct job {
     const int64_t *order;
@@ -40,17 +26,7 @@ struct job {
     volatile long barrier[2]; /* how many have arrived; which round it is */
 };
 
-static struct share share_of(int64_t count, int part, int parts)
-{
-    struct share share = {count * part / parts, count * (part + 1) / parts};
-    return share;
-}
-
 #if defined(__GNUC__) || defined(__clang__)
-#define INLINE inline __attribute__((always_inline))
-#define NOINLINE __attribute__((noinline))
-#define UNROLL _Pragma("GCC unroll 8")
-#define FETCH(p) __builtin_prefetch((p), 0, 2)
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define RELAX() _mm_pause()
@@ -83,18 +59,9 @@ static void wait_for_all(volatile long (*barrier)[2], int parts)
             GIVE_WAY();
     }
 }
-#define MOST_THREADS 64
 #else
-#define INLINE inline
-#define NOINLINE
-#define UNROLL
-#define FETCH(p) ((void)(p))
-#define MOST_THREADS 1
 static void wait_for_all(volatile long (*barrier)[2], int parts) { (void)barrier; (void)parts; }
 #endif
-
-#define GLUE_(a, b) a##b
-#define GLUE(a, b) GLUE_(a, b)
 
 /* The arrays of a network and of its batch; widths are padded, the padding is zero. */
 #define DEFINE_NET(type, real)                                                        \
@@ -126,8 +93,7 @@ DEFINE_NET(f64, double)
 #define SUFFIX _plain
 #include "_autoencoder_variant.h"
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
-#define HAVE_WIDE 1
+#ifdef HAVE_WIDE
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v3")
 #define BYTES 32
@@ -151,19 +117,6 @@ DEFINE_NET(f64, double)
 #include "_autoencoder_variant.h"
 #pragma GCC pop_options
 #endif
-
-enum { PLAIN = 0, V3 = 1, V4 = 2 };
-
-/* The widest instruction set this machine has. */
-static int best_instructions(void)
-{
-#ifdef HAVE_WIDE
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("x86-64-v4")) return V4;
-    if (__builtin_cpu_supports("x86-64-v3")) return V3;
-#endif
-    return PLAIN;
-}
 
 /* Widths are padded to this many numbers, whole vectors of every variant. */
 #define PAD_F32 16
@@ -193,8 +146,6 @@ DEFINE_CHOICE(pass, f32, float)
 DEFINE_CHOICE(pass, f64, double)
 
 /* --- memory: one block, carved into aligned arrays ------------------------------------ */
-
-static int64_t padded(int64_t width, int64_t lanes) { return (width + lanes - 1) / lanes * lanes; }
 
 /* Take `count` numbers from the block; with no block, only count the bytes. */
 #define TAKE(field, real, count)                            \

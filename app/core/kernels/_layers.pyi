@@ -59,3 +59,52 @@ def avg_pool_forward(
 def avg_pool_backward(
     dout: NDArray[Any], dx: NDArray[Any], windows: Windows, parts: int, helpers: Helpers
 ) -> None: ...
+def dense_forward(
+    x: NDArray[Any],
+    w: NDArray[Any],
+    b: NDArray[Any],
+    out: NDArray[Any],
+    relu: bool,
+    parts: int,
+    helpers: Helpers,
+) -> None: ...
+def dense_backward(
+    dout: NDArray[Any],
+    x: NDArray[Any],
+    w: NDArray[Any],
+    dx: NDArray[Any] | None,
+    dw: NDArray[Any],
+    db: NDArray[Any],
+    seen: NDArray[Any] | None,
+    parts: int,
+    helpers: Helpers,
+) -> None: ...
+def dense_backward_update(
+    dout: NDArray[Any],
+    x: NDArray[Any],
+    w: NDArray[Any],
+    memory: list[NDArray[Any]],
+    dx: NDArray[Any] | None,
+    db: NDArray[Any],
+    seen: NDArray[Any] | None,
+    squares: NDArray[np.float64],
+    solver: int,
+    step: int,
+    learning_rate: float,
+    momentum: float,
+    reg: float,
+    parts: int,
+    helpers: Helpers,
+) -> None: ...
+def update(
+    theta: NDArray[Any],
+    gradient: NDArray[Any],
+    memory: list[NDArray[Any]],
+    solver: int,
+    step: int,
+    learning_rate: float,
+    momentum: float,
+    reg: float,
+    parts: int,
+    helpers: Helpers,
+) -> None: ...

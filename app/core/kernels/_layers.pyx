@@ -1,4 +1,4 @@
-"""The layers' compiled kernels: the loops of _conv.h and _pool.h behind Python functions.
+"""The layers' compiled kernels: the loops of _conv.h, _pool.h and _dense.h behind Python functions.
 
 Arguments are checked in `app.core.kernels.compiled`: arrays are contiguous, of one type, and of
 the shapes that the numbers say. Here memory is laid out, work is shared between threads, and the
@@ -34,6 +34,30 @@ cdef extern from "_layers_kernels.h" nogil:
         void *dw
         void *db
         pool *pool
+    struct rule:
+        int solver
+        double learning_rate, momentum, reg, unbias1, unbias2
+    struct dense:
+        int64_t N, D, M
+        int parts, relu
+        const void *x
+        const void *b
+        const void *dout
+        const void *seen
+        void *w
+        void *out
+        void *dx
+        void *dw
+        void *db
+        void *m
+        void *v
+        double *squares
+        rule rule
+    int64_t dense_plan(dense *, char *, int64_t, int, int) noexcept
+    void dense_forward_part(const dense *, int, int, int) noexcept
+    void dense_prepare(const dense *, int, int) noexcept
+    void dense_backward_part(const dense *, int, int, int) noexcept
+    void update_part(const dense *, int, int, int) noexcept
     int64_t conv_plan(conv *, char *, int64_t, int) noexcept
     void conv_prepare(const conv *, int, int, int) noexcept
     void conv_forward_part(const conv *, int, int, int) noexcept
@@ -52,6 +76,7 @@ MOST_GROUPS = MOST_GROUPS_OF_IMAGES
 
 cdef enum:
     CONV_FORWARD, CONV_BACKWARD, MAX_FORWARD, MAX_BACKWARD, AVG_FORWARD, AVG_BACKWARD
+    DENSE_FORWARD, DENSE_BACKWARD, UPDATE
 
 cdef int instructions = best_instructions()
 
@@ -76,6 +101,7 @@ cdef class Work:
 
     cdef conv conv
     cdef pool pool
+    cdef dense dense
     cdef int kind, instructions
     cdef bint double
     cdef void *block
@@ -83,6 +109,7 @@ cdef class Work:
     def __cinit__(self, int kind, bint double):
         memset(&self.conv, 0, sizeof(self.conv))
         memset(&self.pool, 0, sizeof(self.pool))
+        memset(&self.dense, 0, sizeof(self.dense))
         self.kind = kind
         self.double = double
         self.instructions = instructions
@@ -103,19 +130,39 @@ cdef class Work:
                 max_pool_backward_part(&self.pool, part, self.double, self.instructions)
             elif self.kind == AVG_FORWARD:
                 avg_pool_forward_part(&self.pool, part, self.double, self.instructions)
-            else:
+            elif self.kind == AVG_BACKWARD:
                 avg_pool_backward_part(&self.pool, part, self.double, self.instructions)
+            elif self.kind == DENSE_FORWARD:
+                dense_forward_part(&self.dense, part, self.double, self.instructions)
+            elif self.kind == DENSE_BACKWARD:
+                dense_backward_part(&self.dense, part, self.double, self.instructions)
+            else:
+                update_part(&self.dense, part, self.double, self.instructions)
 
-    cdef int lay_out(self, bint backward) except -1:
-        """Give the convolution its memory."""
-        cdef int64_t size = 8 if self.double else 4
-        self.conv.lanes = lanes_of(self.double, self.instructions)
-        cdef int64_t bytes = conv_plan(&self.conv, NULL, size, backward)
+    cdef char *take(self, int64_t bytes) except NULL:
+        """Return memory that lasts as long as this, from a whole line of the cache on."""
         self.block = PyMem_RawMalloc(bytes + 64)
         if self.block == NULL:
             raise MemoryError
-        conv_plan(&self.conv, <char *>((<uintptr_t>self.block + 63) // 64 * 64), size, backward)
-        conv_prepare(&self.conv, backward, self.double, self.instructions)
+        return <char *>((<uintptr_t>self.block + 63) // 64 * 64)
+
+    cdef int lay_out_conv(self, bint backward) except -1:
+        cdef int64_t size = 8 if self.double else 4
+        self.conv.lanes = lanes_of(self.double, self.instructions)
+        cdef int64_t bytes = conv_plan(&self.conv, NULL, size, backward)
+        conv_plan(&self.conv, self.take(bytes), size, backward)
+        with nogil:
+            conv_prepare(&self.conv, backward, self.double, self.instructions)
+        return 0
+
+    cdef int lay_out_dense(self, bint backward) except -1:
+        cdef int64_t size = 8 if self.double else 4
+        cdef int lanes = lanes_of(self.double, self.instructions)
+        cdef int64_t bytes = dense_plan(&self.dense, NULL, size, lanes, backward)
+        dense_plan(&self.dense, self.take(bytes), size, lanes, backward)
+        if backward:
+            with nogil:
+                dense_prepare(&self.dense, self.double, self.instructions)
         return 0
 
 
@@ -174,7 +221,7 @@ def conv_forward(x, w, b, out, windows, bint relu, pool_windows, where, int part
         _set_pool(&work.pool, 0, work.conv.OH, work.conv.OW, pool_windows)
         work.pool.where = <int32_t *>address(where, True)
         work.conv.pool = &work.pool
-    work.lay_out(False)
+    work.lay_out_conv(False)
     _share_out(work, parts, helpers)
 
 
@@ -200,7 +247,7 @@ def conv_backward(
         _set_pool(&work.pool, 0, work.conv.OH, work.conv.OW, pool_windows)
         work.pool.where = <int32_t *>address(where)
         work.conv.pool = &work.pool
-    work.lay_out(True)
+    work.lay_out_conv(True)
     _share_out(work, parts, helpers)
     with nogil:
         conv_gather(&work.conv, work.double, work.instructions)
@@ -245,4 +292,87 @@ def avg_pool_backward(dout, dx, windows, int parts, helpers):
     work.pool.parts = parts
     work.pool.dout = address(dout)
     work.pool.dx = address(dx, True)
+    _share_out(work, parts, helpers)
+
+
+cdef void _set_rule(rule *rule, int solver, int64_t step, double learning_rate, double momentum, double reg):
+    rule.solver = solver
+    rule.learning_rate, rule.momentum, rule.reg = learning_rate, momentum, reg
+    rule.unbias1, rule.unbias2 = 1 / (1 - 0.9**step), 1 / (1 - 0.999**step)
+
+
+def dense_forward(x, w, b, out, bint relu, int parts, helpers):
+    """Write x w + b, behind it a ReLU, to `out`; x (N, D), w (D, M), b (M)."""
+    cdef Work work = Work(DENSE_FORWARD, x.dtype.itemsize == 8)
+    work.dense.N, work.dense.D = x.shape
+    work.dense.M = w.shape[1]
+    work.dense.parts, work.dense.relu = parts, relu
+    work.dense.x, work.dense.w, work.dense.b = address(x), address(w), address(b)
+    work.dense.out = address(out, True)
+    work.lay_out_dense(False)
+    _share_out(work, parts, helpers)
+
+
+def dense_backward(dout, x, w, dx, dw, db, seen, int parts, helpers):
+    """Write the gradients of an affine layer to `dx` (or None), `dw` and `db`.
+
+    `seen` is the output of a ReLU behind it, or None.
+    """
+    cdef Work work = Work(DENSE_BACKWARD, x.dtype.itemsize == 8)
+    work.dense.N, work.dense.D = x.shape
+    work.dense.M = w.shape[1]
+    work.dense.parts = parts
+    work.dense.x, work.dense.w, work.dense.dout = address(x), address(w), address(dout)
+    work.dense.dw, work.dense.db = address(dw, True), address(db, True)
+    if dx is not None:
+        work.dense.dx = address(dx, True)
+    if seen is not None:
+        work.dense.seen = address(seen)
+    work.lay_out_dense(True)
+    _share_out(work, parts, helpers)
+
+
+def dense_backward_update(
+    dout, x, w, memory, dx, db, seen, squares, int solver, int64_t step, double learning_rate,
+    double momentum, double reg, int parts, helpers,
+):
+    """Write `dx` (or None) and `db`, and move `w` by the solver's rule.
+
+    `memory` holds up to two arrays like w. `squares` (float64) receives the sums of squares of
+    w's blocks of rows before they moved.
+    """
+    cdef Work work = Work(DENSE_BACKWARD, x.dtype.itemsize == 8)
+    work.dense.N, work.dense.D = x.shape
+    work.dense.M = w.shape[1]
+    work.dense.parts = parts
+    work.dense.x, work.dense.w, work.dense.dout = address(x), address(w, True), address(dout)
+    work.dense.db = address(db, True)
+    work.dense.squares = <double *>address(squares, True)
+    if dx is not None:
+        work.dense.dx = address(dx, True)
+    if seen is not None:
+        work.dense.seen = address(seen)
+    if len(memory) > 0:
+        work.dense.m = address(memory[0], True)
+    if len(memory) > 1:
+        work.dense.v = address(memory[1], True)
+    _set_rule(&work.dense.rule, solver, step, learning_rate, momentum, reg)
+    work.lay_out_dense(True)
+    _share_out(work, parts, helpers)
+
+
+def update(
+    theta, gradient, memory, int solver, int64_t step, double learning_rate, double momentum,
+    double reg, int parts, helpers,
+):
+    """Move `theta` by the solver's rule."""
+    cdef Work work = Work(UPDATE, theta.dtype.itemsize == 8)
+    work.dense.N = theta.size
+    work.dense.parts = parts
+    work.dense.w, work.dense.x = address(theta, True), address(gradient)
+    if len(memory) > 0:
+        work.dense.m = address(memory[0], True)
+    if len(memory) > 1:
+        work.dense.v = address(memory[1], True)
+    _set_rule(&work.dense.rule, solver, step, learning_rate, momentum, reg)
     _share_out(work, parts, helpers)

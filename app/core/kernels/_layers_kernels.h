@@ -30,6 +30,52 @@ struct pool {
     int parts;
 };
 
+/* Blocks of a product: what is read again and again stays in the nearest caches. */
+#define DEPTH 128
+#define ROWS_AT_ONCE 96
+#define UNITS_AT_ONCE 16
+
+struct dense {
+    int64_t N, D, M;
+    int parts, relu;
+    const void *x, *b, *dout, *seen;
+    void *w, *out, *dx, *dw, *db; /* without dw, w moves by the rule; m and v are its memory */
+    void *m, *v;
+    double *squares; /* of w's rows before they moved, for each block of them */
+    struct rule rule;
+    /* Set by dense_plan: */
+    int64_t ldd, scratch_bytes;
+    void *lines, *panels;
+    char *scratch;
+};
+
+/* Lay out an affine layer in a block of memory; with no block, only count the bytes. */
+static int64_t dense_plan(struct dense *dense, char *block, int64_t size, int lanes, int backward)
+{
+    const int64_t unit = 2 * lanes, line = 64;
+    const int64_t tall = padded(dense->N, lanes);
+    int64_t used = 0, lines = 0, panels = 0;
+    /* An odd number of cache lines, so that rows do not fall on the same ones. */
+    dense->ldd = padded(dense->M, unit);
+    if (dense->ldd * size / line % 2 == 0) dense->ldd += lanes;
+    if (backward) {
+        lines = padded(dense->N * dense->ldd * size, line);
+        panels = dense->dx ? padded(tall * dense->M * size, line) : 0;
+        dense->scratch_bytes =
+            padded((dense->M * unit + 8 * dense->ldd + 2 * dense->N * unit) * size, line) + line;
+    } else
+        dense->scratch_bytes =
+            padded((ROWS_AT_ONCE * DEPTH + DEPTH * unit + ROWS_AT_ONCE * UNITS_AT_ONCE * unit) * size,
+                   line) + line;
+    if (block) {
+        dense->lines = block;
+        dense->panels = block + lines;
+        dense->scratch = block + lines + panels;
+    }
+    used = lines + panels + dense->parts * dense->scratch_bytes;
+    return used;
+}
+
 /* Pixels of an output, and where the first of them lies in the frame that is read. */
 struct grid {
     int64_t height, width, in, in_line, out, out_line, out_step;
@@ -253,6 +299,10 @@ DEFINE_CHOICE(conv_prepare, TWO(const struct conv *conv, int backward), (conv, b
 DEFINE_CHOICE(conv_forward_part, TWO(const struct conv *conv, int part), (conv, part))
 DEFINE_CHOICE(conv_backward_part, TWO(const struct conv *conv, int part), (conv, part))
 DEFINE_CHOICE(conv_gather, const struct conv *conv, (conv))
+DEFINE_CHOICE(dense_forward_part, TWO(const struct dense *dense, int part), (dense, part))
+DEFINE_CHOICE(dense_prepare, const struct dense *dense, (dense))
+DEFINE_CHOICE(dense_backward_part, TWO(const struct dense *dense, int part), (dense, part))
+DEFINE_CHOICE(update_part, TWO(const struct dense *dense, int part), (dense, part))
 
 /* Numbers in a vector of the instruction set. */
 static int lanes_of(int real_is_double, int instructions)

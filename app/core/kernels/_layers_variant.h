@@ -18,8 +18,10 @@
 #define LANES LANES_4
 #endif
 #include "_lanes.h"
+#include "_solvers.h"
 #include "_pool.h"
 #include "_conv.h"
+#include "_dense.h"
 #include "_lanes_end.h"
 
 #define REAL double
@@ -36,8 +38,10 @@
 #define LANES LANES_2
 #endif
 #include "_lanes.h"
+#include "_solvers.h"
 #include "_pool.h"
 #include "_conv.h"
+#include "_dense.h"
 #include "_lanes_end.h"
 
 #undef BYTES

@@ -1,5 +1,5 @@
-/* What the headers of all layers share: how loops are unrolled and split between threads, and
- * which instruction set is the best one here. */
+/* What the headers of all kernels share: how loops are unrolled and split between threads,
+ * solvers' numbers, and which instruction set is the best one here. */
 #ifndef FILTERSCOPE_VECTORS_H
 #define FILTERSCOPE_VECTORS_H
 
@@ -7,6 +7,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Numbered as in app/core/solvers/first_order.py. */
+enum { SGD = 0, MOMENTUM = 1, NESTEROV = 2, ADAM = 3, RMSPROP = 4, ADAGRAD = 5 };
+
+struct rule {
+    int solver;
+    double learning_rate, momentum, reg, unbias1, unbias2;
+};
 
 struct share {
     int64_t begin, end;

@@ -15,24 +15,29 @@ from app.core.solvers.lbfgs import LBFGS
 from app.core.specs import AutoencoderSpec
 
 
-@pytest.mark.parametrize("solver", ["sgd", "momentum", "nesterov", "adam"])
-def test_rules_equal_torchs(solver):
+@pytest.mark.parametrize("reg", [0.0, 0.2])
+@pytest.mark.parametrize("solver", ["sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad"])
+def test_rules_equal_torchs(solver, reg):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     rng = np.random.default_rng(0)
     theta = rng.standard_normal(20)
     theirs = torch.tensor(theta.copy(), requires_grad=True)
     rate, mu = 0.03, 0.8
     optimizer = {
-        "sgd": lambda: torch.optim.SGD([theirs], lr=rate),
+        "sgd": lambda: torch.optim.SGD([theirs], lr=rate, weight_decay=reg),
         # Torch keeps velocity in units of the gradient, which is the same for a constant rate.
-        "momentum": lambda: torch.optim.SGD([theirs], lr=rate, momentum=mu),
-        "nesterov": lambda: torch.optim.SGD([theirs], lr=rate, momentum=mu, nesterov=True),
-        "adam": lambda: torch.optim.Adam([theirs], lr=rate),
+        "momentum": lambda: torch.optim.SGD([theirs], lr=rate, momentum=mu, weight_decay=reg),
+        "nesterov": lambda: torch.optim.SGD(
+            [theirs], lr=rate, momentum=mu, nesterov=True, weight_decay=reg
+        ),
+        "adam": lambda: torch.optim.Adam([theirs], lr=rate, weight_decay=reg),
+        "rmsprop": lambda: torch.optim.RMSprop([theirs], lr=rate, weight_decay=reg),
+        "adagrad": lambda: torch.optim.Adagrad([theirs], lr=rate, eps=1e-8, weight_decay=reg),
     }[solver]()
     memory = np.zeros((MEMORY[solver], 20))
     for step in range(1, 30):
         gradient = rng.standard_normal(20)
-        update(solver, theta, gradient, memory, step, rate, mu)
+        update(solver, theta, gradient, memory, step, rate, mu, reg)
         theirs.grad = torch.tensor(gradient)
         optimizer.step()
         np.testing.assert_allclose(theta, theirs.detach().numpy(), rtol=1e-7, atol=1e-10)

@@ -14,6 +14,15 @@ from app.core.kernels.compiled.conv import (
     conv_relu_pool_backward,
     conv_relu_pool_forward,
 )
+from app.core.kernels.compiled.dense import (
+    affine_backward,
+    affine_backward_update,
+    affine_forward,
+    affine_relu_backward,
+    affine_relu_backward_update,
+    affine_relu_forward,
+    update,
+)
 from app.core.kernels.compiled.pool import (
     avg_pool_backward,
     avg_pool_forward,
@@ -26,10 +35,6 @@ from app.core.kernels.compiled.sandwich import (
 )
 from app.core.kernels.compiled.sharing import use_threads
 from app.core.kernels.reference import (
-    affine_backward,
-    affine_forward,
-    affine_relu_backward,
-    affine_relu_forward,
     batchnorm_backward,
     batchnorm_forward,
     dropout_backward,
@@ -57,8 +62,10 @@ __all__ = [
     "INSTRUCTIONS",
     "NAME",
     "affine_backward",
+    "affine_backward_update",
     "affine_forward",
     "affine_relu_backward",
+    "affine_relu_backward_update",
     "affine_relu_forward",
     "avg_pool_backward",
     "avg_pool_forward",
@@ -95,6 +102,7 @@ __all__ = [
     "spatial_groupnorm_forward",
     "svm_loss",
     "train_steps",
+    "update",
     "use_threads",
 ]
 

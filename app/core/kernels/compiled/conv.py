@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from app.core.errors import ShapeError
 from app.core.kernels import _layers
-from app.core.kernels.compiled.sharing import helpers_for, parts_for
-from app.core.kernels.geometry import Windows, conv_windows, floating, pool_windows
+from app.core.kernels.compiled.sharing import helpers_for, kind_of, parts_for
+from app.core.kernels.geometry import Windows, conv_windows, pool_windows
 
 __all__ = [
     "conv_backward",
@@ -97,7 +97,7 @@ def _forward(
     pooled: Windows | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.int32] | None]:
     """Return the output, x and w as they were used, and the places of a pool's maxima."""
-    kind = _kind(x, w)
+    kind = kind_of(x, w)
     x, w, b = (np.ascontiguousarray(one, kind) for one in (x, w, b))
     _small_enough(x.shape, windows)
     places = pooled.places if pooled else windows.places
@@ -122,7 +122,7 @@ def _backward(
     expected = (len(x), len(w), *(pooled.places if pooled else windows.places))
     if dout.shape != expected:
         raise ShapeError(f"dout has the shape {dout.shape}; the output's was {expected}.")
-    kind = _kind(x, w)
+    kind = kind_of(x, w)
     x, w, dout = (np.ascontiguousarray(one, kind) for one in (x, w, dout))
     if not dout.size or not w.size:
         return (
@@ -138,11 +138,6 @@ def _backward(
         dout, x, w, dx, dw, db, windows, seen, pooled, where, parts, helpers_for(parts)
     )
     return dx, dw, db
-
-
-def _kind(x: NDArray[Any], w: NDArray[Any]) -> np.dtype[Any]:
-    kind = floating(x, w)
-    return kind if kind in (np.float32, np.float64) else np.dtype(np.float32)
 
 
 def _small_enough(shape: tuple[int, ...], windows: Windows) -> None:

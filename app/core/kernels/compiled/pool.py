@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from app.core.errors import ShapeError
 from app.core.kernels import _layers
-from app.core.kernels.compiled.sharing import helpers_for, parts_for
-from app.core.kernels.geometry import floating, pool_windows
+from app.core.kernels.compiled.sharing import helpers_for, kind_of, parts_for
+from app.core.kernels.geometry import pool_windows
 
 __all__ = [
     "avg_pool_backward",
@@ -26,7 +26,7 @@ def max_pool_forward(
 ) -> tuple[NDArray[Any], tuple[Any, ...]]:
     """See `app.core.kernels.reference.max_pool_forward`; where the maxima are is remembered."""
     windows = pool_windows(x.shape, pool_param)
-    x = np.ascontiguousarray(x, _kind(x))
+    x = np.ascontiguousarray(x, kind_of(x))
     out = np.empty((*x.shape[:2], *windows.places), x.dtype)
     where = np.empty(out.shape, np.int32)
     if out.size:
@@ -53,7 +53,7 @@ def avg_pool_forward(
 ) -> tuple[NDArray[Any], tuple[Any, ...]]:
     """See `app.core.kernels.reference.avg_pool_forward`."""
     windows = pool_windows(x.shape, pool_param)
-    x = np.ascontiguousarray(x, _kind(x))
+    x = np.ascontiguousarray(x, kind_of(x))
     out = np.empty((*x.shape[:2], *windows.places), x.dtype)
     if out.size:
         parts = parts_for(x.size, x.shape[0] * x.shape[1])
@@ -72,11 +72,6 @@ def avg_pool_backward(dout: NDArray[Any], cache: tuple[Any, ...]) -> NDArray[Any
         dout = np.ascontiguousarray(dout, kind)
         _layers.avg_pool_backward(dout, dx, windows, parts, helpers_for(parts))
     return dx
-
-
-def _kind(x: NDArray[Any]) -> np.dtype[Any]:
-    kind = floating(x)
-    return kind if kind in (np.float32, np.float64) else np.dtype(np.float32)
 
 
 def _same_shape(dout: NDArray[Any], expected: tuple[int, ...]) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.core.kernels import _layers
+from app.core.kernels.geometry import floating
 from app.core.kernels.helpers import Helpers
 from app.core.threads import cores
 
-__all__ = ["helpers_for", "parts_for", "use_threads"]
+__all__ = ["helpers_for", "kind_of", "parts_for", "use_threads"]
 
 # Operations that are worth another thread: handing work over costs some ten microseconds.
 WORTH_A_THREAD = 1_000_000
@@ -54,3 +59,9 @@ def helpers_for(parts: int) -> Helpers:
     if helpers is None or helpers.wanted < parts - 1:
         helpers = _own.helpers = Helpers(parts - 1)
     return helpers
+
+
+def kind_of(*arrays: NDArray[Any]) -> np.dtype[Any]:
+    """Return the type that a kernel computes these with: float32 or float64."""
+    kind = floating(*arrays)
+    return np.dtype(np.float64 if kind.itemsize >= 8 else np.float32)

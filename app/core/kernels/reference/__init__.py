@@ -31,6 +31,10 @@ from app.core.kernels.reference.losses import (
     softmax_loss,
     svm_loss,
 )
+from app.core.kernels.reference.moving import (
+    affine_backward_update,
+    affine_relu_backward_update,
+)
 from app.core.kernels.reference.norm import (
     batchnorm_backward,
     batchnorm_forward,
@@ -59,12 +63,15 @@ from app.core.kernels.reference.sandwich import (
     conv_relu_pool_backward,
     conv_relu_pool_forward,
 )
+from app.core.solvers.first_order import update
 
 __all__ = [
     "NAME",
     "affine_backward",
+    "affine_backward_update",
     "affine_forward",
     "affine_relu_backward",
+    "affine_relu_backward_update",
     "affine_relu_forward",
     "avg_pool_backward",
     "avg_pool_forward",
@@ -101,6 +108,7 @@ __all__ = [
     "spatial_groupnorm_forward",
     "svm_loss",
     "train_steps",
+    "update",
 ]
 
 NAME = "NumPy"
