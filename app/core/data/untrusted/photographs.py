@@ -7,6 +7,9 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+
+# By name: numpy loads it when it is first used, and then no file can be opened any more.
+from numpy.random import default_rng
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -35,7 +38,7 @@ def cut(data: bytes, size: int, count: int, seed: list[int]) -> NDArray[np.uint8
         It cannot be decoded, is too large, or smaller than a patch.
     """
     pixels = _decode(data, lambda image: image, size)
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     tops = rng.integers(0, pixels.shape[0] - size + 1, count)
     lefts = rng.integers(0, pixels.shape[1] - size + 1, count)
     rows = tops[:, None, None] + np.arange(size)[None, :, None]
@@ -64,8 +67,9 @@ def whole(data: bytes, side: int) -> NDArray[np.uint8]:
     def fit(image: Image.Image) -> Image.Image:
         least = min(image.size)
         left, top = (image.width - least) // 2, (image.height - least) // 2
-        box = (left, top, left + least, top + least)
-        return image.resize((side, side), Image.Resampling.LANCZOS, box=box)
+        # Cut first: resampling would otherwise look beyond the edge of what is taken.
+        middle = image.crop((left, top, left + least, top + least))
+        return middle.resize((side, side), Image.Resampling.LANCZOS)
 
     pixels = _decode(data, fit if side else plain, 1)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
