@@ -57,6 +57,15 @@ class _Slider(QSlider):
         event.ignore()
 
 
+class _Choice(QComboBox):
+    """A choice that leaves the mouse wheel to the page."""
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Qt: scrolling the form must not change a value."""
+        assert event is not None
+        event.ignore()
+
+
 def _label(text: str, **properties: bool) -> QLabel:
     label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
@@ -188,7 +197,7 @@ class _CompactRow(_Row):
         line.addStretch(1)
         self.control: NumberField | QComboBox
         if parameter.kind == "choice":
-            self.control = QComboBox()
+            self.control = _Choice()
             self.control.setObjectName(parameter.name)
             for choice in parameter.choices:
                 self.control.addItem((hyper.choices or {}).get(choice, choice), choice)

@@ -44,7 +44,7 @@ class UnitBars(Plot):
         self, values: NDArray[np.floating], rho: float, colours: dict[int, str]
     ) -> None:
         """Show ``values`` (L,), the target line, and units in colours of their own."""
-        self._values = np.nan_to_num(np.asarray(values, np.float64))
+        self._values = np.nan_to_num(np.asarray(values, np.float64), posinf=0.0, neginf=0.0)
         self._rho, self._colours = rho, colours
         self._draw()
 

@@ -37,7 +37,7 @@ class CostPlot(QWidget):
     Parameters
     ----------
     term_names : tuple of str
-        What the columns of the terms are.
+        What the columns of the terms are; three at most.
     """
 
     def __init__(self, term_names: tuple[str, ...]) -> None:
@@ -120,16 +120,17 @@ class CostPlot(QWidget):
 
     def _dress(self) -> None:
         c = theme.colours
-        for label, colour in zip(self._readouts, (*COLOURS, "text"), strict=True):
+        of_terms = COLOURS[: len(self.term_names)]
+        for label, colour in zip(self._readouts, (*of_terms, "text"), strict=True):
             label.setStyleSheet(f"color: {getattr(c, colour)}; font-size: 12px;")
         top = self.plot.getAxis("top")
         top.setPen(pg.mkPen(None))
         top.setTextPen(pg.mkPen(c.accent))
         top.setStyle(tickFont=self.plot.getAxis("bottom").style["tickFont"], tickLength=0, hideOverlappingLabels=False)
         top.setHeight(16)
-        for curve, colour in zip(self._curves, (*COLOURS, "text"), strict=True):
+        for curve, colour in zip(self._curves, (*of_terms, "text"), strict=True):
             curve.setPen(pen(colour, 1.4))
-        for band, colour in zip(self._bands, COLOURS, strict=True):
+        for band, colour in zip(self._bands, of_terms, strict=True):
             band.setPen(pen(colour))
             band.setBrush(theme.colour(colour))
         for edge in self._spread:

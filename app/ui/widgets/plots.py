@@ -69,10 +69,11 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
 
     def __init__(self, name: str, x_label: str, y_label: str) -> None:
         axes = {side: _Axis(orientation=side) for side in ("left", "bottom")}
-        super().__init__(axisItems=axes)
+        super().__init__(axisItems=axes, enableMenu=False)
+        # Its menus are made all the same, without a parent: let them go when the plot goes.
+        self.getPlotItem().ctrlMenu.setParent(self)
         self.setObjectName(name)
         self.setAccessibleName(f"{y_label} against {x_label}")
-        self.setMenuEnabled(False)
         self.hideButtons()
         self.setMouseEnabled(x=False, y=False)
         self.setFrameShape(self.Shape.NoFrame)

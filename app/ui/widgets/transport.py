@@ -99,5 +99,5 @@ class Transport(QFrame):
 
     def show_progress(self, share: float, text: str) -> None:
         """Show how far it is (0 … 1) and one line of figures."""
-        self.progress.setValue(round(share * 1000))
+        self.progress.setValue(round(min(max(share, 0.0), 1.0) * 1000))
         self.status.setText(text)

@@ -1,0 +1,172 @@
+"""Cards, notices, the transport bar, the drop overlay and formulas."""
+
+from __future__ import annotations
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QGuiApplication
+from PyQt6.QtWidgets import QLabel, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.ui.training_session import State
+from app.ui.widgets.card import Card, ChoiceButton, TabbedCard, ToggleButton
+from app.ui.widgets.drop_overlay import DropOverlay
+from app.ui.widgets.formula import FormulaLabel
+from app.ui.widgets.notice_bar import NoticeBar
+from app.ui.widgets.transport import Transport
+
+
+def test_a_card_turns_its_pages(qtbot: QtBot) -> None:
+    card = TabbedCard(["One", "Two"], "test")
+    qtbot.addWidget(card)
+    pages = [QLabel("1"), QLabel("2")]
+    for page in pages:
+        card.add_page(page)
+    turned = []
+    card.on_page_changed(turned.append)
+    card.show()
+    assert card.page == 0
+    qtbot.mouseClick(card.tabs[1], Qt.MouseButton.LeftButton)
+    assert card.page == 1
+    assert pages[1].isVisible()
+    card.show_page(0)
+    assert turned == [1, 0]
+    assert card.tabs[0].isChecked()
+
+
+def test_a_choice_is_shown_and_told_once(qtbot: QtBot) -> None:
+    heard: list[str] = []
+    choice = ChoiceButton("test", "How", {"a": "first", "b": "second"}, heard.append)
+    qtbot.addWidget(choice)
+    assert choice.text().startswith("first")
+    choice.menu().actions()[1].trigger()
+    assert choice.value == "b"
+    assert heard == ["b"]
+    choice.set_value("a")
+    assert heard == ["b"]
+    assert choice.text().startswith("first")
+
+
+def test_a_toggle_tells_its_state(qtbot: QtBot) -> None:
+    heard: list[bool] = []
+    toggle = ToggleButton("test", "log x", "Logarithmic", heard.append)
+    qtbot.addWidget(toggle)
+    toggle.click()
+    toggle.click()
+    assert heard == [True, False]
+
+
+def test_a_card_has_its_title(qtbot: QtBot) -> None:
+    card = Card("Cost", "cost")
+    qtbot.addWidget(card)
+    assert card.title.text() == "Cost"
+    assert card.accessibleName() == "Cost"
+
+
+@pytest.fixture
+def notice(qtbot: QtBot) -> NoticeBar:
+    bar = NoticeBar()
+    qtbot.addWidget(bar)
+    return bar
+
+
+def test_a_notice_never_reads_markup(notice: NoticeBar) -> None:
+    notice.tell("problem", "<b>bold</b>.h5 is cut short.", "<img src=x>")
+    assert notice.message.textFormat() == Qt.TextFormat.PlainText
+    assert notice.hint.textFormat() == Qt.TextFormat.PlainText
+    assert notice.message.text() == "<b>bold</b>.h5 is cut short."
+    assert notice.isVisibleTo(notice.parentWidget())
+
+
+def test_the_newest_notice_wins_and_can_be_dismissed(qtbot: QtBot, notice: NoticeBar) -> None:
+    notice.tell("problem", "Old", "hint", "report")
+    notice.tell("good", "New")
+    assert notice.message.text() == "New"
+    assert notice.hint.isHidden()
+    assert notice.copy.isHidden()
+    assert notice.property("kind") == "good"
+    qtbot.mouseClick(notice.dismiss, Qt.MouseButton.LeftButton)
+    assert notice.isHidden()
+
+
+def test_a_report_is_copied(qtbot: QtBot, notice: NoticeBar) -> None:
+    notice.tell("problem", "A fault.", "", "Traceback: boom")
+    qtbot.mouseClick(notice.copy, Qt.MouseButton.LeftButton)
+    assert QGuiApplication.clipboard().text() == "A fault.\nTraceback: boom"
+
+
+@pytest.fixture
+def transport(qtbot: QtBot) -> Transport:
+    bar = Transport()
+    qtbot.addWidget(bar)
+    return bar
+
+
+@pytest.mark.parametrize(
+    ("state", "ready", "goes_on", "text", "usable"),
+    [
+        (State.IDLE, False, False, "Train", "reset no, main no, step no, stop no"),
+        (State.IDLE, True, False, "Train", "reset yes, main yes, step yes, stop no"),
+        (State.STARTING, True, False, "Pause", "reset yes, main yes, step no, stop yes"),
+        (State.RUNNING, True, False, "Pause", "reset yes, main yes, step yes, stop yes"),
+        (State.PAUSED, True, False, "Resume", "reset yes, main yes, step yes, stop yes"),
+        (State.STOPPING, True, False, "Stopping…", "reset no, main no, step no, stop no"),
+        (State.ENDED, True, True, "Continue", "reset yes, main yes, step yes, stop no"),
+        (State.ENDED, True, False, "Train", "reset yes, main yes, step yes, stop no"),
+        (State.FAILED, True, False, "Train", "reset yes, main yes, step yes, stop no"),
+    ],
+)
+def test_what_can_be_done_in_each_state(
+    transport: Transport, state: State, ready: bool, goes_on: bool, text: str, usable: str
+) -> None:
+    transport.show_state(state, ready=ready, goes_on=goes_on)
+    assert transport.main.text().strip() == text
+    assert transport.main.accessibleName() == text
+    for word in usable.split(", "):
+        name, yes = word.split()
+        button = getattr(transport, name)
+        assert isinstance(button, QPushButton)
+        assert button.isEnabled() == (yes == "yes"), word
+
+
+def test_progress_is_a_share(transport: Transport) -> None:
+    for share, value in ((0.0, 0), (0.5, 500), (1.0, 1000), (3.0, 1000), (-1.0, 0)):
+        transport.show_progress(share, "text")
+        assert transport.progress.value() == value
+
+
+def test_the_overlay_covers_its_parent(qtbot: QtBot) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    parent.resize(300, 200)
+    overlay = DropOverlay(parent)
+    parent.show()
+    assert not overlay.isVisible()
+    overlay.cover()
+    assert overlay.isVisible()
+    assert overlay.geometry().center() == parent.rect().center()
+
+
+def test_the_hat_stands_over_its_letter(qtbot: QtBot) -> None:
+    """A hat widens nothing: both lines are as wide as without it."""
+    with_hat, without = FormulaLabel("a", "ρ̂ = 0.05"), FormulaLabel("b", "ρ = 0.05")
+    pictures = []
+    for label in (with_hat, without):
+        qtbot.addWidget(label)
+        label.resize(120, 20)
+        picture = label.grab().toImage()
+        columns = [
+            any(picture.pixel(x, y) != picture.pixel(119, 19) for y in range(4, 20))
+            for x in range(120)
+        ]
+        pictures.append(max(x for x, inked in enumerate(columns) if inked))
+    assert abs(pictures[0] - pictures[1]) <= 1
+    assert with_hat.accessibleName() == "ρ̂ = 0.05"
+
+
+def test_a_formula_that_is_too_long_ends_in_dots(qtbot: QtBot) -> None:
+    label = FormulaLabel("a", "J = " + "x + " * 100)
+    qtbot.addWidget(label)
+    label.resize(100, 20)
+    assert not label.grab().isNull()
+    assert label.sizeHint().height() < 30

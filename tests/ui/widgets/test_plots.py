@@ -1,0 +1,180 @@
+"""Plots: whatever is given to them they draw something and never raise; marks and labels do not meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QPointF, Qt
+from PyQt6.QtGui import QImage
+from PyQt6.QtWidgets import QVBoxLayout, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.ui.theme import theme
+from app.ui.widgets.bar_plots import HistogramPlot, UnitBars
+from app.ui.widgets.cost_plot import CostPlot, Mark, change_text
+from app.ui.widgets.plots import to_plottable
+
+NAMES = ("reconstruction", "decay", "sparsity")
+ODD = {
+    "empty": np.empty((0, 3)),
+    "one": np.ones((1, 3)),
+    "zeros": np.zeros((50, 3)),
+    "all NaN": np.full((50, 3), np.nan),
+    "some NaN": np.where(np.arange(150).reshape(50, 3) % 7 == 0, np.nan, 1.0),
+    "inf": np.where(np.arange(150).reshape(50, 3) % 5 == 0, np.inf, 2.0),
+    "negative": -np.arange(150.0).reshape(50, 3),
+    "huge": np.full((50, 3), 1e300),
+    "tiny": np.full((50, 3), 1e-300),
+    "many": np.random.default_rng(0).random((20_000, 3)),
+}
+
+
+def is_blank(widget: QWidget) -> bool:
+    picture = widget.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    width, height = picture.width(), picture.height()
+    return len({picture.pixel(x, y) for x in range(0, width, 3) for y in range(0, height, 3)}) < 2
+
+
+@pytest.fixture
+def cost(qtbot: QtBot) -> CostPlot:
+    plot = CostPlot(NAMES)
+    qtbot.addWidget(plot)
+    plot.resize(500, 260)
+    plot.show()
+    return plot
+
+
+@pytest.mark.parametrize("terms", ODD.values(), ids=ODD.keys())
+@pytest.mark.parametrize("log_x", [True, False])
+@pytest.mark.parametrize("log_y", [True, False])
+@pytest.mark.parametrize("more", ["plain", "stacked", "each_step"])
+def test_no_curve_disturbs_it(cost: CostPlot, terms, log_x: bool, log_y: bool, more: str) -> None:
+    cost.set_options(
+        log_x=log_x, log_y=log_y, stacked=more == "stacked", each_step=more == "each_step"
+    )
+    x = np.arange(1, len(terms) + 1) / 10
+    marks = [Mark(1.0, "ρ 0.25 → 0.05"), Mark(0.0, "β 1 → 2")]
+    cost.set_curves(x, terms, marks, "epoch")
+    assert not is_blank(cost)
+
+
+@pytest.mark.parametrize("bound", [None, 0.0, 0.2, 1e-12, np.nan])
+def test_no_bound_disturbs_it(cost: CostPlot, bound: float | None) -> None:
+    cost.set_curves(np.arange(1, 51) / 10, ODD["some NaN"], [], "epoch")
+    cost.set_bound(bound, 64)
+    assert not is_blank(cost)
+
+
+def test_all_of_the_curve_lies_inside_the_axes(cost: CostPlot) -> None:
+    terms = np.geomspace(10, 0.1, 300)[:, None] * np.array([1, 0.1, 0.5])
+    for log_x, log_y, stacked in ((True, True, False), (False, False, False), (False, False, True)):
+        cost.set_options(log_x=log_x, log_y=log_y, stacked=stacked)
+        cost.set_curves(np.arange(1, 301) / 80, terms, [], "epoch")
+        (left, right), (low, high) = cost.plot.getPlotItem().getViewBox().viewRange()
+        curves = cost._bands if stacked else cost._curves
+        for curve in curves:
+            x, y = curve.getData()
+            assert len(x) > 2
+            assert left <= x.min() <= x.max() <= right
+            assert low <= y.min() <= y.max() <= high
+
+
+def test_the_newest_values_are_written(cost: CostPlot) -> None:
+    cost.set_curves(np.array([1.0, 2.0]), np.array([[1, 2, 3], [0.25, 0.5, 0.125]]), [], "epoch")
+    written = [label.text() for label in cost._readouts]
+    assert written == ["━ reconstruction 0.25", "━ decay 0.5", "━ sparsity 0.125", "━ J 0.875"]
+
+
+def test_marks_that_would_touch_give_way_to_newer_ones(cost: CostPlot) -> None:
+    x = np.arange(1, 1001) / 10
+    marks = [Mark(place, f"ρ {place:.2f} → 0.5") for place in np.linspace(1, 100, 60)]
+    cost.set_options(log_x=False)
+    cost.set_curves(x, np.ones((1000, 3)), marks, "epoch")
+    (ticks,) = cost.plot.getAxis("top")._tickLevels
+    assert marks[-1].text in [text for _, text in ticks]
+    assert 1 < len(ticks) < 30
+    lines_x, _ = cost._mark_lines.getData()
+    assert len(lines_x) == 2 * 60, "the line of a mark without a label stays"
+
+
+def test_what_a_mark_says() -> None:
+    assert change_text("ρ", 0.25, 0.05) == "ρ 0.25 → 0.05"
+    assert change_text("λ", 1e-4, 1.0) == "λ 1e-4 → 1"
+
+
+def test_plottable_pairs_are_finite_and_positive_where_needed() -> None:
+    x = np.array([0.0, 1, 2, np.nan, 4, 5])
+    y = np.array([1.0, np.inf, -2, 3, 4])
+    assert [list(a) for a in to_plottable(x, y)] == [[0, 2, 4], [1, -2, 4]]
+    assert [list(a) for a in to_plottable(x, y, log_x=True, log_y=True)] == [[4], [4]]
+    assert all(len(a) == 0 for a in to_plottable(np.empty(0), np.empty(0)))
+
+
+@pytest.fixture
+def bars(qtbot: QtBot) -> Iterator[UnitBars]:
+    # In a window, as ever: a plot that is closed by itself is taken apart.
+    holder = QWidget()
+    qtbot.addWidget(holder)
+    plot = UnitBars()
+    QVBoxLayout(holder).addWidget(plot)
+    holder.resize(400, 200)
+    holder.show()
+    yield plot
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.empty(0),
+        np.zeros(3),
+        np.full(64, np.nan),
+        np.array([np.inf, 0.1]),
+        np.ones(1),
+        np.random.default_rng(0).random(5000),
+    ],
+)
+def test_no_activation_disturbs_the_bars(bars: UnitBars, values) -> None:
+    bars.set_values(values, 0.05, {0: "bad", 1: "warm", 9999: "bad"})
+    bars.select(1)
+    bars.select(None)
+    assert not is_blank(bars)
+
+
+@pytest.mark.qt_log_ignore("Mouse event .* not accepted", extend=True)
+def test_a_bar_is_clicked(qtbot: QtBot, bars: UnitBars) -> None:
+    bars.set_values(np.full(10, 0.1), 0.05, {})
+    scene = bars.getPlotItem().getViewBox().mapViewToScene
+    place = bars.mapFromScene(scene(QPointF(7, 0.05)))
+    with qtbot.waitSignal(bars.unit_clicked, timeout=2000) as clicked:
+        qtbot.mouseClick(bars.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert clicked.args == [7]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.empty(0),
+        np.array([np.nan]),
+        np.zeros(5),
+        np.array([np.inf, 1.0]),
+        np.array([1e300, -1e300]),
+        np.random.default_rng(0).random(10_000),
+    ],
+)
+def test_no_value_disturbs_a_histogram(qtbot: QtBot, values) -> None:
+    plot = HistogramPlot("test", "value")
+    qtbot.addWidget(plot)
+    plot.resize(300, 160)
+    plot.set_values(values)
+    assert not is_blank(plot)
+    plot.set_counts(np.ones(4), np.arange(5.0), back=np.zeros(4), mark=0.5)
+    assert not is_blank(plot)
+
+
+def test_plots_follow_the_theme(qtbot: QtBot, bars: UnitBars, cost: CostPlot) -> None:
+    theme.choose("dark")
+    for plot in (bars, cost.plot):
+        picture = plot.grab().toImage()
+        assert picture.pixelColor(2, picture.height() - 2) == theme.colour("card")
