@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from app.core.specs import TrainingSpec
 
-__all__ = ["Control"]
+__all__ = ["GIVE_UP", "Control"]
+
+# What `Control.interrupt` says: come back after this step, or, where a step lasts long, give
+# even that one up.
+AFTER_STEP, GIVE_UP = 1, 2
 
 
 class Control:
@@ -23,7 +27,8 @@ class Control:
     ----------
     interrupt : ndarray, shape (1,), int32
         Not zero while something wants the trainer's attention. Kernels that take several
-        steps in one call read it between mini-batches and return early.
+        steps in one call read it between mini-batches and return early. `GIVE_UP` for a pause
+        or a stop: a step that lasts long may be left undone.
     """
 
     def __init__(self) -> None:
@@ -49,7 +54,7 @@ class Control:
         """Wait after the mini-batch that is being computed."""
         with self._lock:
             self._running.clear()
-            self.interrupt[0] = 1
+            self.interrupt[0] = GIVE_UP
 
     def resume(self) -> None:
         """Go on."""
@@ -61,21 +66,21 @@ class Control:
         """Take exactly one more step, then wait."""
         with self._lock:
             self._single_steps += 1
-            self.interrupt[0] = 1
+            self.interrupt[0] = max(self.interrupt[0], AFTER_STEP)
             self._running.set()
 
     def stop(self) -> None:
         """End after the mini-batch that is being computed; a pause is released."""
         with self._lock:
             self._stop.set()
-            self.interrupt[0] = 1
+            self.interrupt[0] = GIVE_UP
             self._running.set()
 
     def set_live(self, spec: TrainingSpec) -> None:
         """Use the live values of `spec` from the next mini-batch on."""
         with self._lock:
             self._live = spec
-            self.interrupt[0] = 1
+            self.interrupt[0] = max(self.interrupt[0], AFTER_STEP)
 
     def attend(self) -> tuple[TrainingSpec | None, bool]:
         """Take what was asked for, and clear the interruption.
@@ -94,8 +99,10 @@ class Control:
                 self._single_steps -= 1
                 if self._single_steps == 0 and not self._stop.is_set():
                     self._running.clear()
-            pending = self.stopping or self.paused or single
-            self.interrupt[0] = 1 if pending else 0
+            if single:
+                self.interrupt[0] = GIVE_UP if self.stopping else AFTER_STEP
+            else:
+                self.interrupt[0] = GIVE_UP if self.stopping or self.paused else 0
             return live, single
 
     def wait_while_paused(self, timeout: float | None = None) -> bool:

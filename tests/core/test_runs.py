@@ -148,7 +148,7 @@ def test_live_changes_are_read_back_with_their_step(tmp_path):
 
 @pytest.mark.parametrize("budget", [0, 5_000, 1 << 20])
 def test_keyframes_keep_to_their_budget_and_the_last_is_always_there(tmp_path, budget, monkeypatch):
-    monkeypatch.setattr("app.core.runs.KEYFRAME_SECONDS", 0.0)
+    monkeypatch.setattr("app.core.runs.recorder.KEYFRAME_SECONDS", 0.0)
     run = folder(tmp_path)
     recorder = Recorder(run, keyframe_budget=budget)
     for event in events_of(spec(), snapshot_seconds=0.0, clock=slow_clock()):
@@ -575,8 +575,8 @@ def test_a_full_disk_under_way_is_one_sentence_and_leaves_a_good_run(tmp_path, m
     """The disk fills up at every call in turn; what was kept before stays readable."""
     settings_ = spec()
     events = list(events_of(settings_, checkpoint_seconds=0.0, snapshot_seconds=0.0))
-    monkeypatch.setattr("app.core.runs.KEYFRAME_SECONDS", 0.0)
-    monkeypatch.setattr("app.core.runs.HISTORY_SECONDS", 0.0)
+    monkeypatch.setattr("app.core.runs.recorder.KEYFRAME_SECONDS", 0.0)
+    monkeypatch.setattr("app.core.runs.recorder.HISTORY_SECONDS", 0.0)
     expected = curve(events)
     plain = storage.FileSystem()
     for number in range(0, 400, 7):
@@ -685,7 +685,7 @@ def test_killed_under_way_a_run_counts_as_crashed_and_is_readable(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         "from tests.core.test_runs import *\n"
-        "import app.core.runs as runs\n"
+        "import app.core.runs.recorder as runs\n"
         "runs.KEYFRAME_SECONDS = runs.HISTORY_SECONDS = 0.0\n"
         "s = spec(epochs=100000); run = folder(Path(sys.argv[1]), s); r = Recorder(run)\n"
         "for e in events_of(s, checkpoint_seconds=0.0, snapshot_seconds=0.0):\n"

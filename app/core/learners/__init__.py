@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.core.learners.autoencoder import AutoencoderLearner
+from app.core.learners.convnet import ConvNetLearner
 from app.core.learners.protocol import Evaluation, Learner, StepOutcome
 
-__all__ = ["AutoencoderLearner", "Evaluation", "Learner", "StepOutcome"]
+__all__ = ["AutoencoderLearner", "ConvNetLearner", "Evaluation", "Learner", "StepOutcome"]

@@ -31,10 +31,14 @@ __all__ = [
     "ParameterShape",
     "complete_layers",
     "describe_network",
+    "weight_shapes",
 ]
 
 # More would not fit the memory of the machines this is for, with a solver's memory beside it.
 MOST_PARAMETERS = 200_000_000
+
+# What batchnorm keeps beside its gamma and beta.
+AVERAGES = ("running_mean", "running_var")
 
 Shape = tuple[int, ...]
 
@@ -184,6 +188,30 @@ def complete_layers(
     if description.error is not None:
         raise description.error
     return tuple(layer.row for layer in description.layers if len(layer.place) == 1)
+
+
+def weight_shapes(
+    rows: Sequence[Layer], input_shape: tuple[int, int, int], classes: int
+) -> dict[str, Shape]:
+    """Return the shape of each array that a use of the network needs, by name.
+
+    After all that is learned come the running averages of batchnorm.
+
+    Raises
+    ------
+    ShapeError
+        Naming the row that is impossible.
+    """
+    description = describe_network(rows, input_shape, classes)
+    if description.error is not None:
+        raise description.error
+    shapes = {parameter.name: parameter.shape for parameter in description.parameters}
+    for layer in description.layers:
+        if isinstance(layer.row, Batchnorm):
+            gamma = layer.parameters[0]
+            number = gamma.name.removeprefix("gamma")
+            shapes.update({f"{name}{number}": gamma.shape for name in AVERAGES})
+    return shapes
 
 
 def _gives_scores(rows: Sequence[Layer], shape: Shape, classes: int) -> bool:

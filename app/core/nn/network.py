@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 
 from app.core import kernels
 from app.core.nn.description import LayerInfo, NetworkDescription, describe_network
-from app.core.nn.operations import Chain, Operation, Pass, nothing, operation_for, residual_for
+from app.core.nn.operations import (
+    Chain,
+    Mover,
+    Operation,
+    Pass,
+    nothing,
+    operation_for,
+    residual_for,
+)
 from app.core.specs.layers import Affine, Batchnorm, Dropout, Layer, Residual
 
 __all__ = ["TERM_NAMES", "LossOutcome", "Network"]
@@ -103,7 +111,7 @@ class Network:
         self.sliced = self.kernel is kernels.choose("reference")
         self.theta: Array = np.zeros(self.description.parameter_count, dtype)
         self.parameters = self.views(self.theta)
-        self.decayed = [p.name for p in self.description.parameters if p.fan_in]
+        self.decayed = frozenset(p.name for p in self.description.parameters if p.fan_in)
         self.running: Array = np.zeros(2 * sum(self._normed().values()), dtype)
         self.averages = self._views_of_averages(self.running)
         for name, array in (*self.parameters.items(), *self.averages.items()):
@@ -224,10 +232,13 @@ class Network:
         keep: float = 1.0,
         check: Callable[[], None] = nothing,
         gradient: dict[str, Array] | None = None,
+        mover: Mover | None = None,
     ) -> tuple[Array, tuple[Any, Pass]]:
         """Return scores (N, classes) of images (N, C, H, W), and what `backward` needs."""
         x = np.asarray(x, self.dtype)
-        run = self._pass(mode, rng=rng, keep=keep, check=check, gradient=gradient or {})
+        run = self._pass(
+            mode, rng=rng, keep=keep, check=check, gradient=gradient or {}, mover=mover
+        )
         scores, caches = self._chain.forward(x, run)
         return scores.reshape(len(x), self.classes), (caches, run)
 
@@ -273,13 +284,52 @@ class Network:
         data, dscores = self.data_loss(scores, y, kind)
         _, dx = self.backward(dscores, caches, need_dx)
         squares = 0.0
-        for name in self.decayed if reg else ():
+        for name in sorted(self.decayed) if reg else ():
             w = self.parameters[name].ravel()
             squares += float(np.dot(w, w))
             slopes[name] += w.dtype.type(reg) * self.parameters[name]
         accuracy = float((scores.argmax(axis=1) == y).mean())
         terms = np.array([data, reg / 2 * squares])
         return LossOutcome(terms, gradient, accuracy, caches[1].new_averages, dx)
+
+    def move(
+        self,
+        x: Array,
+        y: NDArray[np.int64],
+        mover: Mover,
+        *,
+        kind: str = "softmax",
+        keep: float = 1.0,
+        rng: np.random.Generator | None = None,
+        check: Callable[[], None] = nothing,
+    ) -> tuple[NDArray[np.float64], float]:
+        """Take one step of a solver; returns the terms that it saw, and the accuracy.
+
+        The same as `loss` and the solver's update after it, with weights moved on the way back.
+        When the loss of the scores is no finite number, nothing is moved.
+
+        Parameters
+        ----------
+        mover : Mover
+            The solver with its memory.
+        kind, keep, rng : see `loss`
+        check : callable
+            Called between layers on the way forth; what it raises ends it, with nothing moved.
+        """
+        scores, (caches, run) = self.forward(x, "train", rng, keep=keep, check=check, mover=mover)
+        data, dscores = self.data_loss(scores, y, kind)
+        accuracy = float((scores.argmax(axis=1) == y).mean())
+        if np.isfinite(data):
+            # From here on there is no way back.
+            run.check = nothing
+            self.backward(dscores, (caches, run))
+            self.keep_averages(run.new_averages)
+        return np.array([data, mover.reg / 2 * mover.squares]), accuracy
+
+    def l2(self, reg: float) -> float:
+        """Return reg/2 ΣW²."""
+        squares = sum(float(np.vdot(w, w)) for w in map(self.parameters.get, sorted(self.decayed)))
+        return reg / 2 * squares
 
     def data_loss(self, scores: Array, y: NDArray[np.int64], kind: str) -> tuple[float, Array]:
         """Return the mean loss of scores (N, classes), and its slope along them."""

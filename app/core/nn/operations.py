@@ -16,13 +16,77 @@ from numpy.typing import NDArray
 
 from app.core.specs import layers as rows_
 
-__all__ = ["Chain", "Operation", "Pass", "operation_for", "residual_for"]
+__all__ = ["Chain", "Mover", "Operation", "Pass", "operation_for", "residual_for"]
 
 Array = NDArray[Any]
 
 
 def nothing() -> None:
     """Nobody wants the work to be given up."""
+
+
+# Numbers of each gradient that are kept to show how they are spread.
+SAMPLE = 2048
+
+
+@dataclass
+class Mover:
+    """Moves weights on the way back, as soon as their slopes are known.
+
+    So the gradient of a large affine layer never lies in memory as a whole, and weights and the
+    solver's memory are read once.
+
+    Attributes
+    ----------
+    memory : mapping
+        What the solver remembers, by parameter, see `app.core.solvers.first_order`.
+    step : int
+        Number of this step, from 1.
+    decayed : collection of str
+        Parameters that L2 acts on.
+    squares : float
+        Sum of the squares of those, as they were before the step.
+    samples : dict
+        Some of the slopes along each parameter, without L2.
+    """
+
+    solver: str
+    memory: Mapping[str, Sequence[Array]]
+    step: int
+    learning_rate: float
+    momentum: float
+    reg: float
+    decayed: frozenset[str]
+    squares: float = 0.0
+    samples: dict[str, Array] = field(default_factory=dict)
+
+    def move(self, kernel: Any, name: str, parameter: Array, slope: Array) -> None:
+        """Move one parameter along its slope."""
+        w, flat = parameter.reshape(-1), slope.reshape(-1)
+        reg = self.reg if name in self.decayed else 0.0
+        if reg:
+            self.squares += float(np.vdot(w, w))
+        memory = [one.reshape(-1) for one in self.memory[name]]
+        self.samples[name] = flat[:: max(1, flat.size // SAMPLE)].copy()
+        kernel.update(
+            self.solver, w, flat, memory, self.step, self.learning_rate, self.momentum, reg
+        )
+
+    def move_affine(
+        self,
+        backward_update: Callable[..., tuple[Array | None, Array, float]],
+        name: str,
+        dout: Array,
+        cache: tuple[Any, ...],
+        need_dx: bool,
+    ) -> tuple[Array | None, Array]:
+        """Move W of an affine layer while its slopes are computed; returns dx and db."""
+        dx, db, squares = backward_update(
+            self.solver, dout, cache, self.memory[name], self.step, self.learning_rate,
+            self.momentum, self.reg, need_dx,
+        )  # fmt: skip
+        self.squares += squares
+        return dx, db
 
 
 @dataclass
@@ -47,7 +111,10 @@ class Pass:
     gradient : dict
         Receives the slope along each parameter; arrays that are there already are filled.
     new_averages : dict
-        Running averages after this batch. The pass itself changes nothing of the network.
+        Running averages after this batch. Without a mover, the pass changes nothing of the
+        network itself.
+    mover : Mover, optional
+        Moves the parameters on the way back, in place of filling `gradient`.
     """
 
     kernel: Any
@@ -60,9 +127,13 @@ class Pass:
     check: Callable[[], None] = nothing
     gradient: dict[str, Array] = field(default_factory=dict)
     new_averages: dict[str, Array] = field(default_factory=dict)
+    mover: Mover | None = None
 
     def take(self, name: str, slope: Array) -> None:
-        """Keep the slope along a parameter, where there is room for it already."""
+        """Keep the slope along a parameter, where there is room for it already, or move along it."""
+        if self.mover is not None:
+            self.mover.move(self.kernel, name, self.parameters[name], slope)
+            return
         room = self.gradient.get(name)
         if room is None:
             self.gradient[name] = slope
@@ -198,16 +269,40 @@ class _Pool(_Sliceable):
 
 
 class _Affine(Operation):
+    kind = "affine"
+
     def forward(self, x: Array, run: Pass) -> tuple[Array, Any]:
-        result: tuple[Array, Any] = run.kernel.affine_forward(x, *self.weights(run))
+        function = getattr(run.kernel, f"{self.kind}_forward")
+        result: tuple[Array, Any] = function(x, *self.weights(run))
         return result
 
     def backward(self, dout: Array, cache: Any, run: Pass, need_dx: bool) -> Array | None:
-        dx, dw, db = run.kernel.affine_backward(dout, cache)
-        run.take(self.names[0], dw)
-        run.take(self.names[1], db)
-        out: Array = dx
-        return out
+        dx: Array | None
+        weights, biases = self.names
+        if run.mover is not None:
+            function = getattr(run.kernel, f"{self.kind}_backward_update")
+            run.mover.samples[weights] = self.sample(dout, cache)
+            dx, db = run.mover.move_affine(function, weights, dout, cache, need_dx)
+        else:
+            dx, dw, db = getattr(run.kernel, f"{self.kind}_backward")(dout, cache)
+            run.take(weights, dw)
+        run.take(biases, db)
+        return dx
+
+    def sample(self, dout: Array, cache: tuple[Any, ...]) -> Array:
+        """Return some of the slopes along W (D, M): those of a few rows."""
+        x, w = cache[:2]
+        rows = max(1, len(w) * w.shape[1] // SAMPLE)
+        some: Array = x.reshape(len(x), -1)[:, ::rows].T @ dout
+        return some.ravel()
+
+
+class _AffineRelu(_Affine):
+    kind = "affine_relu"
+
+    def sample(self, dout: Array, cache: tuple[Any, ...]) -> Array:
+        """Return some of the slopes along W; the last of the cache is what ReLU let through."""
+        return super().sample(dout * (cache[3] > 0), cache)
 
 
 class _Plain(Operation):
@@ -300,7 +395,8 @@ class Chain(Operation):
     Parameters
     ----------
     join : bool
-        Whether convolution, ReLU and max pool are computed as one where they follow each other.
+        Whether a convolution or an affine layer, ReLU and max pool are computed as one where they
+        follow each other.
     """
 
     def __init__(self, operations: Sequence[Operation], join: bool = False) -> None:
@@ -406,6 +502,8 @@ def _joined(operations: Sequence[Operation]) -> list[Operation]:
         pool = isinstance(operation, _Pool) and operation.kind == "max_pool"
         if relu and type(before) is _Conv:
             found[-1] = _ConvRelu(before.names, before.param)
+        elif relu and type(before) is _Affine:
+            found[-1] = _AffineRelu(before.names)
         elif pool and type(before) is _ConvRelu and isinstance(operation, _Pool):
             found[-1] = _ConvReluPool(before.names, before.param, operation.param)
         else:

@@ -1,0 +1,242 @@
+"""One run on the disk: made, and read as a stranger's."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from app.core.data.patches import Source
+from app.core.errors import FilterscopeError, UsageError
+from app.core.history import History
+from app.core.nn.description import weight_shapes
+from app.core.runs.files import BEST, is_numbered, read, read_safetensors
+from app.core.runs.info import Kind, RunInfo, SourceInfo, TestScore, git_state, now, versions
+from app.core.runs.log import parse_log, replay
+from app.core.settings import read_json
+from app.core.specs import ConvNetSpec, ImageSpec, PreprocessSpec, TrainingSpec
+from app.core.storage import explain, make_folder, save_bytes, sweep_parts, writable_problem
+
+__all__ = ["RunFolder", "list_runs"]
+
+MOST_HISTORY_BYTES = 4 << 30
+
+
+class RunFolder:
+    """One run on the disk."""
+
+    def __init__(self, path: Path, info: RunInfo) -> None:
+        self.path = path
+        self.info = info
+
+    @classmethod
+    def create(
+        cls,
+        root: Path,
+        *,
+        kind: Kind,
+        run_id: str,
+        spec: TrainingSpec,
+        preprocess: PreprocessSpec | ImageSpec,
+        source: Source,
+        threads: int,
+        classes: tuple[str, ...] = (),
+        path: Path | None = None,
+    ) -> RunFolder:
+        """Make the folder of a new run below `root`, or at `path`.
+
+        Raises
+        ------
+        StorageError
+            It cannot be written there; asked now, before hours of training.
+        """
+        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        folder = path or root / f"{stamp}-{kind}-{run_id[:6]}"
+        make_folder(folder, exist_ok=path is not None)
+        problem = writable_problem(folder)
+        if problem is not None:
+            raise problem
+        for name in ("keyframes", "checkpoints"):
+            make_folder(folder / name, exist_ok=True)
+        if path is not None:
+            _clear(folder)
+        for other in {folder, *_folders(root)}:
+            for part in (other, other / "keyframes", other / "checkpoints"):
+                sweep_parts(part)
+        info = RunInfo(
+            run_id=run_id,
+            kind=kind,
+            spec=spec,
+            preprocess=preprocess,
+            source=SourceInfo.build(source.as_dict()),
+            classes=classes,
+            started=now(),
+            threads=threads,
+            versions=versions(),
+            git=git_state(),
+            pid=os.getpid(),
+            pid_started=psutil.Process().create_time(),
+        )
+        run = cls(folder, info)
+        run.write_info(info)
+        return run
+
+    def write_info(self, info: RunInfo) -> None:
+        """Write ``run.json``."""
+        self.info = info
+        save_bytes(self.path / "run.json", info.to_json(), overwrite=True)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Open the folder of a run; everything in it is checked as a stranger's.
+
+        Raises
+        ------
+        UsageError
+            It is not a run, or damaged, or of a newer version.
+        """
+        path = Path(path)
+        data = read(path / "run.json", 1 << 20, f"{path.name} is not a run")
+        try:
+            values = read_json(data)
+            values = values if isinstance(values, dict) else {}
+            version = values.get("version")
+            if isinstance(version, int) and version > 1:
+                raise UsageError("It was written by a newer version of the program.")
+            info = RunInfo.build(values)
+        except FilterscopeError as error:
+            raise UsageError(
+                f"{path.name} is not a run that can be read: {error.message}"
+            ) from None
+        return cls(path, info)
+
+    def read_history(self) -> tuple[History, str]:
+        """Return all steps, and a sentence when the record is not whole.
+
+        The last line of a run that is still written, or was killed, may be cut: that is no
+        damage. A line before it that does not match its checksum is.
+        """
+        history = History(self.info.term_names)
+        data = read(self.path / "history.jsonl", MOST_HISTORY_BYTES, "There is no history")
+        note = ""
+        for event in parse_log(data):
+            if isinstance(event, str):
+                note = event
+                break
+            replay(history, event)
+        return history, note
+
+    def keyframes(self) -> list[tuple[int, Path]]:
+        """Return the steps of the keyframes with their files, in order."""
+        files = (self.path / "keyframes").glob("*.safetensors")
+        return sorted((int(path.stem), path) for path in files if is_numbered(path))
+
+    def read_weights(
+        self, *, best: bool = False
+    ) -> tuple[int, dict[str, NDArray[np.float32]], str]:
+        """Return step and weights of the newest good keyframe, and a note if it is not the newest.
+
+        With `best`, the weights that validation chose, where there are any. Of a large network
+        only the last keyframe has all weights: the note says when they are of an earlier step.
+        """
+        note = ""
+        if best and self.info.best is not None:
+            try:
+                return self.info.best.step, self._weights(self.path / BEST), note
+            except UsageError as error:
+                note = f"The best weights cannot be used ({error.message}); the last are."
+        for step, path in reversed(self.keyframes()):
+            try:
+                return step, self._weights(path), note
+            except UsageError as error:
+                note = f"Keyframe {step} cannot be used ({error.message}); an earlier one is."
+        raise UsageError(f"{self.path.name} has no weights that can be read.")
+
+    def read_keyframe(self, path: Path) -> dict[str, NDArray[np.float32]]:
+        """Return what a keyframe holds: of a large network, its small arrays."""
+        return self._weights(path, whole=False)
+
+    def _weights(self, path: Path, *, whole: bool = True) -> dict[str, NDArray[np.float32]]:
+        arrays = read_safetensors(path)
+        found = {}
+        for name, shape in self.shapes().items():
+            array = arrays.get(name)
+            if array is None and not whole:
+                continue
+            if array is None or array.shape != shape or array.dtype != np.float32:
+                raise UsageError(f"{name} is missing or of another network.")
+            if not np.isfinite(array).all():
+                raise UsageError(f"{name} is not finite.")
+            found[name] = array
+        return found
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each array of the run's network.
+
+        Raises
+        ------
+        UsageError
+            Its settings and its data make no network.
+        """
+        spec = self.info.spec
+        if isinstance(spec, ConvNetSpec):
+            return weight_shapes(spec.rows, self.info.source.shape, len(self.info.classes))
+        assert isinstance(self.info.preprocess, PreprocessSpec)
+        channels, height, width = self.info.source.shape
+        size = (1 if self.info.preprocess.grayscale else channels) * height * width
+        units = spec.hidden_units
+        return {"W1": (size, units), "b1": (units,), "W2": (units, size), "b2": (size,)}
+
+    def mark_tested(self, step: int, accuracy: float, loss: float) -> TestScore:
+        """Note that somebody looked at the test images; returns the first look, which counts.
+
+        Raises
+        ------
+        StorageError
+            It cannot be noted.
+        """
+        score = TestScore(step=step, accuracy=accuracy, loss=loss, when=now())
+        self.write_info(self.info.changed(tested=(*self.info.tested, score)))
+        return self.info.tested[0]
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the folders below `root`, or none when nobody may look."""
+    try:
+        return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
+    except OSError:
+        return []
+
+
+def _clear(folder: Path) -> None:
+    """Remove the run that was in `folder`: its steps and weights are not the new one's.
+
+    Only what a run writes is removed; a person's own files beside it stay.
+    """
+    old = [folder / "run.json", folder / "history.jsonl", folder / BEST]
+    for name in ("keyframes", "checkpoints"):
+        old.extend(path for path in (folder / name).glob("*.safetensors") if is_numbered(path))
+    for path in old:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise explain(error, path) from None
+
+
+def list_runs(root: Path) -> list[RunFolder]:
+    """Return the runs below `root`, newest first; folders that are none are left out."""
+    runs = []
+    try:
+        folders = sorted(root.iterdir(), reverse=True)
+    except OSError:
+        return []
+    for folder in folders:
+        try:
+            runs.append(RunFolder.open(folder))
+        except UsageError:
+            continue
+    return sorted(runs, key=lambda run: run.info.started, reverse=True)

@@ -1,0 +1,160 @@
+"""What ``run.json`` says of a run."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import subprocess
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import psutil
+from pydantic import BeforeValidator, Field, ValidationInfo
+
+from app import __version__
+from app.core.errors import UsageError
+from app.core.params import Spec
+from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
+
+__all__ = ["BestInfo", "Kind", "Outcome", "RunInfo", "SourceInfo", "TestScore"]
+
+Kind = Literal["autoencoder", "cnn"]
+TERM_NAMES: dict[str, tuple[str, ...]] = {
+    "autoencoder": ("reconstruction", "decay", "sparsity"),
+    "cnn": ("data", "l2"),
+}
+SPECS: dict[str, tuple[type[Spec], type[Spec]]] = {
+    "autoencoder": (AutoencoderSpec, PreprocessSpec),
+    "cnn": (ConvNetSpec, ImageSpec),
+}
+
+Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+Side = Annotated[int, Field(ge=1, lt=1 << 20)]
+
+
+class SourceInfo(Spec):
+    """`Source`, as a file says it."""
+
+    path: str
+    dataset: str
+    layout: str
+    value_range: str
+    count: Count
+    shape: tuple[Side, Side, Side]
+    dtype: str
+    sha256: str
+
+
+class Outcome(Spec):
+    """How a run ended."""
+
+    reason: str
+    step: int
+    epoch: float
+    terms: tuple[float, ...] | None
+    seconds: float
+    message: str = ""
+
+
+class BestInfo(Spec):
+    """The model that validation chose so far; its weights are in ``best.safetensors``."""
+
+    step: Count
+    accuracy: float
+    loss: float
+
+
+class TestScore(Spec):
+    """One look at the test images, on the model that validation chose; the first one counts."""
+
+    step: Count
+    accuracy: float
+    loss: float
+    when: str
+
+
+def _own_spec(value: Any, info: ValidationInfo) -> Any:
+    """Build the settings of the run's own kind of network."""
+    return SPECS[info.data.get("kind", "autoencoder")][0].build(_values(value))
+
+
+def _own_preprocess(value: Any, info: ValidationInfo) -> Any:
+    return SPECS[info.data.get("kind", "autoencoder")][1].build(_values(value))
+
+
+def _values(value: Any) -> dict[str, Any]:
+    if isinstance(value, Spec):
+        return value.model_dump()
+    if not isinstance(value, dict):
+        raise UsageError("Its settings are no list of names and values.")
+    return value
+
+
+class RunInfo(Spec):
+    """What ``run.json`` holds."""
+
+    version: Literal[1] = 1
+    kind: Kind = "autoencoder"
+    run_id: str
+    spec: Annotated[AutoencoderSpec | ConvNetSpec, BeforeValidator(_own_spec)]
+    preprocess: Annotated[PreprocessSpec | ImageSpec, BeforeValidator(_own_preprocess)]
+    source: SourceInfo
+    classes: tuple[str, ...] = ()
+    started: str
+    ended: str | None = None
+    outcome: Outcome | None = None
+    engine: str = ""
+    threads: Count = 1
+    steps_per_epoch: Count = 1
+    versions: dict[str, str] = Field(default_factory=dict)
+    git: str = ""
+    pid: Annotated[int, Field(ge=0, lt=1 << 31)] = 0
+    pid_started: float = 0.0
+    best: BestInfo | None = None
+    tested: tuple[TestScore, ...] = ()
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """Names of the terms of its cost."""
+        return TERM_NAMES[self.kind]
+
+    @property
+    def state(self) -> str:
+        """``running``, ``crashed``, or how it ended."""
+        if self.outcome is not None:
+            return self.outcome.reason
+        try:
+            alive = abs(psutil.Process(self.pid).create_time() - self.pid_started) < 1
+        except psutil.Error:
+            alive = False
+        return "running" if alive else "crashed"
+
+
+def now() -> str:
+    """Return the time as it is written into a run."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def git_state() -> str:
+    """Return the commit of the current folder's checkout, marked when it was changed."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=2,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()[:80] if done.returncode == 0 else ""
+
+
+def versions() -> dict[str, str]:
+    """Return what computes, by name."""
+    return {
+        "filterscope": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+    }
