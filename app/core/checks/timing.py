@@ -1,0 +1,440 @@
+"""How fast a layer is at a chosen shape: readable loops, compiled, torch, and what the machine gives.
+
+All are given the same arrays and are held against each other. The readable loops go picture by
+picture until enough of them are done to tell the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from app.core import kernels
+from app.core.errors import ShapeError
+from app.core.kernels.geometry import conv_windows, pool_windows
+from app.core.params import Hyper, Spec
+from app.core.threads import cores
+
+__all__ = ["LAYER_TITLES", "PRESETS", "Doing", "MachineRate", "Timed", "TimingSpec", "time_layer"]
+
+LAYER_TITLES = {
+    "conv": "convolution",
+    "conv_relu_pool": "convolution, ReLU, 2×2 pool",
+    "max_pool": "max pool",
+    "avg_pool": "average pool",
+    "affine": "affine layer",
+    "spatial_batchnorm": "spatial batchnorm",
+}
+# The readable loops are given up after so long; what they did by then tells the rest.
+PATIENCE = 3.0
+ROUNDS = 12
+# Calls are repeated until so much time has passed: clocks and threads have their own grain.
+LEAST = 0.1
+MOST_BYTES = 2 << 30
+GEMM = 1024
+
+Array = NDArray[Any]
+
+
+class TimingSpec(Spec):
+    """Which layer is timed, and at what shape."""
+
+    layer: Annotated[
+        Literal["conv", "conv_relu_pool", "max_pool", "avg_pool", "affine", "spatial_batchnorm"],
+        Hyper("", "Layer", "What is timed, forward and backward.", choices=LAYER_TITLES),
+    ] = "conv"
+    batch: Annotated[
+        int,
+        Field(ge=1, le=4096),
+        Hyper("N", "Batch", "Pictures in a call.", "log", (1, 256), unit="pictures"),
+    ] = 50
+    channels: Annotated[
+        int,
+        Field(ge=1, le=4096),
+        Hyper("C", "Channels", "Channels of a picture.", "log", (1, 256)),
+    ] = 3
+    height: Annotated[
+        int,
+        Field(ge=1, le=1024),
+        Hyper("H", "Height", "Rows of a picture.", "linear", (1, 64), unit="pixels"),
+    ] = 32
+    width: Annotated[
+        int,
+        Field(ge=1, le=1024),
+        Hyper("W", "Width", "Columns of a picture.", "linear", (1, 64), unit="pixels"),
+    ] = 32
+    filters: Annotated[
+        int,
+        Field(ge=1, le=4096),
+        Hyper(
+            "F",
+            "Filters",
+            "Filters of a convolution, or outputs of an affine layer.",
+            "log",
+            (1, 512),
+        ),
+    ] = 32
+    window: Annotated[
+        int,
+        Field(ge=1, le=64),
+        Hyper(
+            "",
+            "Window",
+            "Side of a filter or of a pool's window.",
+            "linear",
+            (1, 11),
+            unit="pixels",
+        ),
+    ] = 7
+    stride: Annotated[
+        int,
+        Field(ge=1, le=64),
+        Hyper("", "Stride", "How far windows are apart.", "linear", (1, 4), unit="pixels"),
+    ] = 1
+    pad: Annotated[
+        int,
+        Field(ge=0, le=64),
+        Hyper(
+            "",
+            "Padding",
+            "Zeros around a picture, for convolutions.",
+            "linear",
+            (0, 5),
+            unit="pixels",
+        ),
+    ] = 3
+    precision: Annotated[
+        Literal["float32", "float64"],
+        Hyper(
+            "",
+            "Precision",
+            "float32 is twice as fast.",
+            choices={"float32": "float32", "float64": "float64"},
+        ),
+    ] = "float32"
+
+
+PRESETS = {
+    "The report's convolution": TimingSpec(
+        batch=100, height=31, width=31, filters=25, window=3, stride=2, pad=1
+    ),
+    "The report's pool": TimingSpec(layer="max_pool", batch=100, window=2, stride=2),
+    "First layer of the three-layer network": TimingSpec(),
+    "Hidden layer of the three-layer network": TimingSpec(
+        layer="affine", channels=32, height=16, width=16, filters=500
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What is being done, and how much of all is behind (0 … 1)."""
+
+    text: str
+    share: float
+
+
+@dataclass(frozen=True)
+class MachineRate:
+    """What the machine's BLAS reaches in a large square product.
+
+    Attributes
+    ----------
+    gflops : float
+        In 10⁹ operations a second; a product and its sum are two.
+    threads : int
+    precision : str
+    """
+
+    gflops: float
+    threads: int
+    precision: str
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One implementation, one direction.
+
+    Attributes
+    ----------
+    engine : {"NumPy", "compiled", "torch"}
+    direction : {"forward", "backward"}
+    seconds : float
+        The least of some calls.
+    gflops : float or None
+        Products and sums a second, where the layer is made of such.
+    error : float or None
+        Largest difference from the readable loops, over the size of the largest number; None
+        for themselves.
+    pictures : int
+        How many pictures were really computed; fewer than the batch for slow loops.
+    """
+
+    engine: str
+    direction: str
+    seconds: float
+    gflops: float | None
+    error: float | None
+    pictures: int
+
+
+@dataclass(frozen=True)
+class _Case:
+    """The layer with its arrays: the same for all that compute it."""
+
+    spec: TimingSpec
+    x: Array
+    arrays: tuple[Array, ...]
+    options: tuple[Any, ...]
+    dout: Array
+    operations: int
+
+    def forward(self, layers: Any, part: slice = slice(None)) -> tuple[Array, Any]:
+        function = getattr(layers, f"{self.spec.layer}_forward")
+        out: tuple[Array, Any] = function(self.x[part], *self.arrays, *self.options)
+        return out
+
+    def backward(self, layers: Any, cache: Any, part: slice = slice(None)) -> tuple[Array, ...]:
+        found = getattr(layers, f"{self.spec.layer}_backward")(self.dout[part], cache)
+        return found if isinstance(found, tuple) else (found,)
+
+
+def time_layer(spec: TimingSpec) -> Iterator[Doing | MachineRate | Timed]:
+    """Time a layer; a generator, so that it can be watched and given up between two pictures.
+
+    Yields
+    ------
+    Doing
+        Before each part.
+    MachineRate
+        Once.
+    Timed
+        Forward and backward of the readable loops, of the compiled layer and of torch, as far as
+        they are here.
+
+    Raises
+    ------
+    ShapeError
+        The layer cannot be computed at that shape, or would fill the memory.
+    """
+    case = _case(spec)
+    yield Doing("What this machine's BLAS reaches", 0.0)
+    yield _machine_rate(spec.precision)
+    yield from _loops(case)
+    twin = kernels.reference
+    # The loops' answer for a few pictures; the others are held against it.
+    few = slice(0, min(2, spec.batch))
+    small = _few(case, few)
+    expected_out, cache = small.forward(twin)
+    expected = (expected_out, *small.backward(twin, cache))
+    if kernels.COMPILED:
+        compiled = kernels.choose("compiled")
+        yield Doing("Compiled", 0.55)
+        error = _error(small, compiled, expected)
+        yield from _repeat("compiled", case, error, *_calls(case, compiled))
+    yield Doing("torch", 0.75)
+    yield from _torch(case, small, expected)
+
+
+def _case(spec: TimingSpec) -> _Case:
+    """Draw the arrays; raises `ShapeError` before anything large is made."""
+    kind = np.dtype(spec.precision)
+    shape = (spec.batch, spec.channels, spec.height, spec.width)
+    pool_param = {"pool_height": spec.window, "pool_width": spec.window, "stride": spec.stride}
+    conv_param = {"stride": spec.stride, "pad": spec.pad}
+    arrays: tuple[tuple[int, ...], ...] = ()
+    out_shape: tuple[int, ...]
+    options: tuple[Any, ...] = ()
+    operations = 0
+    if spec.layer in ("conv", "conv_relu_pool"):
+        w_shape = (spec.filters, spec.channels, spec.window, spec.window)
+        arrays = (w_shape, (spec.filters,))
+        windows = conv_windows(shape, w_shape, (spec.filters,), conv_param)
+        out_shape = (spec.batch, spec.filters, *windows.places)
+        operations = 2 * int(np.prod(out_shape)) * spec.channels * spec.window**2
+        options = (conv_param,)
+        if spec.layer == "conv_relu_pool":
+            two = {"pool_height": 2, "pool_width": 2, "stride": 2}
+            options = (conv_param, two)
+            out_shape = (*out_shape[:2], *pool_windows(out_shape, two).places)
+    elif spec.layer in ("max_pool", "avg_pool"):
+        out_shape = (*shape[:2], *pool_windows(shape, pool_param).places)
+        options = (pool_param,)
+    elif spec.layer == "affine":
+        inputs = spec.channels * spec.height * spec.width
+        arrays, out_shape = ((inputs, spec.filters), (spec.filters,)), (spec.batch, spec.filters)
+        operations = 2 * spec.batch * inputs * spec.filters
+    else:
+        arrays, out_shape = ((spec.channels,), (spec.channels,)), shape
+        options = ({"mode": "train"},)
+    numbers = sum(int(np.prod(one)) for one in (shape, out_shape, *arrays))
+    # Gradients, and what the layers keep for the way back.
+    if 4 * numbers * kind.itemsize > MOST_BYTES:
+        raise ShapeError(
+            f"The arrays would take {4 * numbers * kind.itemsize / 2**30:.1f} GiB.",
+            "Choose a smaller batch or fewer filters.",
+        )
+    rng = np.random.default_rng(231)
+
+    def draw(shape: tuple[int, ...]) -> Array:
+        return rng.standard_normal(shape).astype(kind)
+
+    given = tuple(draw(one) for one in arrays)
+    return _Case(spec, draw(shape), given, options, draw(out_shape), operations)
+
+
+def _few(case: _Case, part: slice) -> _Case:
+    return _Case(case.spec, case.x[part], case.arrays, case.options, case.dout[part], 0)
+
+
+def _machine_rate(precision: str) -> MachineRate:
+    from threadpoolctl import threadpool_limits
+
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((GEMM, GEMM)).astype(precision) for _ in range(2))
+    out = np.empty_like(a)
+    with threadpool_limits(cores(), "blas"):
+        seconds = _best(lambda: np.matmul(a, b, out=out))
+    return MachineRate(2 * GEMM**3 / seconds / 1e9, cores(), precision)
+
+
+def _best(function: Callable[[], object]) -> float:
+    """Return the least time of a call: noise only ever makes it longer."""
+    best = np.inf
+    start = time.perf_counter()
+    for number in range(200):
+        before = time.perf_counter()
+        function()
+        now = time.perf_counter()
+        best = min(best, now - before)
+        if number + 1 >= ROUNDS and now - start > LEAST:
+            break
+    return float(best)
+
+
+def _timed(
+    engine: str, case: _Case, direction: str, seconds: float, error: float | None, pictures: int
+) -> Timed:
+    # The slopes along x and along the weights are as much work as the forward pass each.
+    operations = case.operations * (2 if direction == "backward" else 1)
+    rate = operations / seconds / 1e9 if operations and seconds > 0 else None
+    return Timed(engine, direction, seconds, rate, error, pictures)
+
+
+def _loops(case: _Case) -> Iterator[Doing | Timed]:
+    """Time the readable layer, picture by picture while patience lasts."""
+    twin, count = kernels.reference, case.spec.batch
+    if case.spec.layer in ("affine", "spatial_batchnorm"):
+        # No loops here: NumPy computes the batch at once, and a norm means all of it.
+        yield Doing("NumPy", 0.05)
+        yield from _repeat("NumPy", case, None, *_calls(case, twin))
+        return
+    caches: list[Any] = []
+    start, spent = time.perf_counter(), 0.0
+    for n in range(count):
+        share = min(1.0, max(n / count, (time.perf_counter() - start) / PATIENCE))
+        yield Doing(f"Readable loops forward, picture {n + 1} of {count}", 0.05 + 0.2 * share)
+        before = time.perf_counter()
+        caches.append(case.forward(twin, slice(n, n + 1))[1])
+        spent += time.perf_counter() - before
+        if time.perf_counter() - start > PATIENCE:
+            break
+    done = len(caches)
+    yield _timed("NumPy", case, "forward", spent / done * count, None, done)
+    start, spent, back = time.perf_counter(), 0.0, 0
+    for n, cache in enumerate(caches):
+        share = min(1.0, max(n / done, (time.perf_counter() - start) / PATIENCE))
+        yield Doing(f"Readable loops backward, picture {n + 1} of {done}", 0.3 + 0.2 * share)
+        before = time.perf_counter()
+        case.backward(twin, cache, slice(n, n + 1))
+        spent += time.perf_counter() - before
+        back += 1
+        if time.perf_counter() - start > PATIENCE:
+            break
+    yield _timed("NumPy", case, "backward", spent / back * count, None, back)
+
+
+def _calls(case: _Case, layers: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    _, cache = case.forward(layers)
+    return lambda: case.forward(layers), lambda: case.backward(layers, cache)
+
+
+def _repeat(
+    engine: str,
+    case: _Case,
+    error: float | None,
+    forward: Callable[[], Any],
+    backward: Callable[[], Any],
+) -> Iterator[Timed]:
+    for direction, call in (("forward", forward), ("backward", backward)):
+        yield _timed(engine, case, direction, _best(call), error, case.spec.batch)
+
+
+def _error(case: _Case, layers: Any, expected: tuple[Array, ...]) -> float:
+    out, cache = case.forward(layers)
+    return _apart((out, *case.backward(layers, cache)), expected)
+
+
+def _apart(found: tuple[Array, ...], expected: tuple[Array, ...]) -> float:
+    """Return the largest difference in units of the largest number of its array."""
+    return max(
+        float(np.abs(one - other).max()) / max(float(np.abs(other).max()), 1e-30)
+        for one, other in zip(found, expected, strict=True)
+    )
+
+
+def _torch(case: _Case, small: _Case, expected: tuple[Array, ...]) -> Iterator[Timed]:
+    """Time torch's eager layer on all cores; nothing without torch."""
+    try:
+        import torch
+    except (ImportError, OSError):
+        return
+    with ExitStack() as afterwards:
+        afterwards.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(cores())
+        error = _apart(_torch_once(small), expected)
+        function = _torch_function(case.spec)
+        tensors = [torch.from_numpy(a).requires_grad_() for a in (case.x, *case.arrays)]
+        out, dout = function(*tensors), torch.from_numpy(case.dout)
+
+        def forward() -> None:
+            with torch.no_grad():
+                function(*tensors)
+
+        def backward() -> None:
+            torch.autograd.grad(out, tensors, dout, retain_graph=True)
+
+        yield from _repeat("torch", case, error, forward, backward)
+
+
+def _torch_once(case: _Case) -> tuple[Array, ...]:
+    import torch
+
+    tensors = [torch.from_numpy(a.copy()).requires_grad_() for a in (case.x, *case.arrays)]
+    out = _torch_function(case.spec)(*tensors)
+    slopes = torch.autograd.grad(out, tensors, torch.from_numpy(case.dout.copy()))
+    return out.detach().numpy(), *(slope.numpy() for slope in slopes)
+
+
+def _torch_function(spec: TimingSpec) -> Callable[..., Any]:
+    from torch.nn import functional
+
+    stride, pad, window = spec.stride, spec.pad, spec.window
+    functions: dict[str, Callable[..., Any]] = {
+        "conv": lambda x, w, b: functional.conv2d(x, w, b, stride, pad),
+        "conv_relu_pool": lambda x, w, b: functional.max_pool2d(
+            functional.relu(functional.conv2d(x, w, b, stride, pad)), 2
+        ),
+        "max_pool": lambda x: functional.max_pool2d(x, window, stride),
+        "avg_pool": lambda x: functional.avg_pool2d(x, window, stride),
+        "affine": lambda x, w, b: x.flatten(1) @ w + b,
+        "spatial_batchnorm": lambda x, g, b: functional.batch_norm(x, None, None, g, b, True),
+    }
+    return functions[spec.layer]
