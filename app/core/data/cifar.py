@@ -15,7 +15,7 @@ from app.core.data.child import Child
 from app.core.data.files import Cancel, Limits, Progress, file_sha256, opened, read_all
 from app.core.data.images import LabelledImages
 from app.core.data.patches import Source
-from app.core.errors import RefusedInputError
+from app.core.errors import Cancelled, RefusedInputError
 
 __all__ = ["CIFAR10_CLASSES", "cifar10_folder", "is_archive", "is_batch", "read_cifar10"]
 
@@ -164,6 +164,8 @@ def _read_files(
     with Child(paths[0].name, patience=limits.patience, cancel=cancel) as child:
         child.send({"do": "decode"})
         for number, path in enumerate(paths):
+            if cancel is not None and cancel():
+                raise Cancelled("Reading was given up.")
             child.name = path.name
             with opened(path, Limits(file_bytes=MOST_FILE)) as (descriptor, _, _):
                 data = read_all(descriptor)

@@ -15,7 +15,7 @@ from app.core.data.child import Child
 from app.core.data.files import PHOTOGRAPHS, Cancel, Limits, Progress, opened, read_all
 from app.core.data.images import LabelledImages
 from app.core.data.patches import Source
-from app.core.errors import FilterscopeError, RefusedInputError
+from app.core.errors import Cancelled, FilterscopeError, RefusedInputError
 
 __all__ = ["enough_memory", "read_class_folders", "receive_image"]
 
@@ -94,6 +94,8 @@ def read_class_folders(
     kept: list[_File] = []
     try:
         for number, file in enumerate(files):
+            if cancel is not None and cancel():
+                raise Cancelled("Reading was given up.")
             if child is None:
                 child = Child(file.name, patience=limits.patience, cancel=cancel)
                 child.send({"do": "decode"})
