@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.core.checks import convnet, convolution, dense, norms, pictures, pooling, sandwiches
+from app.core.checks import (
+    convnet,
+    convolution,
+    dense,
+    norms,
+    pictures,
+    pooling,
+    sandwiches,
+    trainings,
+)
 from app.core.checks.outcomes import Check, Conditions, Measure, NotHere, Outcome, run_check
 from app.core.errors import UsageError
 
@@ -24,7 +33,7 @@ __all__ = [
 
 CHECKS: dict[str, Check] = {
     check.name: check
-    for module in (convolution, pooling, sandwiches, dense, norms, convnet, pictures)
+    for module in (convolution, pooling, sandwiches, dense, norms, convnet, trainings, pictures)
     for check in module.CHECKS
 }
 
