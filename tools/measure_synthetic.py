@@ -31,7 +31,10 @@ def tensors(data: FittedImages, rows: np.ndarray) -> tuple[torch.Tensor, torch.T
 
 def accuracy(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     with torch.no_grad():
-        hits = [(model(a).argmax(1) == b).float() for a, b in zip(x.split(500), y.split(500))]
+        hits = [
+            (model(a).argmax(1) == b).float()
+            for a, b in zip(x.split(500), y.split(500), strict=True)
+        ]
     return float(torch.cat(hits).mean())
 
 
