@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Binned", "bin_curve"]
+__all__ = ["Binned", "bin_curve", "smoothed"]
 
 
 @dataclass(frozen=True)
@@ -70,3 +70,34 @@ def bin_curve(
         np.minimum.reduceat(values, starts, axis=0),
         np.maximum.reduceat(values, starts, axis=0),
     )
+
+
+def smoothed(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    """Return a running mean over about `width` points, the newest counting most.
+
+    m_i = Σ_k a^(i−k) v_k / Σ_k a^(i−k) over the points k ≤ i, with a = 1 − 1/width: an
+    exponential mean that is right from its first point on, as in Kingma and Ba's correction. It
+    never looks ahead, so that a curve that grows is not drawn anew.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N,) or (N, T)
+        Non-finite ones count as missing.
+    width : float
+        1 gives the curve itself.
+    """
+    keep = 1 - 1 / max(width, 1.0)
+    if not len(values):
+        return np.asarray(values, np.float64)
+    wide = np.asarray(values, np.float64).reshape(len(values), -1)
+    known = np.isfinite(wide)
+    sums, counts = np.where(known, wide, 0.0), known.astype(np.float64)
+    # Doubling: after round r each place holds its own last 2^r points, weighted.
+    reach, weight = 1, keep
+    while reach < len(wide) and weight > 1e-12:
+        sums[reach:] += weight * sums[:-reach].copy()
+        counts[reach:] += weight * counts[:-reach].copy()
+        reach, weight = 2 * reach, weight * weight
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(counts > 0, sums / counts, np.nan)
+    return means.reshape(np.shape(values))

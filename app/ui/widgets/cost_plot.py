@@ -12,7 +12,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QFontMetrics, QResizeEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from app.core.curves import bin_curve
+from app.core.curves import bin_curve, smoothed
 from app.core.params import format_number
 from app.ui.theme import theme
 from app.ui.widgets.card import quiet_label
@@ -21,6 +21,8 @@ from app.ui.widgets.plots import Plot, pen, to_plottable
 __all__ = ["CostPlot", "Mark"]
 
 COLOURS = ("accent", "good", "warm")
+# A smooth curve is a mean over about this share of the points that are drawn.
+SMOOTHED_SHARE = 0.03
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,16 @@ class CostPlot(QWidget):
     ----------
     term_names : tuple of str
         What the columns of the terms are; three at most.
+    total : str
+        What their sum is called.
     """
 
-    def __init__(self, term_names: tuple[str, ...]) -> None:
+    def __init__(self, term_names: tuple[str, ...], total: str = "J") -> None:
         super().__init__()
         self.setObjectName("costPlot")
-        self.term_names = term_names
+        self.term_names, self.total = term_names, total
         self.log_x = self.log_y = True
-        self.each_step = self.stacked = False
+        self.each_step = self.stacked = self.smooth = False
         self._x: NDArray[np.float64] = np.empty(0)
         self._terms: NDArray[np.float64] = np.empty((0, len(term_names)))
         self._marks: list[Mark] = []
@@ -56,7 +60,7 @@ class CostPlot(QWidget):
         layout.setSpacing(2)
         self._legend = QHBoxLayout()
         self._legend.setSpacing(14)
-        self._readouts = [QLabel() for _ in (*term_names, "J")]
+        self._readouts = [QLabel() for _ in (*term_names, total)]
         for label in (self._readouts[-1], *self._readouts[:-1]):
             label.setTextFormat(Qt.TextFormat.PlainText)
             self._legend.addWidget(label)
@@ -75,10 +79,11 @@ class CostPlot(QWidget):
         self._bands = [pg.PlotCurveItem() for _ in term_names]
         self._spread = [pg.PlotCurveItem() for _ in range(2)]
         self._fill = pg.FillBetweenItem(*self._spread)
-        self._curves = [pg.PlotCurveItem() for _ in (*term_names, "J")]
+        self._curves = [pg.PlotCurveItem() for _ in (*term_names, total)]
+        self._raw = pg.PlotCurveItem()
         self._bound_line = pg.InfiniteLine(angle=0, movable=False)
         self._mark_lines = pg.PlotCurveItem(connect="pairs")
-        for part in (*reversed(self._bands), self._fill, self._mark_lines, *self._curves):
+        for part in (*reversed(self._bands), self._fill, self._raw, self._mark_lines, *self._curves):
             self.plot.addItem(part)
         self.plot.addItem(self._bound_line, ignoreBounds=True)
         item.getViewBox().disableAutoRange()
@@ -92,12 +97,14 @@ class CostPlot(QWidget):
         log_y: bool | None = None,
         each_step: bool | None = None,
         stacked: bool | None = None,
+        smooth: bool | None = None,
     ) -> None:
         """Change how the curves are drawn."""
         self.log_x = self.log_x if log_x is None else log_x
         self.log_y = self.log_y if log_y is None else log_y
         self.each_step = self.each_step if each_step is None else each_step
         self.stacked = self.stacked if stacked is None else stacked
+        self.smooth = self.smooth if smooth is None else smooth
         self._draw()
 
     def set_bound(self, bound: float | None, components: int = 0) -> None:
@@ -133,6 +140,7 @@ class CostPlot(QWidget):
         for band, colour in zip(self._bands, of_terms, strict=True):
             band.setPen(pen(colour))
             band.setBrush(theme.colour(colour))
+        self._raw.setPen(pen("faint"))
         for edge in self._spread:
             edge.setPen(pg.mkPen(None))
         shade = theme.colour("text")
@@ -148,13 +156,14 @@ class CostPlot(QWidget):
         log_y = self.log_y and not self.stacked
         self.plot.setLogMode(x=self.log_x, y=log_y)
         binned = bin_curve(self._x, values, max(200, self.plot.width()), log_x=self.log_x)
-        self._read_out(binned.mean[-1] if len(binned.x) else None)
-        for number, (curve, name) in enumerate(
-            zip(self._curves, (*self.term_names, "J"), strict=True)
-        ):
+        smooth = self.smooth and not self.stacked
+        means = smoothed(binned.mean, len(binned.x) * SMOOTHED_SHARE) if smooth else binned.mean
+        self._read_out(means[-1] if len(binned.x) else None)
+        self._set(self._raw, binned.x, binned.mean[:, -1], log_y, smooth)
+        for number, curve in enumerate(self._curves):
             # A term that is switched off is not drawn as a line at zero.
-            drawn = not self.stacked and not (name != "J" and not np.any(binned.mean[:, number]))
-            self._set(curve, binned.x, binned.mean[:, number], log_y, drawn)
+            drawn = not self.stacked and (number == len(self.term_names) or np.any(means[:, number]))
+            self._set(curve, binned.x, means[:, number], log_y, bool(drawn))
         stack = np.cumsum(binned.mean[:, :-1], axis=1)
         for number, band in enumerate(self._bands):
             self._set(band, binned.x, stack[:, number], False, self.stacked)
@@ -226,7 +235,7 @@ class CostPlot(QWidget):
 
     def _read_out(self, newest: NDArray[np.float64] | None) -> None:
         for number, (label, name) in enumerate(
-            zip(self._readouts, (*self.term_names, "J"), strict=True)
+            zip(self._readouts, (*self.term_names, self.total), strict=True)
         ):
             value = "" if newest is None else f" {newest[number]:.3g}"
             label.setText(f"━ {name}{value}")

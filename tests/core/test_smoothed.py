@@ -1,0 +1,46 @@
+"""The running mean of curves against its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.core.curves import smoothed
+
+
+def by_definition(values: np.ndarray, width: float) -> np.ndarray:
+    keep = 1 - 1 / max(width, 1.0)
+    means = np.empty(len(values))
+    for i in range(len(values)):
+        weights = keep ** (i - np.arange(i + 1))
+        known = np.isfinite(values[: i + 1])
+        means[i] = (
+            (weights[known] @ values[: i + 1][known]) / weights[known].sum()
+            if known.any()
+            else np.nan
+        )
+    return means
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 501])
+@pytest.mark.parametrize("width", [1.0, 2.0, 17.0, 400.0])
+def test_a_smooth_curve_is_the_corrected_exponential_mean(count: int, width: float) -> None:
+    values = np.random.default_rng(count).normal(size=count)
+    np.testing.assert_allclose(smoothed(values, width), by_definition(values, width), rtol=1e-10)
+
+
+def test_missing_values_are_left_out_and_columns_kept_apart() -> None:
+    values = np.random.default_rng(1).normal(size=(40, 2))
+    values[[0, 1, 7], 0] = np.nan
+    values[20, 1] = np.inf
+    found = smoothed(values, 5)
+    assert np.isnan(found[:2, 0]).all()
+    for column in range(2):
+        expected = by_definition(
+            np.where(np.isfinite(values[:, column]), values[:, column], np.nan), 5
+        )
+        np.testing.assert_allclose(found[:, column], expected, rtol=1e-10)
+
+
+def test_nothing_is_smoothed_to_nothing() -> None:
+    assert smoothed(np.empty((0, 3)), 10).shape == (0, 3)
