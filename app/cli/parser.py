@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +27,7 @@ WITHOUT_COMMAND = """without a command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    _speak_any_name()
     parser = build_parser()
     options = parser.parse_args(argv)
     try:
@@ -35,6 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
         return error.exit_code
+    except MemoryError:
+        print("filterscope: There is not enough memory for this.", file=sys.stderr)
+        print("  Take fewer patches, or a smaller network.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("filterscope: interrupted.", file=sys.stderr)
         return 130
@@ -43,6 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     return code
+
+
+def _speak_any_name() -> None:
+    """Let standard output take file names that are no text, and letters its encoding lacks."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        any_text = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        sys.stdout.reconfigure(errors="surrogateescape" if any_text else "backslashreplace")
 
 
 def build_parser() -> argparse.ArgumentParser:
