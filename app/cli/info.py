@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from app.cli.options import command, json_flag
-from app.core.errors import FilterscopeError, RefusedInputError, UsageError
+from app.core.errors import FilterscopeError, UsageError
 
 if TYPE_CHECKING:
     from app.core.data.images import LabelledImages
@@ -75,6 +75,8 @@ def _tell_arrays(path: Any, wanted: str | None, as_json: bool) -> int:
         }
         if images is not None:
             told["images"] = _facts(images)
+        elif problem:
+            told["images_refused"] = problem
         print(json.dumps(told))
         return 0
     print(f"{report.path}   {report.size:,} bytes")
@@ -95,9 +97,7 @@ def _images_of(path: Any) -> tuple[LabelledImages | None, str]:
     try:
         return (_open(path), "") if find_pairs(path) else (None, "")
     except FilterscopeError as error:
-        if isinstance(error, RefusedInputError) or error.hint:
-            return None, str(error)
-        raise
+        return None, str(error)
 
 
 def _row(dataset: DatasetReport) -> dict[str, Any]:
