@@ -57,18 +57,23 @@ class Exporter(QObject):
             action = QAction(f"{item.text}…", window)
             action.setObjectName(f"export_{item.key}")
             action.setData(item.key)
+            action.setToolTip(f"Save as {' or '.join(kind.upper() for kind in item.makers)}")
             action.triggered.connect(self._on_chosen)
             self.menu.addAction(action)
             self.actions[item.key] = action
         self.menu.addSeparator()
+        self.menu.setToolTipsVisible(True)
         zoom = self.menu.addMenu("Zoom of pictures")
         assert zoom is not None
+        zoom.setToolTipsVisible(True)
         group = QActionGroup(self)
         for factor in ZOOMS:
             choice = QAction(f"{factor} ×", window)
             choice.setCheckable(True)
             choice.setChecked(factor == self.zoom)
             choice.setData(factor)
+            choice.setObjectName(f"exportZoom{factor}")
+            choice.setToolTip(f"A pixel of a patch becomes {factor} × {factor} pixels of a PNG")
             group.addAction(choice)
             zoom.addAction(choice)
         group.triggered.connect(self._on_zoom)

@@ -29,11 +29,8 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.core.data.patches import Patches
-from app.core.data.sample import SAMPLE_NAME, sample_path
+from app.core.data.sample import sample_path
 from app.core.errors import FilterscopeError
-from app.core.models.autoencoder import pca_bound
-from app.core.presets import PRESETS
 from app.core.settings import Settings
 from app.core.specs import AutoencoderSpec
 from app.ui.data_session import DataRequest, DataSession
@@ -41,17 +38,15 @@ from app.ui.dialogs.cut_dialog import CutDialog
 from app.ui.dialogs.dataset_dialog import DatasetDialog
 from app.ui.dialogs.help_dialogs import AboutDialog, ShortcutsDialog
 from app.ui.exports import Exporter
-from app.ui.panels.autoencoder_panel import AutoencoderPanel
+from app.ui.labs import AutoencoderLab, ConvNetLab, Lab
 from app.ui.panels.data_panel import DataPanel
 from app.ui.panels.workbench_panel import WorkbenchPanel
-from app.ui.recipes import AutoencoderRecipe
 from app.ui.theme import theme
-from app.ui.training_session import State, TrainingSession
+from app.ui.training_session import TrainingSession
 from app.ui.widgets.card import quiet_label
 from app.ui.widgets.drop_overlay import DropOverlay
 from app.ui.widgets.notice_bar import NoticeBar
 from app.ui.widgets.transport import Transport
-from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
 
 __all__ = ["MainWindow"]
@@ -68,17 +63,28 @@ class MainWindow(QMainWindow):
         self.keep_settings = True
         self.runner = Runner(self)
         self.data = DataSession(self.runner, self)
-        self.training = TrainingSession(self.runner, AutoencoderRecipe(), self)
-        self.spec = AutoencoderSpec()
-        self._bounds: dict[int, float] = {}
-        self._bound_worker: TaskWorker[float] | None = None
-        self._bound_for: tuple[Patches, int] | None = None
+        self.data_panel = DataPanel(self.data)
+        self.autoencoder_lab = AutoencoderLab(self.runner, self.data, self.data_panel, self)
+        self.convnet_lab = ConvNetLab(self.runner, self)
+        # The lab that the bar at the bottom steers.
+        self.lab: Lab = self.autoencoder_lab
         self._build()
         self._build_menus()
         self._connect()
         self.resize(1400, 880)
         self.setMinimumSize(980, 640)
-        self._on_state()
+        self.show_lab(1)
+
+    @property
+    def training(self) -> TrainingSession:
+        """The training of the lab in sight."""
+        return self.lab.training
+
+    @property
+    def spec(self) -> AutoencoderSpec:
+        """The settings of the autoencoder lab."""
+        spec: AutoencoderSpec = self.autoencoder_lab.spec
+        return spec
 
     # --- building
 
@@ -93,12 +99,13 @@ class MainWindow(QMainWindow):
         header.setSpacing(4)
         self.stack = QStackedWidget()
         self._tabs = QButtonGroup(self)
-        self.data_panel = DataPanel(self.data)
-        self.autoencoder = AutoencoderPanel(self.spec)
+        self.autoencoder = self.autoencoder_lab.panel
+        self.cnn = self.convnet_lab.panel
         self.workbench = WorkbenchPanel(self.runner)
         self.labs: list[tuple[str, QWidget]] = [
             ("Data", self.data_panel),
             ("Autoencoder", self.autoencoder),
+            ("CNN", self.cnn),
             ("Workbench", self.workbench),
         ]
         for place, (title, panel) in enumerate(self.labs):
@@ -133,7 +140,6 @@ class MainWindow(QMainWindow):
         layout.addWidget(self.transport)
         self.overlay = DropOverlay(centre)
         self.exporter = Exporter(self)
-        self.show_lab(1)
 
     def _action(
         self, menu: QMenu, name: str, text: str, slot: object, keys: str = "", tip: str = ""
@@ -159,8 +165,8 @@ class MainWindow(QMainWindow):
     def _build_menus(self) -> None:
         file = self._menu("&File")
         self._action(file, "actionOpen", "Open…", self.ask_for_file, "Ctrl+O", "An HDF5, .npy or .npz file of patches")
-        self._action(file, "actionPhotos", "Cut patches from photographs…", self.ask_for_folder, "Ctrl+Shift+O")
-        self._action(file, "actionSample", "Open the sample patches", self.open_sample)
+        self._action(file, "actionPhotos", "Cut patches from photographs…", self.ask_for_folder, "Ctrl+Shift+O", "Squares at random places of the pictures in a folder")
+        self._action(file, "actionSample", "Open the sample patches", self.open_sample, "", "10 240 crops of free photographs that come with the program")
         recent = file.addMenu("Open recent")
         assert recent is not None
         self.recent = recent
@@ -168,32 +174,38 @@ class MainWindow(QMainWindow):
         file.addSeparator()
         file.addMenu(self.exporter.menu)
         file.addSeparator()
-        self._action(file, "actionQuit", "Quit", self.close, "Ctrl+Q")
+        self._action(file, "actionQuit", "Quit", self.close, "Ctrl+Q", "Stop what runs and close the window; runs stay in their folders")
         train = self._menu("&Train")
         self.main_action = self._action(train, "actionTrain", "Train", self.on_space, "Space", "Train, pause or go on")
-        self.step_action = self._action(train, "actionStep", "One step", self.on_step, ".")
-        self.stop_action = self._action(train, "actionStop", "Stop, keep the model", self.training.stop, "Ctrl+.")
+        self.step_action = self._action(train, "actionStep", "One step", self.on_step, ".", "One mini-batch, then wait")
+        self.stop_action = self._action(train, "actionStop", "Stop, keep the model", self.on_stop, "Ctrl+.", "End after this mini-batch; Continue goes on from there")
         train.addSeparator()
-        self.reset_action = self._action(train, "actionReset", "Reset to the same first weights", self.on_reset, "Ctrl+R")
-        self.seed_action = self._action(train, "actionNewSeed", "Reset with a new seed", self.on_new_seed, "Ctrl+Shift+R")
+        self.reset_action = self._action(train, "actionReset", "Reset to the same first weights", self.on_reset, "Ctrl+R", "The same seed: the same noise, the same order, the same curve")
+        self.seed_action = self._action(train, "actionNewSeed", "Reset with a new seed", self.on_new_seed, "Ctrl+Shift+R", "Other noise to begin with: which filters come out each time?")
         view = self._menu("&View")
         for place, (title, _) in enumerate(self.labs):
             action = self._action(view, f"actionLab{title}", title, self._lab_opener(place), f"Ctrl+{place + 1}")
             action.setToolTip(f"The {title} lab")
         view.addSeparator()
         group = QActionGroup(self)
-        for choice, text in (("system", "Colours of the system"), ("light", "Light"), ("dark", "Dark")):
-            action = self._action(view, f"actionTheme{choice.title()}", text, self._theme_chooser(choice))
+        for choice, text, tip in (
+            ("system", "Colours of the system", "Dark or light as the system is, and follow it"),
+            ("light", "Light", "Dark signs on white, as on paper"),
+            ("dark", "Dark", "Light signs on black, for dim rooms"),
+        ):
+            action = self._action(
+                view, f"actionTheme{choice.title()}", text, self._theme_chooser(choice), "", tip
+            )
             action.setCheckable(True)
             action.setChecked(self.settings.theme == choice)
             group.addAction(action)
         view.addSeparator()
-        full = self._action(view, "actionFullScreen", "Full screen", self._on_full_screen, "F11")
+        full = self._action(view, "actionFullScreen", "Full screen", self._on_full_screen, "F11", "All of the screen for the pictures, and back")
         full.setCheckable(True)
         help_ = self._menu("&Help")
-        self._action(help_, "actionShortcuts", "Keys", self._on_keys, "F1")
-        self._action(help_, "actionDesktop", "Put a shortcut on the desktop", self._on_desktop_shortcut)
-        self._action(help_, "actionAbout", "About Filterscope", self._on_about)
+        self._action(help_, "actionShortcuts", "Keys", self._on_keys, "F1", "What can be done without the mouse")
+        self._action(help_, "actionDesktop", "Put a shortcut on the desktop", self._on_desktop_shortcut, "", "An icon that starts Filterscope with a double click")
+        self._action(help_, "actionAbout", "About Filterscope", self._on_about, "", "Version, engine and licence")
         escape = QAction(self)
         escape.setShortcut(QKeySequence("Esc"))
         escape.triggered.connect(self.notice.hide)
@@ -205,21 +217,24 @@ class MainWindow(QMainWindow):
         self.data_panel.open_clicked.connect(self.ask_for_file)
         self.data_panel.folder_clicked.connect(self.ask_for_folder)
         self.data_panel.sample_clicked.connect(self.open_sample)
+        self.cnn.images_page.file_clicked.connect(self.ask_for_file)
+        self.cnn.images_page.folder_clicked.connect(self.ask_for_folder)
         self.data.changed.connect(self._on_data)
-        self.data.working.connect(self._on_working)
-        self.data.problem.connect(self._on_problem)
         self.data.choice_needed.connect(self._on_choice)
-        self.data.progressed.connect(self._on_loading)
+        images = self.convnet_lab.session
+        images.changed.connect(self._on_images)
+        for session in (self.data, images):
+            session.working.connect(self._on_working)
+            session.problem.connect(self._on_problem)
+            session.progressed.connect(self._on_loading)
         self.transport.main_clicked.connect(self.on_main)
         self.transport.step_clicked.connect(self.on_step)
-        self.transport.stop_clicked.connect(self.training.stop)
+        self.transport.stop_clicked.connect(self.on_stop)
         self.transport.reset_clicked.connect(self.on_reset)
-        self.training.state_changed.connect(self._on_state)
-        self.training.ticked.connect(self._on_tick)
-        self.training.failed.connect(self._on_failed)
-        self.training.notice.connect(self._on_training_notice)
-        self.autoencoder.spec_changed.connect(self._on_spec)
-        self.autoencoder.preset_chosen.connect(self.use_preset)
+        for lab in (self.autoencoder_lab, self.convnet_lab):
+            lab.changed.connect(self._show_state)
+            lab.told.connect(self.notice.tell)
+            lab.began.connect(self._on_began)
         self.workbench.problem.connect(self._on_failed)
 
     # --- labs and looks
@@ -230,8 +245,19 @@ class MainWindow(QMainWindow):
         button = self._tabs.button(place)
         if button is not None:
             button.setChecked(True)
-        if self.stack.currentWidget() is self.autoencoder:
-            self.autoencoder.refresh()
+        panel = self.stack.currentWidget()
+        if panel is self.cnn:
+            self.lab = self.convnet_lab
+        elif panel in (self.data_panel, self.autoencoder):
+            self.lab = self.autoencoder_lab
+        for lab in (self.autoencoder_lab, self.convnet_lab):
+            lab.visible = lab.panel is panel
+            if lab.visible:
+                lab.refresh()
+        # The workbench has buttons of its own.
+        self.transport.setVisible(panel is not self.workbench)
+        self._show_info()
+        self._show_state()
 
     def _lab_opener(self, place: int) -> object:
         def opened() -> None:
@@ -265,8 +291,11 @@ class MainWindow(QMainWindow):
     # --- data
 
     def open_path(self, text: str) -> None:
-        """Open a file, ``FILE::/data set``, or a folder of photographs."""
+        """Open a file, ``FILE::/data set``, or a folder, for the lab in sight."""
         path, _, dataset = text.partition("::")
+        if self.lab is self.convnet_lab:
+            self.convnet_lab.open_path(text)
+            return
         if Path(path).is_dir():
             self._ask_how_to_cut(Path(path))
         else:
@@ -278,20 +307,24 @@ class MainWindow(QMainWindow):
 
     def ask_for_file(self) -> None:
         """Let the person choose a file."""
-        path, _ = QFileDialog.getOpenFileName(
-            self,
-            "Open patches",
-            self.settings.last_folder,
-            "Patches (*.h5 *.hdf5 *.mat *.npy *.npz);;All files (*)",
-        )
+        title, kinds = "Open patches", "Patches (*.h5 *.hdf5 *.mat *.npy *.npz);;All files (*)"
+        if self.lab is self.convnet_lab:
+            title = "Open images with labels, or an image to look at"
+            kinds = (
+                "Images (*.h5 *.hdf5 *.mat *.npz *.bin *.gz *.tar *.png *.jpg *.jpeg *.webp);;"
+                "All files (*)"
+            )
+        path, _ = QFileDialog.getOpenFileName(self, title, self.settings.last_folder, kinds)
         if path:
             self.open_path(path)
 
     def ask_for_folder(self) -> None:
         """Let the person choose a folder of photographs."""
-        path = QFileDialog.getExistingDirectory(self, "A folder of photographs", self.settings.last_folder)
+        labelled = self.lab is self.convnet_lab
+        title = "CIFAR-10, or a folder for each class" if labelled else "A folder of photographs"
+        path = QFileDialog.getExistingDirectory(self, title, self.settings.last_folder)
         if path:
-            self._ask_how_to_cut(Path(path))
+            self.open_path(path)
 
     def _ask_how_to_cut(self, folder: Path) -> None:
         dialog = CutDialog(folder, self)
@@ -304,7 +337,9 @@ class MainWindow(QMainWindow):
         for path in self.settings.recent:
             action = self.recent.addAction(path)
             assert action is not None
+            action.setObjectName("actionRecent")
             action.setData(path)
+            action.setToolTip(f"Open {path} again")
             action.triggered.connect(self._on_recent)
         self.recent.setToolTipsVisible(True)
         if not self.settings.recent:
@@ -318,38 +353,23 @@ class MainWindow(QMainWindow):
             self.open_path(action.data())
 
     def _on_data(self) -> None:
-        request, patches = self.data.request, self.data.patches
+        request = self.data.request
         if request is not None and request.path != sample_path():
-            path = str(request.path)
-            recent = [path, *(old for old in self.settings.recent if old != path)][:10]
-            if recent != list(self.settings.recent):
-                self._save_settings(recent=recent, last_folder=str(request.path.parent))
+            self._remember(str(request.path), request.path.parent)
         self.notice.hide()
-        self.autoencoder.set_patches(patches)
         self._show_info()
-        self._on_state()
-        self._want_bound()
+
+    def _on_images(self) -> None:
+        self.notice.hide()
+        self._show_info()
+
+    def _remember(self, path: str, folder: Path) -> None:
+        recent = [path, *(old for old in self.settings.recent if old != path)][:10]
+        if recent != list(self.settings.recent):
+            self._save_settings(recent=recent, last_folder=str(folder))
 
     def _show_info(self) -> None:
-        patches, request = self.data.patches, self.data.request
-        if patches is None or request is None:
-            self.info.setText("")
-            return
-        channels, height, width = patches.image_shape
-        spec = patches.fitted.spec
-        words = [
-            "grey" if channels == 1 else "RGB",
-            "mean removed" if spec.remove_mean else "",
-            f"ZCA ε {spec.epsilon:g}" if spec.whiten != "none" else "",
-            f"±{spec.deviations:g}σ" if spec.clip else "",
-            "→ 0.1…0.9" if spec.rescale else "",
-        ]
-        name = SAMPLE_NAME if request.path == sample_path() else request.name
-        count = f"{len(patches.x):,}".replace(",", " ")
-        self.info.setText(
-            f"{name} ▸ {patches.source.dataset.lstrip('/')}   {count} × {channels} × {height} × {width}"
-            f"   ·   {', '.join(word for word in words if word)}"
-        )
+        self.info.setText(self.lab.info())
 
     def _on_working(self, text: str) -> None:
         if text:
@@ -358,13 +378,13 @@ class MainWindow(QMainWindow):
             self._show_info()
 
     def _on_loading(self, share: float) -> None:
-        if not self.training.state.alive:
+        if not self.lab.training.state.alive:
             self.transport.show_progress(share, self.info.text())
 
     def _on_problem(self, message: str, hint: str) -> None:
         self.notice.tell("problem", message, hint)
         self._show_info()
-        self._on_state()
+        self._show_state()
 
     def _on_choice(self, report: object) -> None:
         dialog = DatasetDialog(report, self)  # type: ignore[arg-type]
@@ -384,166 +404,48 @@ class MainWindow(QMainWindow):
 
     def on_main(self) -> None:
         """Train, pause or go on, whichever the state asks for."""
-        state = self.training.state
-        if state in (State.RUNNING, State.STARTING):
-            self.training.pause()
-        elif state is State.PAUSED:
-            self.training.resume()
-        elif not state.alive:
-            self._start(single=False)
+        self.lab.on_main()
 
     def on_step(self) -> None:
         """Take one step."""
-        if self.training.state.alive:
-            self.training.single_step()
-        else:
-            self._start(single=True)
+        self.lab.on_step()
 
-    def _start(self, *, single: bool) -> None:
-        patches = self.data.patches
-        if patches is None:
-            if self.data.refusal is not None:
-                self.notice.tell("problem", *self.data.refusal)
-            return
-        problem = self._cannot_train(patches)
-        if problem:
-            self.notice.tell("problem", *problem)
-            return
-        self.notice.hide()
-        if self.stack.currentWidget() is not self.autoencoder:
-            self.show_lab(1)
-        self.training.start(patches, self.spec, single=single)
-        self.autoencoder.set_training(self.training.training)
-        self._want_bound()
-
-    def _cannot_train(self, patches: Patches) -> tuple[str, str] | None:
-        if self.spec.held_out >= len(patches.x):
-            return (
-                f"All {len(patches.x)} patches are held out; none is left to train on.",
-                "Hold out fewer.",
-            )
-        spec = patches.fitted.spec
-        if self.spec.decoder == "sigmoid" and not spec.rescale:
-            return (
-                "A sigmoid decoder cannot reach values outside 0 … 1.",
-                "Choose the linear decoder, or scale to 0.1 … 0.9 in the Data lab.",
-            )
-        return None
+    def on_stop(self) -> None:
+        """End after this mini-batch; the model is kept."""
+        self.lab.training.stop()
 
     def on_reset(self) -> None:
         """Back to the first weights of the same seed."""
-        self._reset_with(self.spec.seed)
+        self.lab.reset(self.lab.spec.seed)
 
     def on_new_seed(self) -> None:
         """Back to first weights of another seed."""
-        self._reset_with(self.spec.seed + 1)
+        self.lab.reset(self.lab.spec.seed + 1)
 
-    def _reset_with(self, seed: int) -> None:
-        self.spec = self.spec.changed(seed=seed)
-        if self.training.state.alive:
-            self.training.stop_then(self._finish_reset)
-        else:
-            self._finish_reset()
-
-    def _finish_reset(self) -> None:
-        self.autoencoder.set_spec(self.spec)
-        self.training.discard()
-        self.autoencoder.set_training(None)
-        self._on_state()
+    def _on_began(self) -> None:
+        lab = self.sender()
+        self.notice.hide()
+        for place, (_, panel) in enumerate(self.labs):
+            if isinstance(lab, Lab) and panel is lab.panel and not lab.visible:
+                self.show_lab(place)
 
     def use_preset(self, name: str) -> None:
-        """Use the settings and the preprocessing of a preset."""
-        preset = PRESETS[name]
-        self.spec = preset.spec
-        self.autoencoder.set_spec(self.spec)
-        self.data_panel.set_preprocess(preset.preprocess)
-        self._on_spec(self.spec)
-        self.notice.tell("plain", preset.title, preset.teaches)
+        """Use the settings and the preprocessing of a preset of the autoencoder lab."""
+        self.autoencoder_lab.use_preset(name)
 
-    def _on_spec(self, spec: AutoencoderSpec) -> None:
-        self.spec = spec
-        self.training.set_live(spec)
-        if not self.training.state.alive:
-            self._on_state()
-            self._want_bound()
-
-    def _on_state(self) -> None:
-        state = self.training.state
-        ready = self.data.patches is not None
+    def _show_state(self) -> None:
+        """Show what the training in sight does, and how far it is."""
+        lab = self.lab
         self.transport.show_state(
-            state, ready=ready, goes_on=self.training.can_continue(self.data.patches, self.spec)
+            lab.training.state, ready=lab.data is not None, goes_on=lab.goes_on
         )
-        self.autoencoder.set_locked(state.alive)
         self.main_action.setText(self.transport.main.text().strip())
-        self.stop_action.setEnabled(state.alive)
+        self.stop_action.setEnabled(lab.training.state.alive)
         self.exporter.refresh()
-        if not state.alive:
-            self.autoencoder.refresh()
-        self._show_progress()
-
-    def _on_tick(self, snapshot: object, grew: bool) -> None:
-        if self.stack.currentWidget() is self.autoencoder:
-            self.autoencoder.tick(snapshot, grew)  # type: ignore[arg-type]
-        self._show_progress()
-
-    def _show_progress(self) -> None:
-        training = self.training.training
-        if training is None or not len(training.history.steps):
-            self.transport.show_progress(0.0, "Ready" if self.data.patches is not None else "")
-            return
-        step = int(training.history.steps[-1])
-        total = max(training.total_steps, 1)
-        epoch = step / max(training.steps_per_epoch, 1)
-        parts = [
-            f"epoch {int(epoch)} / {total // max(training.steps_per_epoch, 1)}",
-            f"J {training.history.terms[-1].sum():.3g}",
-        ]
-        if self.training.state is State.RUNNING and self.training.speed:
-            parts.append(f"{_rate(self.training.speed)} patches/s")
-            left = self.training.seconds_left()
-            if left is not None:
-                parts.append(f"{_duration(left)} left")
-        elif self.training.state is State.PAUSED:
-            parts.append(f"paused after step {step}")
-        elif self.training.state is State.STOPPING:
-            parts.append("finishing this batch")
-        parts.append(training.engine)
-        self.transport.show_progress(step / total, "   ·   ".join(part for part in parts if part))
+        self.transport.show_progress(*lab.progress())
 
     def _on_failed(self, message: str, hint: str, report: str) -> None:
         self.notice.tell("problem", message, hint, report)
-
-    def _on_training_notice(self, message: str, hint: str) -> None:
-        self.notice.tell("problem", message, hint)
-
-    # --- the bound of principal components
-
-    def _want_bound(self) -> None:
-        """Compute the PCA bound for the model in sight, off this thread, once."""
-        training = self.training.training
-        patches = training.data if training is not None else self.data.patches
-        spec = training.spec if training is not None else self.spec
-        if patches is None or self._bound_worker is not None:
-            return
-        wanted = (patches, spec.hidden_units)
-        if self._bound_for == wanted:
-            return
-        self._bound_for = wanted
-
-        def job(task: Task) -> float:
-            return pca_bound(patches.x, spec.hidden_units, cancel=task.cancelled)
-
-        self._bound_worker = TaskWorker(job)
-        self._bound_worker.ended.connect(self._on_bound)
-        self.runner.start(self._bound_worker)
-
-    def _on_bound(self) -> None:
-        worker, self._bound_worker = self._bound_worker, None
-        if worker is None or self._bound_for is None:
-            return
-        if worker.result is not None:
-            self.autoencoder.set_bound(worker.result, self._bound_for[1])
-        self._want_bound()
 
     # --- the rest
 
@@ -597,7 +499,10 @@ class MainWindow(QMainWindow):
         """Qt: stop what runs, then go; nothing that was trained is lost, the run is recorded."""
         assert event is not None
         self.data.cancel()
-        self.training.stop()
+        self.convnet_lab.session.cancel()
+        self.convnet_lab.readings.cancel()
+        for lab in (self.autoencoder_lab, self.convnet_lab):
+            lab.training.stop()
         if not self.runner.shutdown(3.0):
             self.notice.tell("problem", "Still finishing a step; the window closes when it is done.")
             QTimer.singleShot(200, self.close)
@@ -609,16 +514,3 @@ class MainWindow(QMainWindow):
     def _remember_geometry(self) -> None:
         state = bytes(self.saveGeometry().data()).hex()
         self._save_settings(geometry=state)
-
-
-def _rate(value: float) -> str:
-    return f"{value / 1000:.0f} k" if value >= 10_000 else f"{value:.0f}"
-
-
-def _duration(seconds: float) -> str:
-    seconds = max(seconds, 0)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

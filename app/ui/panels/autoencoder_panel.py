@@ -130,7 +130,7 @@ class AutoencoderPanel(QWidget):
 
     def _build_pictures(self) -> QWidget:
         self.filters_card = Card("Filters  W₁", "filters")
-        self.filters = MosaicView("filters", self._describe_unit)
+        self.filters = MosaicView("filters", self._describe_unit, "Filters, a tile for each hidden unit")
         self.filters.empty_text = "Press Train"
         self.filters.tile_clicked.connect(self.open_unit)
         self.filters_card.body.addWidget(self.filters)
@@ -139,8 +139,17 @@ class AutoencoderPanel(QWidget):
         )
         self.filters_card.add_tool(self.scale)
 
-        self.right = TabbedCard(["Reconstruction", "Unit"], "right")
-        self.reconstructions = MosaicView("reconstructions", self._describe_error)
+        self.right = TabbedCard(
+            ["Reconstruction", "Unit"],
+            "right",
+            [
+                "What goes in, what comes out, and the difference",
+                "One hidden unit from all sides; click a filter to choose it",
+            ],
+        )
+        self.reconstructions = MosaicView(
+            "reconstructions", self._describe_error, "Patches, their reconstructions and what is left over"
+        )
         self.reconstructions.set_scale("unit")
         self.reconstructions.empty_text = "Reconstructions appear when training begins"
         self.unit = UnitView()
@@ -165,7 +174,14 @@ class AutoencoderPanel(QWidget):
             button.blockSignals(False)
             self.cost_card.add_tool(button)
 
-        self.units_card = TabbedCard(["Mean activation", "Weights"], "units")
+        self.units_card = TabbedCard(
+            ["Mean activation", "Weights"],
+            "units",
+            [
+                "How often each unit fires, against ρ; click a bar to open the unit",
+                "How the weights are spread",
+            ],
+        )
         self.bars = UnitBars()
         self.bars.unit_clicked.connect(self.open_unit)
         self.histogram = HistogramPlot("weightHistogram", "weight", "count")

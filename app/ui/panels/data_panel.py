@@ -165,13 +165,13 @@ class DataPanel(QWidget):
 
     def _build_pictures(self) -> QWidget:
         before = Card("Patches as they are", "before")
-        self.before = MosaicView("patchesBefore", self._describe)
+        self.before = MosaicView("patchesBefore", self._describe, "Patches as they are")
         self.before.set_scale("unit")
         self.before.empty_text = "Drop an HDF5 file here"
         before.body.addWidget(self.before)
         self.before_card = before
         after = Card("What the network sees", "after")
-        self.after = MosaicView("patchesAfter", self._describe)
+        self.after = MosaicView("patchesAfter", self._describe, "Patches as the network sees them")
         self.after.set_scale("unit")
         after.body.addWidget(self.after)
         self.after_card = after

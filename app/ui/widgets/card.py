@@ -74,7 +74,7 @@ class Card(QFrame):
 class TabbedCard(Card):
     """A card whose title is a choice between a few contents."""
 
-    def __init__(self, titles: Sequence[str], name: str) -> None:
+    def __init__(self, titles: Sequence[str], name: str, tips: Sequence[str] = ()) -> None:
         super().__init__(titles[0], name)
         self.title.hide()
         self._pages = QStackedLayout()
@@ -85,6 +85,7 @@ class TabbedCard(Card):
             button = QPushButton(title)
             button.setObjectName(f"{name}Tab{position}")
             button.setAccessibleName(title)
+            button.setToolTip(tips[position] if tips else title)
             button.setProperty("segment", True)
             button.setCheckable(True)
             button.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -136,6 +137,8 @@ class ChoiceButton(QToolButton):
             assert action is not None
             action.setCheckable(True)
             action.setData(key)
+            action.setObjectName(f"{name}_{key.replace(' ', '_')}")
+            action.setToolTip(f"{tip}: {text}")
             group.addAction(action)
             self._actions[key] = action
         group.triggered.connect(self._on_triggered)

@@ -83,7 +83,13 @@ class CostPlot(QWidget):
         self._raw = pg.PlotCurveItem()
         self._bound_line = pg.InfiniteLine(angle=0, movable=False)
         self._mark_lines = pg.PlotCurveItem(connect="pairs")
-        for part in (*reversed(self._bands), self._fill, self._raw, self._mark_lines, *self._curves):
+        for part in (
+            *reversed(self._bands),
+            self._fill,
+            self._raw,
+            self._mark_lines,
+            *self._curves,
+        ):
             self.plot.addItem(part)
         self.plot.addItem(self._bound_line, ignoreBounds=True)
         item.getViewBox().disableAutoRange()
@@ -133,7 +139,11 @@ class CostPlot(QWidget):
         top = self.plot.getAxis("top")
         top.setPen(pg.mkPen(None))
         top.setTextPen(pg.mkPen(c.accent))
-        top.setStyle(tickFont=self.plot.getAxis("bottom").style["tickFont"], tickLength=0, hideOverlappingLabels=False)
+        top.setStyle(
+            tickFont=self.plot.getAxis("bottom").style["tickFont"],
+            tickLength=0,
+            hideOverlappingLabels=False,
+        )
         top.setHeight(16)
         for curve, colour in zip(self._curves, (*of_terms, "text"), strict=True):
             curve.setPen(pen(colour, 1.4))
@@ -162,7 +172,9 @@ class CostPlot(QWidget):
         self._set(self._raw, binned.x, binned.mean[:, -1], log_y, smooth)
         for number, curve in enumerate(self._curves):
             # A term that is switched off is not drawn as a line at zero.
-            drawn = not self.stacked and (number == len(self.term_names) or np.any(means[:, number]))
+            drawn = not self.stacked and (
+                number == len(self.term_names) or np.any(means[:, number])
+            )
             self._set(curve, binned.x, means[:, number], log_y, bool(drawn))
         stack = np.cumsum(binned.mean[:, :-1], axis=1)
         for number, band in enumerate(self._bands):
@@ -206,7 +218,9 @@ class CostPlot(QWidget):
                 low, high = 0.0, float(heights.max(initial=0.0)) or 1.0
         pad = (high - low) * 0.06 or 0.1
         box.setRange(
-            xRange=(left, right), yRange=(low if low == 0.0 else low - pad, high + pad), padding=0.015
+            xRange=(left, right),
+            yRange=(low if low == 0.0 else low - pad, high + pad),
+            padding=0.015,
         )
         self._bound_line.setVisible(self._bound is not None and not (log_y and self._bound <= 0))
         if self._bound is not None and self._bound_line.isVisible():

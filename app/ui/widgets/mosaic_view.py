@@ -38,6 +38,8 @@ class MosaicView(QWidget):
         Object name.
     describe : callable, optional
         Returns the line of text for tile ``index``; shown when the mouse rests on it.
+    label : str, optional
+        What it shows, for those who hear the window.
 
     Signals
     -------
@@ -48,9 +50,12 @@ class MosaicView(QWidget):
     tile_clicked = pyqtSignal(int)
     tile_hovered = pyqtSignal(int)
 
-    def __init__(self, name: str, describe: Callable[[int], str] | None = None) -> None:
+    def __init__(
+        self, name: str, describe: Callable[[int], str] | None = None, label: str = ""
+    ) -> None:
         super().__init__()
         self.setObjectName(name)
+        self.setAccessibleName(label or name)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)

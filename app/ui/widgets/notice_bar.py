@@ -38,6 +38,7 @@ class NoticeBar(QFrame):
         layout.addLayout(texts, 1)
         self.copy = QPushButton("Copy report")
         self.copy.setObjectName("copyReport")
+        self.copy.setToolTip("Copy what happened in detail, to send it to the developers")
         self.copy.clicked.connect(self._on_copy)
         layout.addWidget(self.copy)
         self.dismiss = QToolButton()

@@ -45,13 +45,15 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]
         """Pyqtgraph: where logarithmic ticks stand; labels must never meet."""
         if not (np.isfinite(low) and np.isfinite(high)) or high <= low:
             return []
-        room = max(2, int(size / 46))
+        room = max(2, int(size / (46 if self.orientation in ("top", "bottom") else 24)))
         decades = np.arange(np.floor(low), np.ceil(high) + 1)
-        inside = decades[(decades >= low - 1e-9) & (decades <= high + 1e-9)]
-        if len(inside) < 2:
-            fine = np.concatenate([decades + np.log10(k) for k in (1, 2, 5)])
-            inside = np.sort(fine[(fine >= low) & (fine <= high)])
-        every = -(-len(inside) // room)
+        # Whole decades if there are two; else 1-2-5, else every digit, else two digits.
+        for mantissas in ([1.0], [1, 2, 5], np.arange(1, 10), np.arange(10, 100) / 10):
+            ticks = np.sort((decades[:, None] + np.log10(mantissas)).ravel())
+            inside = ticks[(ticks >= low - 1e-9) & (ticks <= high + 1e-9)]
+            if len(inside) >= 2:
+                break
+        every = max(1, -(-len(inside) // room))
         return [(None, list(inside[::every]))]
 
     def logTickStrings(self, values: Any, scale: float, spacing: Any) -> list[str]:

@@ -33,9 +33,11 @@ class UnitView(QWidget):
         super().__init__()
         self.setObjectName("unitView")
         self.unit: int | None = None
-        self.encoder = MosaicView("unitFilter")
-        self.decoder = MosaicView("unitDecoder")
-        self.strongest = MosaicView("unitStrongest", self._describe)
+        self.encoder = MosaicView("unitFilter", label="Filter of the unit")
+        self.decoder = MosaicView("unitDecoder", label="Decoder column of the unit")
+        self.strongest = MosaicView(
+            "unitStrongest", self._describe, "Patches that excite the unit most"
+        )
         self.strongest.set_scale("unit")
         self.histogram = HistogramPlot("unitHistogram", "activation", "patches")
         self.numbers = QLabel()

@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from app.ui.theme import theme
 from app.ui.widgets.bar_plots import HistogramPlot, UnitBars
 from app.ui.widgets.cost_plot import CostPlot, Mark, change_text
-from app.ui.widgets.plots import to_plottable
+from app.ui.widgets.plots import _Axis, to_plottable
 
 NAMES = ("reconstruction", "decay", "sparsity")
 ODD = {
@@ -178,3 +178,36 @@ def test_plots_follow_the_theme(qtbot: QtBot, bars: UnitBars, cost: CostPlot) ->
     for plot in (bars, cost.plot):
         picture = plot.grab().toImage()
         assert picture.pixelColor(2, picture.height() - 2) == theme.colour("card")
+
+
+@pytest.mark.parametrize("side", ["left", "bottom"])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        (1e-6, 1e6),
+        (0.1, 10),
+        (0.2, 0.9),
+        (0.61, 0.63),
+        (0.6111, 0.6112),
+        (5, 5),
+        (1e-300, 1e300),
+        (9, 11),
+    ],
+)
+@pytest.mark.parametrize("size", [0, 60, 200, 2000])
+def test_ticks_of_a_logarithmic_axis_have_room(
+    qapp, side: str, low: float, high: float, size: int
+) -> None:
+    axis = _Axis(orientation=side)
+    places = [
+        v
+        for _, values in axis.logTickValues(np.log10(low), np.log10(high), size, [])
+        for v in values
+    ]
+    assert len(places) <= max(2, size // 24) + 1
+    assert all(np.log10(low) - 1e-6 <= place <= np.log10(high) + 1e-6 for place in places)
+    written = axis.logTickStrings(places, 1.0, None)
+    assert len(set(written)) == len(written)
+    for place, text in zip(places, written, strict=True):
+        if "10" not in text:
+            assert float(text) == pytest.approx(10**place, rel=0.006)
