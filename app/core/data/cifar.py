@@ -17,8 +17,9 @@ from app.core.data.images import LabelledImages
 from app.core.data.patches import Source
 from app.core.errors import Cancelled, RefusedInputError
 
-__all__ = ["CIFAR10_CLASSES", "cifar10_folder", "is_archive", "is_batch", "read_cifar10"]
+__all__ = ["CIFAR10", "CIFAR10_CLASSES", "cifar10_folder", "is_archive", "is_batch", "read_cifar10"]
 
+CIFAR10 = "CIFAR-10"
 CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
@@ -249,7 +250,7 @@ def _images(
     x.flags.writeable = y.flags.writeable = False
     source = Source(
         str(path.absolute()),
-        f"CIFAR-10, {layout}",
+        f"{CIFAR10}, {layout}",
         "NCHW",
         "0..255",
         len(x),

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from app.core.data.cifar import cifar10_folder, is_archive, is_batch, read_cifar10
+from app.core.data.cifar import CIFAR10, cifar10_folder, is_archive, is_batch, read_cifar10
 from app.core.data.class_folders import read_class_folders
 from app.core.data.download import downloaded_cifar10
 from app.core.data.files import (
@@ -20,12 +20,15 @@ from app.core.data.files import (
 )
 from app.core.data.images import LabelledImages
 from app.core.data.labelled_arrays import read_labelled_arrays
+from app.core.data.patches import Source
 from app.core.data.synthetic import SYNTHETIC_NAME, synthetic_images
 from app.core.errors import RefusedInputError
 
-__all__ = ["CIFAR10_NAME", "images_kind", "open_images"]
+__all__ = ["CIFAR10_NAME", "images_kind", "open_images", "open_images_again"]
 
 CIFAR10_NAME = "cifar10"
+# A run's file says how many images were drawn; one that was tampered with may say anything.
+MOST_DRAWN = 1_000_000
 
 
 def open_images(
@@ -81,6 +84,33 @@ def open_images(
         cancel=cancel,
         progress=progress,
     )
+
+
+def open_images_again(
+    source: Source, *, cancel: Cancel | None = None, progress: Progress | None = None
+) -> LabelledImages:
+    """Open what a run was trained on, and make sure that it is the same.
+
+    Raises
+    ------
+    RefusedInputError
+        It is not there any more, or not what it was.
+    """
+    path = source.path
+    if path == SYNTHETIC_NAME:
+        seed = source.dataset.removeprefix("seed ")
+        if not seed.isdecimal() or not 0 < source.count <= MOST_DRAWN:
+            raise RefusedInputError(f"“{source.dataset}” does not say how the images were drawn.")
+        images = synthetic_images(source.count, int(seed), cancel=cancel, progress=progress)
+    else:
+        if source.dataset and not source.dataset.startswith(CIFAR10):
+            path = f"{path}::{source.dataset}"
+        images = open_images(path, value_range=source.value_range, cancel=cancel, progress=progress)
+    if images.source.sha256 != source.sha256:
+        raise RefusedInputError(
+            f"{Path(source.path).name} is not what it was when the run was made."
+        )
+    return images
 
 
 def images_kind(path: PathLike) -> Literal["drawn", "cifar10", "folders", "arrays"]:
