@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.core.errors import UsageError
-from app.core.params import Parameter, format_number, parse_number
+from app.core.params import Parameter, Spec, describe, format_number, parse_number
 
-__all__ = ["command", "json_flag", "parse_setting", "shown"]
+__all__ = ["command", "json_flag", "parse_setting", "read_assignments", "settings_help", "shown"]
 
 
 def command(
@@ -52,11 +53,53 @@ def parse_setting(parameter: Parameter, text: str) -> Any:
         if text.lower() not in words:
             raise UsageError(f"{parameter.name} = “{text}” is neither yes nor no.")
         return words[text.lower()]
-    if parameter.kind == "choice":
+    if parameter.kind in ("choice", "text"):
         return text
+    if parameter.kind == "int" and re.fullmatch("[0-9]{1,40}", text):
+        # Exactly, where a float would round a large seed.
+        return int(text)
     value = parse_number(text)
     if parameter.kind == "int":
         if not value.is_integer():
             raise UsageError(f"{parameter.name} = {text} is not a whole number.")
         return int(value)
     return value
+
+
+def read_assignments(
+    assignments: Sequence[str], classes: Sequence[type[Spec]]
+) -> dict[type[Spec], dict[str, Any]]:
+    """Return what ``NAME=VALUE`` each mean, by the settings they belong to.
+
+    Raises
+    ------
+    UsageError
+        There is no such setting, or its value cannot be meant.
+    """
+    known: dict[str, tuple[type[Spec], Parameter]] = {}
+    for cls in classes:
+        known.update({parameter.name: (cls, parameter) for parameter in describe(cls)})
+    values: dict[type[Spec], dict[str, Any]] = {cls: {} for cls in classes}
+    for assignment in assignments:
+        name, mark, text = assignment.partition("=")
+        name = name.strip()
+        if not mark:
+            raise UsageError(f"“{assignment}” is not NAME=VALUE.")
+        if name not in known:
+            raise UsageError(f"There is no setting “{name}”.", f"There are {', '.join(known)}.")
+        owner, parameter = known[name]
+        values[owner][name] = parse_setting(parameter, text.strip())
+    return values
+
+
+def settings_help(classes: Sequence[type[Spec]], presets: Mapping[str, Any]) -> str:
+    """Return a table of all settings and presets, to stand below a command's options."""
+    lines = ["settings (--set name=value):"]
+    for cls in classes:
+        for parameter in describe(cls):
+            default = shown(parameter.default)
+            lines.append(f"  {parameter.name:14} {default:>9}   {parameter.hyper.teaches}")
+            lines.append(f"  {'':14} {'':>9}   {parameter.range_text}")
+    lines.append("presets (--preset NAME):")
+    lines.extend(f"  {name:14} {preset.teaches}" for name, preset in presets.items())
+    return "\n".join(lines)

@@ -36,7 +36,10 @@ class Interruptible:
 class Progress:
     """One line on standard error: redrawn on a terminal, else a line now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str = "patches") -> None:
+        self.noun = noun
+        self._names: tuple[str, ...] = ()
+        self._said = ""
         self.terminal = sys.stderr.isatty()
         self._last = 0.0
         self._steps_per_epoch = self._total = 1
@@ -69,7 +72,8 @@ class Progress:
 
         if isinstance(event, events.Started):
             self._steps_per_epoch, self._total = event.steps_per_epoch, event.total_steps
-            self._show(f"{event.examples} patches, {event.total_steps} steps, {event.engine}")
+            self._names = event.term_names
+            self._show(f"{event.examples} {self.noun}, {event.total_steps} steps, {event.engine}")
         elif isinstance(event, events.Steps):
             if self._due():
                 epoch = event.last_step / self._steps_per_epoch
@@ -77,12 +81,15 @@ class Progress:
                 cost = float(event.terms[-1].sum())
                 self._show(
                     f"epoch {epoch:.1f} / {self._total // self._steps_per_epoch}   J {cost:.4g}   "
-                    f"{rate:,.0f} patches/s"
+                    f"{rate:,.0f} {self.noun}/s{self._said}"
                 )
+        elif isinstance(event, events.Evaluated):
+            if event.validation_accuracy is not None:
+                self._said = f"   {event.validation_accuracy:.1%} validation"
         elif isinstance(event, events.Finished):
             terms = event.terms
-            names = ("reconstruction", "decay", "sparsity")
-            values = [None] * 3 if terms is None else [float(v) for v in terms]
+            names = self._names
+            values = [None] * len(names) if terms is None else [float(v) for v in terms]
             result.update(
                 epochs=event.epoch,
                 cost=None if terms is None else float(terms.sum()),

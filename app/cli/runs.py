@@ -39,14 +39,22 @@ def run_list(options: argparse.Namespace) -> int:
     for run in found:
         outcome = run.info.outcome
         cost = "" if outcome is None or outcome.terms is None else f"J {sum(outcome.terms):.4g}"
-        spec = run.info.spec
-        print(
-            f"{run.path.name}   {run.info.state:9} {cost:10} "
-            f"{spec.hidden_units} units, ρ {spec.rho:g}, β {spec.beta:g}, λ {spec.lam:g}, {spec.solver}"
-        )
+        print(f"{run.path.name}   {run.info.state:9} {cost:10} {_settings(run.info)}")
     if not found:
         print("There are no runs yet.", file=sys.stderr)
     return 0
+
+
+def _settings(info: Any) -> str:
+    """Return one line of what a run was told to do."""
+    if info.kind == "cnn":
+        spec, _ = info.convnet
+        best = "" if info.best is None else f"{info.best.accuracy:.1%} validation, "
+        return f"{best}{spec.layers}, {spec.solver}"
+    spec, _ = info.autoencoder
+    return (
+        f"{spec.hidden_units} units, ρ {spec.rho:g}, β {spec.beta:g}, λ {spec.lam:g}, {spec.solver}"
+    )
 
 
 def _dumped(run: Any) -> dict[str, Any]:
@@ -74,12 +82,21 @@ def run_show(options: argparse.Namespace) -> int:
         )
         return 0
     info = run.info
+    noun = "images" if info.kind == "cnn" else "patches"
     print(f"{run.path}\n{info.state}, {len(history)} steps, {info.engine}, started {info.started}")
-    print(f"data            {info.source.path} {info.source.dataset}, {info.source.count} patches")
+    print(f"data            {info.source.path} {info.source.dataset}, {info.source.count} {noun}")
     for spec in (info.spec, info.preprocess):
         for name, value in spec.model_dump().items():
             print(f"{name:15} {shown(value)}")
     if info.outcome is not None and info.outcome.terms is not None:
         for name, value in zip(history.term_names, info.outcome.terms, strict=True):
             print(f"{name:15} {value:.6g}")
+    for evaluation in history.evaluations[-1:]:
+        print(f"{'train_accuracy':15} {evaluation.train_accuracy:.4g}")
+    if info.best is not None:
+        print(f"{'best_val_accuracy':15} {info.best.accuracy:.4g} at step {info.best.step}")
+    for number, score in enumerate(info.tested):
+        # Whoever chooses by test images has none left: the first look is the one that counts.
+        again = "" if number == 0 else " (looked again)"
+        print(f"{'test_accuracy':15} {score.accuracy:.4g}{again}, {score.when}")
     return 0

@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import uuid
-from pathlib import Path
 from typing import Any
 
-from app.cli.options import command, json_flag, parse_setting, shown
-from app.cli.progress import Interruptible, Progress
-from app.core.errors import AlreadyExistsError, FilterscopeError, UsageError
-from app.core.params import Parameter, describe
+from app.cli.options import command, read_assignments, settings_help
+from app.cli.progress import Progress
+from app.cli.train_cnn import add_train_cnn
+from app.cli.training import (
+    assignments_of,
+    check_options,
+    conclude,
+    run_options,
+    train_and_record,
+)
+from app.core.errors import UsageError
 from app.core.presets import PRESETS
 from app.core.specs import AutoencoderSpec, PreprocessSpec
 
 __all__ = ["add_train", "read_settings", "run_train"]
 
 
-def _settings_help() -> str:
-    lines = ["settings (--set name=value):"]
-    for cls in (AutoencoderSpec, PreprocessSpec):
-        for parameter in describe(cls):
-            default = shown(parameter.default)
-            lines.append(f"  {parameter.name:14} {default:>9}   {parameter.hyper.teaches}")
-            lines.append(f"  {'':14} {'':>9}   {parameter.range_text}")
-    lines.append("presets (--preset NAME):")
-    lines.extend(f"  {name:14} {preset.teaches}" for name, preset in PRESETS.items())
-    return "\n".join(lines)
-
-
 def add_train(commands: Any) -> None:
-    """Add ``train autoencoder``."""
+    """Add ``train autoencoder`` and ``train cnn``."""
     train = commands.add_parser("train", help="Train a network and keep the run")
     kinds = train.add_subparsers(metavar="NETWORK", required=True)
     parser = command(
-        kinds, "autoencoder", "Train a sparse autoencoder", run_train, epilog=_settings_help()
+        kinds,
+        "autoencoder",
+        "Train a sparse autoencoder",
+        run_train,
+        epilog=settings_help((AutoencoderSpec, PreprocessSpec), PRESETS),
     )
     parser.add_argument(
         "data",
@@ -43,23 +41,14 @@ def add_train(commands: Any) -> None:
         metavar="DATA",
         help="a file of patches, FILE::dataset, or a folder of photographs; the sample by default",
     )
-    parser.add_argument("--out", metavar="RUN", type=Path, help="folder of the run")
-    parser.add_argument("--force", action="store_true", help="write into a folder that exists")
-    parser.add_argument("--preset", choices=list(PRESETS), help="settings to start from")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", dest="assignments",
-        help="a setting; may be given often",
-    )  # fmt: skip
-    for name in ("epochs", "seed"):
-        parser.add_argument(f"--{name}", metavar="N", help=f"the same as --set {name}=N")
+    run_options(parser, list(PRESETS))
     parser.add_argument(
         "--layout", help="what the axes mean, such as NCHW, where the guess is wrong"
     )
     parser.add_argument(
         "--value-range", choices=["0..1", "0..255"], help="which values are black and white"
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads that compute (all cores)")
-    json_flag(parser)
+    add_train_cnn(kinds)
 
 
 def read_settings(options: argparse.Namespace) -> tuple[AutoencoderSpec, PreprocessSpec]:
@@ -67,25 +56,7 @@ def read_settings(options: argparse.Namespace) -> tuple[AutoencoderSpec, Preproc
     preset = PRESETS[options.preset] if options.preset else None
     spec = preset.spec if preset else AutoencoderSpec()
     preprocess = preset.preprocess if preset else PreprocessSpec()
-    assignments = list(options.assignments)
-    assignments.extend(
-        f"{name}={getattr(options, name)}"
-        for name in ("epochs", "seed")
-        if getattr(options, name) is not None
-    )
-    known: dict[str, tuple[type, Parameter]] = {}
-    for cls in (AutoencoderSpec, PreprocessSpec):
-        known.update({parameter.name: (cls, parameter) for parameter in describe(cls)})
-    values: dict[type, dict[str, Any]] = {AutoencoderSpec: {}, PreprocessSpec: {}}
-    for assignment in assignments:
-        name, mark, text = assignment.partition("=")
-        name = name.strip()
-        if not mark:
-            raise UsageError(f"“{assignment}” is not NAME=VALUE.")
-        if name not in known:
-            raise UsageError(f"There is no setting “{name}”.", f"There are {', '.join(known)}.")
-        cls, parameter = known[name]
-        values[cls][name] = parse_setting(parameter, text.strip())
+    values = read_assignments(assignments_of(options), (AutoencoderSpec, PreprocessSpec))
     return (
         spec.changed(**values[AutoencoderSpec]),
         preprocess.changed(**values[PreprocessSpec]),
@@ -95,13 +66,11 @@ def read_settings(options: argparse.Namespace) -> tuple[AutoencoderSpec, Preproc
 def run_train(options: argparse.Namespace) -> int:
     """``filterscope train autoencoder``."""
     from app.core import threads as threading_
-    from app.core.control import Control
     from app.core.data.batches import EpochOrder
     from app.core.data.preprocess import preprocess as fit
     from app.core.learners import AutoencoderLearner
-    from app.core.runs import Recorder, RunFolder
+    from app.core.runs import RunFolder
     from app.core.settings import data_folder
-    from app.core.training import train
 
     spec, preprocess = read_settings(options)
     if spec.decoder == "sigmoid" and not preprocess.rescale:
@@ -109,12 +78,7 @@ def run_train(options: argparse.Namespace) -> int:
             "A sigmoid decoder cannot reach values outside 0 … 1.",
             "Set decoder=linear, or rescale=yes.",
         )
-    if options.out is not None and options.out.exists() and not options.force:
-        raise AlreadyExistsError(
-            f"{options.out} exists already.", "Choose another --out, or add --force."
-        )
-    if options.threads is not None and options.threads < 1:
-        raise UsageError("--threads must be at least 1.")
+    check_options(options)
     screen = Progress()
     raw = open_data(options, screen)
     patches = fit(raw, preprocess, progress=screen.share)
@@ -135,42 +99,9 @@ def run_train(options: argparse.Namespace) -> int:
         path=options.out,
     )
     learner = AutoencoderLearner(part.x, spec, threads=threads, release=part.release_pages)
-    control = Control()
-    recorder = Recorder(run)
-    result: dict[str, Any] = {"run": str(run.path), "seed": spec.seed}
-    events = train(
-        learner,
-        spec,
-        control,
-        examples=len(part.x),
-        order=EpochOrder(len(part.x), spec.seed, large=part.large),
-        run_id=run_id,
-    )
-    try:
-        with Interruptible(control.stop):
-            for event in events:
-                recorder.take(event)
-                screen.take(event, result)
-    finally:
-        recorder.close()
-        screen.end()
-    return conclude(result, options.json)
-
-
-def conclude(result: dict[str, Any], as_json: bool) -> int:
-    """Print what came out; returns the exit code."""
-    failed = result.pop("failed", None)
-    interrupted = result.pop("reason", "done") == "stopped"
-    if failed is not None:
-        raise FilterscopeError(*failed)
-    if as_json:
-        print(json.dumps(result))
-    else:
-        print(f"run             {result['run']}")
-        for name in ("cost", "reconstruction", "decay", "sparsity"):
-            print(f"{name:15} {result[name]:.6g}")
-        print(f"{'epochs':15} {result['epochs']:g} in {result['seconds']:.1f} s")
-    return 130 if interrupted else 0
+    order = EpochOrder(len(part.x), spec.seed, large=part.large)
+    result = train_and_record(run, learner, spec, order, screen)
+    return conclude(result, options.json, ("cost", *learner.term_names))
 
 
 def open_data(options: argparse.Namespace, screen: Progress) -> Any:
@@ -180,7 +111,7 @@ def open_data(options: argparse.Namespace, screen: Progress) -> Any:
     from app.core.data.sample import sample_path
 
     data = options.data or str(sample_path())
-    if Path(data).is_dir():
+    if os.path.isdir(data):  # noqa: PTH112 - a name that is too long is no folder, and no error
         return cut_patches(data, progress=screen.share)
     return open_patches(
         data, layout=options.layout, value_range=options.value_range, progress=screen.share

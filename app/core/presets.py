@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.core.specs import AutoencoderSpec, PreprocessSpec
+from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
 
-__all__ = ["PRESETS", "Preset"]
+__all__ = ["CNN_PRESETS", "PRESETS", "ConvNetPreset", "Preset"]
 
 
 @dataclass(frozen=True)
@@ -67,5 +67,57 @@ PRESETS: dict[str, Preset] = {
             epochs=200,
         ),
         PreprocessSpec(grayscale=False, whiten="computed", epsilon=0.1, clip=False, rescale=False),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ConvNetPreset:
+    """A starting point: settings, how images are prepared for them, and what to look for."""
+
+    title: str
+    teaches: str
+    spec: ConvNetSpec
+    images: ImageSpec
+
+
+CNN_PRESETS: dict[str, ConvNetPreset] = {
+    "report": ConvNetPreset(
+        "The exercise's report",
+        "One epoch with pixels 0 … 255 and first weights of 0.001: half of the images are named.",
+        ConvNetSpec(epochs=1),
+        ImageSpec(),
+    ),
+    "quick": ConvNetPreset(
+        "The same network, better begun",
+        "Channels of variance 1, He's first weights and a rate that falls to zero: the same epoch gives more.",
+        ConvNetSpec(
+            epochs=1,
+            initialisation="he",
+            schedule="one_cycle",
+            learning_rate=1e-3,
+            reg=1e-4,
+        ),
+        ImageSpec(normalisation="per_channel"),
+    ),
+    "overfit": ConvNetPreset(
+        "Learn 100 images by heart",
+        "A network that cannot do this has a fault; one that can has room enough.",
+        ConvNetSpec(epochs=15, reg=0.0),
+        ImageSpec(train_count=100),
+    ),
+    "deeper": ConvNetPreset(
+        "Three convolutions with batchnorm",
+        "Small filters one after the other see as far as large ones, with fewer numbers to learn.",
+        ConvNetSpec(
+            layers="[conv 32 3x3, batchnorm, relu, pool 2] x 3, affine 128, relu",
+            epochs=10,
+            initialisation="he",
+            schedule="one_cycle",
+            learning_rate=2e-3,
+            reg=1e-4,
+            dropout=0.25,
+        ),
+        ImageSpec(normalisation="per_channel", flip=True),
     ),
 }

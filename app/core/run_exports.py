@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.chart import Chart, Curve
+from app.core.convnet_exports import export_convnet, make
 from app.core.curves import bin_curve
 from app.core.data.cutting import cut_patches
 from app.core.data.patches import Patches
@@ -60,9 +61,10 @@ def export_run(
     UsageError
         There is no such thing, or not of that kind.
     """
-    makers: dict[str, dict[str, Callable[[], bytes]]] = {}
+    if run.info.kind == "cnn":
+        return export_convnet(run, what, kind, zoom=zoom, scale=scale)
     maker = _Maker(run, zoom, scale)
-    makers = {
+    makers: dict[str, dict[str, Callable[[], bytes]]] = {
         "filters": {"png": maker.filters_png, "svg": maker.filters_svg},
         "reconstructions": {"png": maker.reconstructions_png, "svg": maker.reconstructions_svg},
         "curves": {"csv": maker.curves_csv, "svg": maker.curves_svg, "png": maker.curves_png},
@@ -70,15 +72,7 @@ def export_run(
         "report": {"html": maker.report},
         "script": {"py": maker.script},
     }
-    if what not in makers:
-        raise UsageError(f"There is no “{what}” to export; there are {', '.join(makers)}.")
-    kinds = makers[what]
-    if kind not in kinds:
-        raise UsageError(
-            f"{what} cannot be a .{kind or '(none)'} file.",
-            f"It can be {', '.join('.' + k for k in kinds)}.",
-        )
-    return kinds[kind](), maker.notes
+    return make(makers, what, kind), maker.notes
 
 
 class _Maker:
@@ -86,6 +80,7 @@ class _Maker:
 
     def __init__(self, run: RunFolder, zoom: int, scale: str) -> None:
         self.run, self.info = run, run.info
+        self.spec, self.preprocess = run.info.autoencoder
         self.zoom, self.scale = zoom, scale
         self.notes: list[str] = []
         self._patches: Patches | None = None
@@ -109,22 +104,22 @@ class _Maker:
     def text(self) -> dict[str, str]:
         info = self.info
         return settings_text(
-            info.spec, info.preprocess, run_id=info.run_id, data_sha256=info.source.sha256
+            self.spec, self.preprocess, run_id=info.run_id, data_sha256=info.source.sha256
         )
 
     def caption(self) -> str:
-        return caption(self.info.spec)
+        return caption(self.spec)
 
     def filters(self) -> Mosaic:
         """W1 as tiles, in pixel space when the data was whitened."""
         columns: NDArray[Any] = self.weights["W1"]
-        if self.info.preprocess.whiten != "none":
+        if self.preprocess.whiten != "none":
             columns = self.patches.fitted.to_pixels(columns)
         return mosaic(columns.T.reshape(-1, *self._shape()), scale=self.scale)  # type: ignore[arg-type]
 
     def _shape(self) -> tuple[int, int, int]:
         channels, height, width = self.info.source.shape
-        return (1 if self.info.preprocess.grayscale else channels), height, width
+        return (1 if self.preprocess.grayscale else channels), height, width
 
     def filters_png(self) -> bytes:
         return mosaic_png(self.filters(), self.zoom, self.text())
@@ -133,7 +128,7 @@ class _Maker:
         return mosaic_svg(self.filters(), self.zoom, "Filters", self.caption())
 
     def reconstructions(self) -> Mosaic:
-        return reconstruction_mosaic(self.patches, self.weights, self.info.spec)
+        return reconstruction_mosaic(self.patches, self.weights, self.spec)
 
     def reconstructions_png(self) -> bytes:
         return mosaic_png(self.reconstructions(), self.zoom, self.text())
@@ -149,15 +144,15 @@ class _Maker:
         return history
 
     def curves_csv(self) -> bytes:
-        return curves_csv(self.history(), self.info.spec, self.info.steps_per_epoch)
+        return curves_csv(self.history(), self.spec, self.info.steps_per_epoch)
 
     def chart(self) -> Chart:
         bound = None
         try:
-            bound = pca_bound(self.patches.x, self.info.spec.hidden_units)
+            bound = pca_bound(self.patches.x, self.spec.hidden_units)
         except FilterscopeError as error:
             self.notes.append(f"No PCA bound is drawn: {error.message}")
-        return cost_chart(self.history(), self.info.spec, self.info.steps_per_epoch, bound)
+        return cost_chart(self.history(), self.spec, self.info.steps_per_epoch, bound)
 
     def curves_svg(self) -> bytes:
         return self.chart().svg()
@@ -185,7 +180,7 @@ class _Maker:
         chart = self.chart().svg().decode().partition("?>")[2]
         rows = [
             (p.hyper.label, p.name, str(getattr(spec, p.name)))
-            for spec in (self.info.spec, self.info.preprocess)
+            for spec in (self.spec, self.preprocess)
             for p in describe(type(spec))
         ]
         # A file's name may be no text.
@@ -223,7 +218,7 @@ def reopen(run: RunFolder) -> Patches:
         )
     if raw.source.sha256 != source.sha256:
         raise UsageError(f"{Path(source.path).name} is not what it was when the run was made.")
-    return preprocess(raw, run.info.preprocess)
+    return preprocess(raw, run.info.autoencoder[1])
 
 
 def reconstruction_mosaic(

@@ -24,7 +24,7 @@ def repeat_script(info: RunInfo, history: History) -> str:
         The run used L-BFGS, photographs or a file larger than memory, or goes on from another
         run: there is no short script for these.
     """
-    spec, source = info.spec, info.source
+    (spec, preprocess), source = info.autoencoder, info.source
     if spec.solver == "lbfgs":
         raise UsageError(
             "There is no script for L-BFGS runs.", "Export one of a first-order solver."
@@ -32,14 +32,14 @@ def repeat_script(info: RunInfo, history: History) -> str:
     if source.dataset.startswith("cut "):
         raise UsageError("There is no script for patches that were cut from photographs.")
     channels, height, width = source.shape
-    size = source.count * height * width * (1 if info.preprocess.grayscale else channels) * 4
+    size = source.count * height * width * (1 if preprocess.grayscale else channels) * 4
     if size > LARGE_BYTES:
         raise UsageError("There is no script for a set this large: it is visited piece by piece.")
     if len(history) and history.steps[0] != 1:
         raise UsageError("There is no script for a run that goes on from another.")
     values = {
         **spec.model_dump(),
-        **info.preprocess.model_dump(),
+        **preprocess.model_dump(),
         "path": source.path,
         "dataset": source.dataset,
         "layout": source.layout,

@@ -233,7 +233,12 @@ class ConvNetLearner:
         # A function of the step, like flips and crops: a training taken up again draws the same.
         rng = np.random.default_rng([spec.seed, 8, self.taken])
         moving = rate(spec, self.taken, per_epoch), spec.momentum, spec.reg
-        loss = {"kind": spec.loss, "keep": 1 - spec.dropout, "rng": rng, "check": check}
+        loss: dict[str, Any] = {
+            "kind": spec.loss,
+            "keep": 1 - spec.dropout,
+            "rng": rng,
+            "check": check,
+        }
         if self.network.sliced:
             # The way back may take a minute, and be given up: first all slopes, then the step.
             outcome = self.network.loss(x, y, reg=spec.reg, into=self._gradient, **loss)

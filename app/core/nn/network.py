@@ -328,8 +328,8 @@ class Network:
 
     def l2(self, reg: float) -> float:
         """Return reg/2 ΣW²."""
-        squares = sum(float(np.vdot(w, w)) for w in map(self.parameters.get, sorted(self.decayed)))
-        return reg / 2 * squares
+        weights = [self.parameters[name] for name in sorted(self.decayed)]
+        return reg / 2 * sum(float(np.vdot(w, w)) for w in weights)
 
     def data_loss(self, scores: Array, y: NDArray[np.int64], kind: str) -> tuple[float, Array]:
         """Return the mean loss of scores (N, classes), and its slope along them."""

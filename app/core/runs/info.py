@@ -119,6 +119,22 @@ class RunInfo(Spec):
         return TERM_NAMES[self.kind]
 
     @property
+    def autoencoder(self) -> tuple[AutoencoderSpec, PreprocessSpec]:
+        """Its settings, of an autoencoder; raises `UsageError` for another network."""
+        if not isinstance(self.spec, AutoencoderSpec) or not isinstance(
+            self.preprocess, PreprocessSpec
+        ):
+            raise UsageError("This run is of a convolutional network.")
+        return self.spec, self.preprocess
+
+    @property
+    def convnet(self) -> tuple[ConvNetSpec, ImageSpec]:
+        """Its settings, of a convolutional network; raises `UsageError` for another."""
+        if not isinstance(self.spec, ConvNetSpec) or not isinstance(self.preprocess, ImageSpec):
+            raise UsageError("This run is of an autoencoder.")
+        return self.spec, self.preprocess
+
+    @property
     def state(self) -> str:
         """``running``, ``crashed``, or how it ended."""
         if self.outcome is not None:

@@ -103,10 +103,11 @@ class ConvNetSpec(TrainingSpec):
         Field(ge=0, le=1_000_000_000),
         Hyper("", "Evaluate every", "So many steps lie between two looks at validation images; 0 means an epoch.", "linear", (0, 1000), unit="steps"),
     ] = 0
+    # Two more than the autoencoder's kernel knows.
     solver: Annotated[
         Literal["sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad", "lbfgs"],
         Hyper("", "Solver", "How a gradient becomes a step.", choices=IMAGE_SOLVERS),
-    ] = "adam"
+    ] = "adam"  # type: ignore[assignment]
     learning_rate: Annotated[
         float,
         Field(gt=0, le=1e9),

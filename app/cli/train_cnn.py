@@ -1,0 +1,116 @@
+"""``filterscope train cnn``: train a convolutional network on labelled images."""
+
+from __future__ import annotations
+
+import argparse
+import uuid
+from typing import Any
+
+from app.cli.options import command, read_assignments, settings_help
+from app.cli.progress import Progress
+from app.cli.training import (
+    assignments_of,
+    check_options,
+    conclude,
+    run_options,
+    train_and_record,
+)
+from app.core.errors import UsageError
+from app.core.presets import CNN_PRESETS
+from app.core.specs import ConvNetSpec, ImageSpec
+
+__all__ = ["add_train_cnn", "read_cnn_settings", "run_train_cnn"]
+
+RESULTS = (
+    "loss",
+    "data",
+    "l2",
+    "train_accuracy",
+    "val_accuracy",
+    "best_val_accuracy",
+    "test_accuracy",
+)
+
+
+def add_train_cnn(kinds: Any) -> None:
+    """Add ``train cnn``."""
+    parser = command(
+        kinds,
+        "cnn",
+        "Train a convolutional network on labelled images",
+        run_train_cnn,
+        epilog=settings_help((ConvNetSpec, ImageSpec), CNN_PRESETS),
+    )
+    parser.add_argument(
+        "data",
+        nargs="?",
+        metavar="DATA",
+        help="CIFAR-10 (a folder or archive, or the word cifar10 for what was downloaded), a folder "
+        "with a folder of images for each class, or FILE::images,labels; drawn images by default",
+    )
+    run_options(parser, list(CNN_PRESETS))
+    parser.add_argument(
+        "--test",
+        action="store_true",
+        help="at the end, look once at the test images with the model that validation chose",
+    )
+
+
+def read_cnn_settings(options: argparse.Namespace) -> tuple[ConvNetSpec, ImageSpec]:
+    """Return the settings that the command line asks for."""
+    preset = CNN_PRESETS[options.preset] if options.preset else None
+    spec = preset.spec if preset else ConvNetSpec()
+    images = preset.images if preset else ImageSpec()
+    values = read_assignments(assignments_of(options), (ConvNetSpec, ImageSpec))
+    return spec.changed(**values[ConvNetSpec]), images.changed(**values[ImageSpec])
+
+
+def run_train_cnn(options: argparse.Namespace) -> int:
+    """``filterscope train cnn``."""
+    from app.core import threads as threading_
+    from app.core.data.batches import EpochOrder
+    from app.core.data.image_preprocess import fit_images
+    from app.core.data.image_reader import open_images
+    from app.core.data.synthetic import SYNTHETIC_NAME
+    from app.core.learners import ConvNetLearner
+    from app.core.nn.description import complete_layers
+    from app.core.runs import RunFolder
+    from app.core.settings import data_folder
+
+    spec, image_spec = read_cnn_settings(options)
+    check_options(options)
+    screen = Progress("images")
+    images = open_images(options.data or SYNTHETIC_NAME, progress=screen.share)
+    # What cannot be built is said before a folder is made.
+    complete_layers(spec.rows, images.shape, len(images.classes))
+    data = fit_images(images, image_spec)
+    screen.end()
+    if options.test and not len(data.split.test):
+        raise UsageError("There are no test images.", "Leave --test out, or train on fewer images.")
+    threads = options.threads or threading_.kernel_threads(window=False)
+    learner = ConvNetLearner(data, spec, threads=threads)
+    run = RunFolder.create(
+        data_folder(),
+        kind="cnn",
+        run_id=uuid.uuid4().hex,
+        spec=spec,
+        preprocess=image_spec,
+        source=images.source,
+        classes=images.classes,
+        threads=threads,
+        path=options.out,
+    )
+    order = EpochOrder(len(data.split.train), spec.seed)
+    result = train_and_record(run, learner, spec, order, screen)
+    evaluation, best = learner.last_evaluation, learner.best
+    result["train_accuracy"] = None if evaluation is None else evaluation.train_accuracy
+    result["val_accuracy"] = None if evaluation is None else evaluation.validation_accuracy
+    result["best_val_accuracy"] = None if best is None else best.accuracy
+    result["loss"] = result.pop("cost", None)
+    if options.test and "failed" not in result:
+        found = learner.score("test", progress=screen.share)
+        screen.end()
+        step = learner.taken if best is None else best.step
+        run.mark_tested(step, found.accuracy, found.loss)
+        result["test_accuracy"] = found.accuracy
+    return conclude(result, options.json, RESULTS)

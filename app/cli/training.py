@@ -1,0 +1,105 @@
+"""What the training of any network shares on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from app.cli.options import json_flag
+from app.cli.progress import Interruptible, Progress
+from app.core.errors import AlreadyExistsError, FilterscopeError, UsageError
+
+__all__ = ["assignments_of", "check_options", "conclude", "run_options", "train_and_record"]
+
+
+def run_options(parser: argparse.ArgumentParser, presets: Sequence[str]) -> None:
+    """Add the options that each network has."""
+    parser.add_argument("--out", metavar="RUN", type=Path, help="folder of the run")
+    parser.add_argument("--force", action="store_true", help="write into a folder that exists")
+    parser.add_argument("--preset", choices=list(presets), help="settings to start from")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="assignments",
+        help="a setting; may be given often",
+    )  # fmt: skip
+    for name in ("epochs", "seed"):
+        parser.add_argument(f"--{name}", metavar="N", help=f"the same as --set {name}=N")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads that compute (all cores)")
+    json_flag(parser)
+
+
+def assignments_of(options: argparse.Namespace) -> list[str]:
+    """Return all settings that were asked for as ``NAME=VALUE``."""
+    short = [
+        f"{name}={getattr(options, name)}"
+        for name in ("epochs", "seed")
+        if getattr(options, name) is not None
+    ]
+    return [*options.assignments, *short]
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse what cannot be meant, before any data is read."""
+    if options.out is not None and os.path.lexists(options.out) and not options.force:
+        raise AlreadyExistsError(
+            f"{options.out} exists already.", "Choose another --out, or add --force."
+        )
+    if options.threads is not None and options.threads < 1:
+        raise UsageError("--threads must be at least 1.")
+
+
+def train_and_record(
+    run: Any, learner: Any, spec: Any, order: Any, screen: Progress
+) -> dict[str, Any]:
+    """Train to the end, or to Ctrl-C; returns what came out.
+
+    Parameters
+    ----------
+    run : RunFolder
+    learner : Learner
+    spec : TrainingSpec
+    order : EpochOrder
+    screen : Progress
+    """
+    from app.core.control import Control
+    from app.core.runs import Recorder
+    from app.core.training import train
+
+    control = Control()
+    recorder = Recorder(run)
+    result: dict[str, Any] = {"run": str(run.path), "seed": spec.seed}
+    events = train(
+        learner, spec, control, examples=order.count, order=order, run_id=run.info.run_id
+    )
+    try:
+        with Interruptible(control.stop):
+            for event in events:
+                recorder.take(event)
+                screen.take(event, result)
+    finally:
+        recorder.close()
+        screen.end()
+    return result
+
+
+def conclude(result: dict[str, Any], as_json: bool, names: Sequence[str]) -> int:
+    """Print what came out, `names` among it; returns the exit code."""
+    failed = result.pop("failed", None)
+    interrupted = result.pop("reason", "done") == "stopped"
+    if failed is not None:
+        raise FilterscopeError(*failed)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        wide = max(15, *(len(name) + 2 for name in names))
+        print(f"{'run':{wide}} {result['run']}")
+        for name in names:
+            if name in result:
+                # What a stopped training on very many examples costs nobody waited for.
+                value = "not computed" if result[name] is None else f"{result[name]:.6g}"
+                print(f"{name:{wide}} {value}")
+        print(f"{'epochs':{wide}} {result['epochs']:g} in {result['seconds']:.1f} s")
+    return 130 if interrupted else 0
