@@ -313,7 +313,7 @@ class _Store:
         if self.rows is not None:
             self.rows[self.at : end] = rows
         else:
-            left = memoryview(np.ascontiguousarray(rows, np.float32)).cast("B")
+            left = np.ascontiguousarray(rows, np.float32).data.cast("B")
             try:
                 while len(left):
                     left = left[self.file.write(left) :]

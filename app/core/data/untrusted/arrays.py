@@ -134,8 +134,8 @@ class NpzFile:
     def list_arrays(self) -> Iterator[tuple[str, _Array | None, str | None]]:
         """Yield (name, array or None, why it is refused or None)."""
         for name, member in self.members.items():
-            if len(name) > MOST_NAME or not name.isprintable():
-                yield readable(name), None, "its name is too long or no plain text"
+            if name in ("", ".npy") or len(name) > MOST_NAME or not name.isprintable():
+                yield readable(name) or "(no name)", None, "its name is too long or no plain text"
                 continue
             if not name.endswith(".npy"):
                 yield name, None, "it is no array"

@@ -29,6 +29,10 @@ MOST_BYTES = 1 << 40
 MOST_RATIO = 1_200
 RATIO_MATTERS_ABOVE = 64 << 20
 BLOCK_BYTES = 16 << 20
+FLETCHER32 = 3
+CHECKSUM_BYTES = 4
+# After these a chunk has another size.
+PACKING = {1, 32000}
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 OTHER_FILTERS = {
     4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bzip2", 32001: "blosc", 32004: "lz4",
@@ -107,12 +111,14 @@ class Hdf5File:
                 yield path, None, "its name is too long or no plain text"
                 continue
             try:
-                kind = group.links.get_info(raw_name).type
-                if kind != h5py.h5l.TYPE_HARD:
-                    yield path, None, f"it is {LINKS.get(kind, 'a link of an unknown kind')}"
+                link = group.links.get_info(raw_name)
+                if link.type != h5py.h5l.TYPE_HARD:
+                    yield path, None, f"it is {LINKS.get(link.type, 'a link of an unknown kind')}"
                     continue
+                # Asked of the link: asked of the object, libhdf5 walks the index of its chunks,
+                # and does not survive damage there.
+                address = link.u
                 found = h5py.h5o.open(group, raw_name)
-                address = h5py.h5o.get_info(found).addr
             except (RuntimeError, ValueError, KeyError, OSError, TypeError, NotImplementedError):
                 yield path, None, "it is damaged"
                 continue
@@ -210,6 +216,9 @@ class Hdf5File:
                 return f"it needs compression {number}{called}, which is not supported"
         if len(set(filters)) != len(filters):
             return "it is compressed twice"
+        if FLETCHER32 in filters[:-1]:
+            # What is unpacked may be shorter than a checksum, and libhdf5 does not look.
+            return "its checksums are not of what is stored"
         stored = dataset.get_storage_size()
         if stored == 0:
             return "nothing is stored for it"
@@ -222,10 +231,10 @@ class Hdf5File:
             if layout == h5py.h5d.CONTIGUOUS and (offset is None or offset + stored > self.size):
                 return "it lies beyond the end of the file"
             return None
-        return self._judge_chunks(dataset, plist, width, stored, declared)
+        return self._judge_chunks(dataset, plist, width, stored, declared, filters)
 
     def _judge_chunks(
-        self, dataset: Any, plist: Any, width: int, stored: int, declared: int
+        self, dataset: Any, plist: Any, width: int, stored: int, declared: int, filters: list[int]
     ) -> str | None:
         chunk_bytes = width
         for length in plist.get_chunk():
@@ -236,6 +245,8 @@ class Hdf5File:
             )
         if declared > RATIO_MATTERS_ABOVE and declared / stored > MOST_RATIO:
             return f"it would unpack to {declared / stored:.0f} times its size"
+        packed = bool(PACKING & set(filters))
+        checksum = CHECKSUM_BYTES if FLETCHER32 in filters else 0
         places: list[tuple[int, int]] = []
         found: list[str] = []
 
@@ -244,6 +255,11 @@ class Hdf5File:
                 found.append("a chunk lies beyond the end of the file")
             elif len(places) >= MOST_CHUNKS:
                 found.append(f"it has more than {MOST_CHUNKS:,} chunks")
+            elif packed or chunk.filter_mask:
+                if chunk.size <= checksum:
+                    found.append("nothing is stored for a chunk")
+            elif chunk.size != chunk_bytes + checksum:
+                found.append(f"a chunk has {chunk.size} bytes where {chunk_bytes} are needed")
             places.append((chunk.byte_offset, chunk.size))
             # What is not None ends the visit.
             return True if found else None

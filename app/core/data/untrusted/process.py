@@ -31,22 +31,24 @@ TOO_MUCH = "reading it needs more memory than a reader may have"
 
 def open_source(path: str, size: int) -> Any:
     """Open a file by its first bytes, whatever it is called."""
+    # Loaded before the file is met: afterwards nothing else is opened.
+    from app.core.data.untrusted.arrays import NpyFile, NpzFile
+    from app.core.data.untrusted.hdf5 import Hdf5File
+
+    hold_still(MEMORY, 60 + size // (10 << 20))
     with open(path, "rb") as file:  # noqa: PTH123
         start = file.read(2056)
     if start.startswith(b"\x93NUMPY"):
-        from app.core.data.untrusted.arrays import NpyFile
-
-        return NpyFile(path, size)
-    if start.startswith(b"PK\x03\x04"):
-        from app.core.data.untrusted.arrays import NpzFile
-
-        return NpzFile(path, size)
+        source: Any = NpyFile(path, size)
+    elif start.startswith(b"PK\x03\x04"):
+        source = NpzFile(path, size)
     # HDF5 may begin after a user block of 512 bytes or more; MATLAB's files do.
-    if any(start[at : at + 8] == b"\x89HDF\r\n\x1a\n" for at in (0, 512, 1024, 2048)):
-        from app.core.data.untrusted.hdf5 import Hdf5File
-
-        return Hdf5File(path, size, matlab=start.startswith(b"MATLAB"))
-    raise Refused("it is not an HDF5, .npy or .npz file")
+    elif any(start[at : at + 8] == b"\x89HDF\r\n\x1a\n" for at in (0, 512, 1024, 2048)):
+        source = Hdf5File(path, size, matlab=start.startswith(b"MATLAB"))
+    else:
+        raise Refused("it is not an HDF5, .npy or .npz file")
+    close_the_door()
+    return source
 
 
 def listing(source: Any) -> list[dict[str, Any]]:
@@ -229,14 +231,7 @@ def answer(request: dict[str, Any], requests: BinaryIO, out: BinaryIO) -> None:
         send_archive(request, out)
         return
     size = int(request["size"])
-    # What is opened lazily must be there before the door closes.
-    import zipfile  # noqa: F401
-
-    import h5py  # noqa: F401
-
-    hold_still(MEMORY, 60 + size // (10 << 20))
     source = open_source(request["path"], size)
-    close_the_door()
     if request["do"] == "inspect":
         write_json(out, {"datasets": listing(source)})
     elif request["do"] == "read":
