@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from app.core.data.batches import EpochOrder
+from app.core.data.image_preprocess import FittedImages
 from app.core.data.patches import Patches
-from app.core.learners import AutoencoderLearner, Learner
+from app.core.learners import AutoencoderLearner, ConvNetLearner, Learner
 from app.core.runs import Recorder, RunFolder
 from app.core.settings import data_folder
-from app.core.specs import AutoencoderSpec
-from app.workers.training_worker import EventSink
+from app.core.specs import AutoencoderSpec, ConvNetSpec
 
-__all__ = ["AutoencoderRecipe", "Recipe"]
+__all__ = ["AutoencoderRecipe", "ConvNetRecipe", "Recipe"]
 
 
 class Recipe(Protocol):
@@ -41,7 +41,7 @@ class Recipe(Protocol):
     def make_learner(self, data: Any, spec: Any, threads: int) -> Learner:
         """Return a network with its first weights (called in the thread that trains)."""
 
-    def make_recorder(self, run_id: str, spec: Any, data: Any, threads: int) -> EventSink:
+    def make_recorder(self, run_id: str, spec: Any, data: Any, threads: int) -> Recorder:
         """Make the folder of a run; raises `StorageError` before training, not after."""
 
 
@@ -68,7 +68,7 @@ class AutoencoderRecipe:
 
     def make_recorder(
         self, run_id: str, spec: AutoencoderSpec, data: Patches, threads: int
-    ) -> EventSink:
+    ) -> Recorder:
         """Make the folder of a run."""
         run = RunFolder.create(
             data_folder(),
@@ -78,5 +78,50 @@ class AutoencoderRecipe:
             preprocess=data.fitted.spec,
             source=data.source,
             threads=threads,
+        )
+        return Recorder(run)
+
+
+class ConvNetRecipe:
+    """Networks of layers on labelled images."""
+
+    noun = "images"
+    term_names = ConvNetLearner.term_names
+    kept = (
+        "layers",
+        "loss",
+        "initialisation",
+        "weight_scale",
+        "precision",
+        "seed",
+        "solver",
+        "batch_size",
+    )
+
+    def examples(self, data: FittedImages, spec: ConvNetSpec) -> int:
+        """Return how many images train."""
+        return len(data.split.train)
+
+    def order(self, data: FittedImages, spec: ConvNetSpec) -> EpochOrder:
+        """Return the order of visiting: places among the images that train."""
+        return EpochOrder(len(data.split.train), spec.seed)
+
+    def make_learner(self, data: FittedImages, spec: ConvNetSpec, threads: int) -> Learner:
+        """Return a new network."""
+        return ConvNetLearner(data, spec, threads=threads)
+
+    def make_recorder(
+        self, run_id: str, spec: ConvNetSpec, data: FittedImages, threads: int
+    ) -> Recorder:
+        """Make the folder of a run."""
+        run = RunFolder.create(
+            data_folder(),
+            kind="cnn",
+            run_id=run_id,
+            spec=spec,
+            preprocess=data.spec,
+            source=data.images.source,
+            threads=threads,
+            classes=data.classes,
         )
         return Recorder(run)

@@ -140,6 +140,12 @@ QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 QScrollBar:horizontal { background: transparent; height: 9px; }
 QScrollBar::handle:horizontal { background: $faint; border-radius: 4px; min-width: 30px; }
 QSplitter::handle { background: transparent; }
+QTreeWidget, QListWidget { background: $field; border: 1px solid $border; border-radius: 6px; outline: none; }
+QTreeWidget::item { padding: 2px 3px; border: none; }
+QTreeWidget::item:selected { background: $hover; color: $text; }
+QTreeWidget::item:hover { background: $hover; }
+QHeaderView { background: transparent; border: none; }
+QHeaderView::section { background: $field; color: $quiet; border: none; border-bottom: 1px solid $border; padding: 3px 4px; font-size: ${small}px; }
 QFrame#notice { background: $card; border: 1px solid $border; border-left: 4px solid $accent; border-radius: 6px; }
 QFrame#notice[kind="problem"] { border-left: 4px solid $bad; }
 QFrame#notice[kind="good"] { border-left: 4px solid $good; }

@@ -28,6 +28,7 @@ from app.core.events import (
 from app.core.feed import Feed
 from app.core.history import History
 from app.core.learners import Learner
+from app.core.runs import Recorder, RunFolder
 from app.core.specs import TrainingSpec
 from app.core.threads import kernel_threads
 from app.core.training import Progress, train
@@ -73,6 +74,7 @@ class Training:
     total_steps: int = 0
     engine: str = ""
     ending: Finished | Failed | None = None
+    run: RunFolder | None = None
 
     def continues(self, data: Any, spec: TrainingSpec) -> bool:
         """Whether the weights can be trained on with `spec` on `data`."""
@@ -160,6 +162,7 @@ class TrainingSession(QObject):
         except FilterscopeError as error:
             self.notice.emit(error.message, error.hint or "Training goes on without a record.")
             recorder = None
+        training.run = recorder.run if isinstance(recorder, Recorder) else None
         self._control = Control()
         if single:
             self._control.pause()

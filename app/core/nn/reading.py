@@ -179,12 +179,3 @@ class NetworkReader:
                     )
                 )
         return tuple(readings)
-
-    def gradients(self, *, check: Check = nothing) -> dict[str, Array]:
-        """Return the loss's slope along each parameter for some training images, by name."""
-        x, y = self.fitted.rows(self._behaviour), self.fitted.labels(self._behaviour)
-        with self._sharing():
-            outcome = self.network.loss(
-                x, y, reg=self.spec.reg, kind=self.spec.loss, mode="test", check=check
-            )
-        return self.network.views(outcome.gradient)

@@ -232,7 +232,7 @@ class ConfusionView(QWidget):
             true, said = self.selected or (0, 0)
             down, right = moves[key] if self.selected is not None else (0, 0)
             cell = true + down, said + right
-            if 0 <= min(cell) and max(cell) < len(self._counts):
+            if min(cell) >= 0 and max(cell) < len(self._counts):
                 self._choose(cell)
             return
         super().keyPressEvent(event)

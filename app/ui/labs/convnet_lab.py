@@ -1,0 +1,227 @@
+"""The CNN lab: images with labels, a network of layers, and what it makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QObject
+
+from app.core.data.image_preprocess import FittedImages
+from app.core.data.image_reader import CIFAR10_NAME
+from app.core.data.photographs import read_photograph
+from app.core.events import Snapshot
+from app.core.learners import ConvNetLearner
+from app.core.predictions import Predictions
+from app.core.presets import CNN_PRESETS
+from app.core.specs import ConvNetSpec, ImageSpec
+from app.ui.image_session import ImageRequest, ImageSession
+from app.ui.labs.lab import Lab
+from app.ui.panels.cnn_panel import CnnPanel
+from app.ui.reading_session import ReadingSession
+from app.ui.recipes import ConvNetRecipe
+from app.ui.training_session import Training
+from app.workers.task_worker import Task, TaskWorker
+from app.workers.thread import Runner
+
+__all__ = ["ConvNetLab"]
+
+NORMALISATIONS = {
+    "none": "pixels as they are",
+    "scale": "0 … 1",
+    "mean_image": "mean image removed",
+    "per_channel": "channels of mean 0, σ 1",
+    "cifar10": "CIFAR-10's mean and σ",
+}
+
+
+class ConvNetLab(Lab):
+    """Trains networks of layers on labelled images."""
+
+    title = "CNN"
+    panel: CnnPanel
+
+    def __init__(self, runner: Runner, parent: QObject | None = None) -> None:
+        super().__init__(runner, ConvNetRecipe(), parent)
+        self.session = ImageSession(runner, self)
+        self.readings = ReadingSession(runner, self)
+        # Few epochs of few images: a first curve within a minute.
+        self.spec = ConvNetSpec(**CNN_PRESETS["quick"].spec.model_dump() | {"epochs": 5})
+        self.session.spec = CNN_PRESETS["quick"].images
+        self.panel = CnnPanel(self.spec, self.session, self.readings)
+        self._photo_worker: TaskWorker[NDArray[np.uint8]] | None = None
+        self._test_worker: TaskWorker[Predictions] | None = None
+        self._test_asked = 0
+        self.panel.spec_changed.connect(self.take_spec)
+        self.panel.preset_chosen.connect(self.use_preset)
+        self.panel.test_wanted.connect(self.ask_test)
+        page = self.panel.images_page
+        page.spec_changed.connect(self._on_image_spec)
+        page.drawn_clicked.connect(self.open_drawn)
+        page.download_clicked.connect(self.open_cifar10)
+        self.session.changed.connect(self._on_images)
+        self.session.problem.connect(self._on_notice)
+
+    @property
+    def data(self) -> FittedImages | None:
+        """The images, divided and normalised."""
+        return self.session.fitted
+
+    def cannot_train(self, data: FittedImages) -> tuple[str, str] | None:
+        """Return what does not fit together."""
+        description = self.panel.layers.description
+        if description is not None and description.error is not None:
+            return description.error.message, "Change that row of the list."
+        return None
+
+    # --- data
+
+    def open_path(self, text: str) -> None:
+        """Open images with labels, or look at one photograph."""
+        if _is_photograph(text) and self.data is not None:
+            self._look_at(Path(text))
+        else:
+            self.session.open(ImageRequest(text))
+
+    def open_drawn(self) -> None:
+        """Open the images that need no file."""
+        self.session.open(ImageRequest())
+
+    def open_cifar10(self) -> None:
+        """Open CIFAR-10, downloading it when it is not there."""
+        self.session.open(ImageRequest(CIFAR10_NAME, download=True))
+
+    def _look_at(self, path: Path) -> None:
+        if self._photo_worker is not None or self.data is None:
+            return
+        channels, side, _ = self.data.images.shape
+
+        def job(task: Task) -> NDArray[np.uint8]:
+            pixels = read_photograph(path, side, cancel=task.cancelled)
+            if channels == 1:
+                return np.rint(pixels.mean(axis=0, keepdims=True)).astype(np.uint8)
+            return pixels
+
+        self._photo_worker = TaskWorker(job)
+        self._photo_worker.ended.connect(self._on_photo)
+        self.runner.start(self._photo_worker)
+
+    def _on_photo(self) -> None:
+        worker, self._photo_worker = self._photo_worker, None
+        if worker is None:
+            return
+        if worker.result is not None:
+            self.panel.look_at(worker.result)
+        elif worker.error is not None:
+            self._on_notice(*worker.error)
+
+    def _on_image_spec(self, spec: ImageSpec) -> None:
+        self.session.set_spec(spec)
+
+    def _on_images(self) -> None:
+        self.panel.set_images()
+        self.on_state()
+
+    def info(self) -> str:
+        """Return what is open, and how it was prepared."""
+        fitted, request = self.session.fitted, self.session.request
+        if fitted is None or request is None:
+            return ""
+        split, spec = fitted.split, fitted.spec
+        channels, height, width = fitted.images.shape
+        parts = [len(split.train), len(split.validation), len(split.test)]
+        counts = " / ".join(f"{count:,}".replace(",", " ") for count in parts)
+        varied = [word for word, on in (("mirrored", spec.flip), ("shifted", spec.crop)) if on]
+        words = [NORMALISATIONS[spec.normalisation], *varied]
+        kind = "RGB" if channels == 3 else "grey"
+        return f"{request.name}   {counts}   ·   {height} × {width} {kind}   ·   {', '.join(words)}"
+
+    # --- the panel
+
+    def show_spec(self) -> None:
+        """Let the panel show the settings."""
+        self.panel.set_spec(self.spec)
+
+    def show_training(self, training: Training | None) -> None:
+        """Let the panel show a training."""
+        if training is None:
+            self._test_asked = 0
+        self.panel.set_training(training)
+
+    def show_locked(self, locked: bool) -> None:
+        """Let the panel lock what cannot change."""
+        self.panel.set_locked(locked)
+
+    def refresh(self) -> None:
+        """Draw everything; the first time, the images have yet to be drawn."""
+        self.session.open_first()
+        self.panel.refresh()
+
+    def tick(self, snapshot: Snapshot | None, grew: bool) -> None:
+        """Draw what is due."""
+        self.panel.tick(snapshot, grew)
+
+    def use_preset(self, name: str) -> None:
+        """Use the settings of a preset, and how it prepares images."""
+        preset = CNN_PRESETS[name]
+        self.spec = preset.spec
+        self.panel.set_spec(self.spec)
+        self.panel.images_page.form.set_spec(preset.images)
+        self._on_image_spec(preset.images)
+        self.take_spec(self.spec)
+        self.told.emit("plain", preset.title, preset.teaches, "")
+
+    def figure(self, training: Training) -> str:
+        """Return the newest validation accuracy, or the loss before there is one."""
+        for event in reversed(training.history.evaluations):
+            if event.validation_accuracy is not None:
+                return f"validation {event.validation_accuracy:.1%}"
+        return f"loss {training.history.terms[-1].sum():.3g}"
+
+    # --- the test images
+
+    def ask_test(self) -> None:
+        """Measure the best model on the test images, which counts only once."""
+        training = self.training.training
+        if training is None or training.learner is None or self._test_worker is not None:
+            self.told.emit("problem", "There is no network to test yet.", "Train one first.", "")
+            return
+        if self.training.state.alive:
+            self.told.emit(
+                "problem", "The network is still training.", "Stop it first, then ask.", ""
+            )
+            return
+        learner = training.learner
+        assert isinstance(learner, ConvNetLearner)
+        if not len(training.data.split.test):
+            self.told.emit("problem", "These images have no part that is kept for a test.", "", "")
+            return
+
+        def job(task: Task) -> Predictions:
+            answers = learner.score("test", cancel=task.cancelled, progress=task.report)
+            if training.run is not None:
+                step = learner.best.step if learner.best is not None else learner.taken
+                training.run.mark_tested(step, answers.accuracy, answers.loss)
+            return answers
+
+        self._test_worker = TaskWorker(job)
+        self._test_worker.ended.connect(self._on_tested)
+        self.runner.start(self._test_worker)
+
+    def _on_tested(self) -> None:
+        worker, self._test_worker = self._test_worker, None
+        if worker is None:
+            return
+        if worker.result is not None:
+            self._test_asked += 1
+            answers: Predictions = worker.result
+            self.panel.set_test(answers.accuracy, times=self._test_asked, count=len(answers.labels))
+        elif worker.error is not None:
+            self._on_notice(*worker.error)
+        elif worker.bug:
+            self.told.emit("problem", "The test ended with a fault in the program.", "", worker.bug)
+
+
+def _is_photograph(text: str) -> bool:
+    return Path(text).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
