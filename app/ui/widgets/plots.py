@@ -73,7 +73,9 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         axes = {side: _Axis(orientation=side) for side in ("left", "bottom")}
         super().__init__(axisItems=axes, enableMenu=False)
         # Its menus are made all the same, without a parent: let them go when the plot goes.
-        self.getPlotItem().ctrlMenu.setParent(self)
+        menu = self.getPlotItem().ctrlMenu
+        # It stays a window of its own, or it would be drawn inside the plot.
+        menu.setParent(self, menu.windowFlags())
         self.setObjectName(name)
         self.setAccessibleName(f"{y_label} against {x_label}")
         self.hideButtons()
