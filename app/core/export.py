@@ -21,6 +21,7 @@ from app.core.params import Spec, describe
 
 __all__ = [
     "curves_csv",
+    "evaluations_csv",
     "mosaic_png",
     "mosaic_svg",
     "settings_text",
@@ -99,6 +100,18 @@ def curves_csv(history: History, spec: Spec, steps_per_epoch: int) -> bytes:
         numbers = [repr(float(number)) for number in (sum(terms), *terms)]
         row = [step, repr(step / max(steps_per_epoch, 1)), *numbers]
         writer.writerow([*row, *(repr(values[name]) for name in live), "; ".join(said)])
+    return out.getvalue().encode()
+
+
+def evaluations_csv(history: History) -> bytes:
+    """Return every evaluation as a row: step, epoch, accuracies and loss; empty where unknown."""
+    names = ("step", "epoch", "train_accuracy", "validation_accuracy", "validation_loss")
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    for event in history.evaluations:
+        values = [getattr(event, name) for name in names]
+        writer.writerow(["" if value is None else repr(value) for value in values])
     return out.getvalue().encode()
 
 

@@ -1,0 +1,207 @@
+"""What each lab offers to take away, and how each kind of file is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PyQt6.QtWidgets import QWidget
+
+from app.core.export import (
+    curves_csv,
+    evaluations_csv,
+    mosaic_png,
+    mosaic_svg,
+    settings_text,
+    weights_npz,
+    weights_safetensors,
+)
+from app.core.learners import ConvNetLearner
+from app.ui.labs import AutoencoderLab, ConvNetLab, Lab
+from app.ui.panels.data_panel import DataPanel
+from app.ui.pictures import widget_png, widget_svg
+from app.ui.widgets.mosaic_view import MosaicView
+
+__all__ = ["Item", "autoencoder_items", "convnet_items"]
+
+Zoom = Callable[[], int]
+Text = Callable[[], dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to take away from `lab`: its name, and how each kind of file is made."""
+
+    lab: Lab
+    key: str
+    text: str
+    makers: dict[str, Callable[[], bytes]]
+    ready: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the items of one lab.
+
+    Attributes
+    ----------
+    zoom : callable
+        Pixels of a PNG for each pixel of a tile.
+    settings : callable
+        What goes into a file's text.
+    caption : callable
+        The line below a picture.
+    """
+
+    lab: Lab
+    zoom: Zoom
+    settings: Text
+    caption: Callable[[], str]
+
+    def picture(self, key: str, text: str, view: MosaicView, *, captioned: bool = True) -> Item:
+        """Return the tiles of `view`, exactly as many pixels as they have."""
+
+        def png() -> bytes:
+            assert view.mosaic is not None
+            return mosaic_png(view.mosaic, self.zoom(), self.settings())
+
+        def svg() -> bytes:
+            assert view.mosaic is not None
+            caption = self.caption() if captioned else ""
+            return mosaic_svg(view.mosaic, self.zoom(), text, caption)
+
+        return Item(self.lab, key, text, {"png": png, "svg": svg}, lambda: view.mosaic is not None)
+
+    def plot(
+        self,
+        key: str,
+        text: str,
+        widget: QWidget,
+        ready: Callable[[], bool],
+        csv: Callable[[], bytes] | None = None,
+    ) -> Item:
+        """Return a plot as it stands, and its numbers where there are any."""
+        makers = {
+            "png": lambda: widget_png(widget, 2, self.settings()),
+            "svg": lambda: widget_svg(widget, text),
+        }
+        if csv is not None:
+            makers["csv"] = csv
+        return Item(self.lab, key, text, makers, ready)
+
+    def weights(self, key: str, text: str, get: Callable[[], Mapping[str, Any] | None]) -> Item:
+        """Return weights as files that other programs open."""
+        return Item(
+            self.lab,
+            key,
+            text,
+            {
+                "npz": lambda: weights_npz(get() or {}),
+                "safetensors": lambda: weights_safetensors(get() or {}, self.settings()),
+            },
+            lambda: get() is not None,
+        )
+
+    def trained(self) -> bool:
+        """Return whether there are curves."""
+        training = self.lab.training.training
+        return training is not None and len(training.history) > 0
+
+    def curves(self) -> bytes:
+        """Return every step as a row."""
+        training = self.lab.training.training
+        assert training is not None
+        return curves_csv(training.history, training.spec, training.steps_per_epoch)
+
+
+def autoencoder_items(lab: AutoencoderLab, data: DataPanel, zoom: Zoom) -> list[Item]:
+    """Return what the data and autoencoder labs offer."""
+    panel = lab.panel
+
+    def settings() -> dict[str, str]:
+        patches = panel.seen_patches
+        if patches is None:
+            return settings_text(panel.seen_spec)
+        return settings_text(
+            panel.seen_spec, patches.fitted.spec, data_sha256=patches.source.sha256
+        )
+
+    def caption() -> str:
+        spec = panel.seen_spec
+        return (
+            f"{spec.hidden_units} units, ρ {spec.rho:g}, β {spec.beta:g}, λ {spec.lam:g}, "
+            f"{spec.solver}, seed {spec.seed}"
+        )
+
+    def there() -> bool:
+        return panel.weights is not None
+
+    make = _Maker(lab, zoom, settings, caption)
+    return [
+        make.picture("filters", "Filters", panel.filters),
+        make.picture("patches", "Patches as they are", data.before, captioned=False),
+        make.picture("normalized", "Normalized patches", data.after, captioned=False),
+        make.picture("reconstructions", "Reconstructions", panel.reconstructions),
+        make.plot("curves", "Cost curves", panel.cost, make.trained, make.curves),
+        make.plot("activations", "Mean activations", panel.bars, there),
+        make.plot("histogram", "Weight histogram", panel.histogram, there),
+        make.weights("weights", "Weights", lambda: panel.weights),
+    ]
+
+
+def convnet_items(lab: ConvNetLab, zoom: Zoom) -> list[Item]:
+    """Return what the CNN lab offers."""
+    panel = lab.panel
+
+    def seen_spec() -> Any:
+        return lab.spec if panel.training is None else panel.training.spec
+
+    def settings() -> dict[str, str]:
+        data = panel.seen_data
+        if data is None:
+            return settings_text(seen_spec())
+        return settings_text(seen_spec(), data.spec, data_sha256=data.images.source.sha256)
+
+    def caption() -> str:
+        spec = seen_spec()
+        return f"{spec.layers}; {spec.solver}, rate {spec.learning_rate:g}, seed {spec.seed}"
+
+    def answered() -> bool:
+        return panel.answers is not None
+
+    def evaluations() -> bytes:
+        training = lab.training.training
+        assert training is not None
+        return evaluations_csv(training.history)
+
+    def validated() -> bool:
+        training = lab.training.training
+        return training is not None and bool(training.history.evaluations)
+
+    def best() -> Mapping[str, Any] | None:
+        training = lab.training.training
+        learner = None if training is None else training.learner
+        if lab.training.state.alive or not isinstance(learner, ConvNetLearner):
+            return None
+        return None if learner.best is None else learner.best_network().weights()
+
+    def best_is_there() -> bool:
+        training = lab.training.training
+        learner = None if training is None else training.learner
+        known = isinstance(learner, ConvNetLearner) and learner.best is not None
+        return known and not lab.training.state.alive
+
+    make = _Maker(lab, zoom, settings, caption)
+    chosen = make.weights("best", "Weights of the best validation", best)
+    return [
+        make.picture("cnn_filters", "First-layer filters", panel.filters),
+        make.picture("feature_maps", "Feature maps", panel.maps),
+        make.picture("images", "Images of each class", panel.samples, captioned=False),
+        make.picture("mistakes", "Worst mistakes", panel.mistakes),
+        make.plot("confusion", "Confusion matrix", panel.confusion, answered),
+        make.plot("loss", "Loss curves", panel.loss, make.trained, make.curves),
+        make.plot("accuracy", "Accuracy curves", panel.accuracy, validated, evaluations),
+        make.weights("cnn_weights", "Weights", lambda: panel.weights),
+        Item(lab, chosen.key, chosen.text, chosen.makers, best_is_there),
+    ]
