@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from app.core.nn.gradient_check import GradientCheck
 
-__all__ = ["Arrangement", "Kind", "arrange", "errors_csv", "kinds", "shares"]
+__all__ = [
+    "Arrangement",
+    "GatheredCheck",
+    "Kind",
+    "arrange",
+    "errors_csv",
+    "gathered",
+    "kinds",
+    "place_of",
+    "shares",
+]
 
 # Errors at or below this are drawn as none: float64 has no more to give.
 LEAST_ERROR = 1e-14
@@ -30,11 +40,10 @@ class Kind(IntEnum):
 
 def kinds(check: GradientCheck) -> NDArray[np.uint8]:
     """Return the `Kind` of each element, of the gradient's shape."""
-    unseen = np.isnan(check.numeric)
     found = np.where(~(check.errors <= check.bound), Kind.FAULT, Kind.FINE).astype(np.uint8)
     found[check.rounding] = Kind.ROUNDING
     found[check.kinks] = Kind.KINK
-    found[unseen] = Kind.UNSEEN
+    found[~check.looked] = Kind.UNSEEN
     return found
 
 
@@ -47,6 +56,51 @@ def shares(errors: NDArray[np.float64], bound: float) -> NDArray[np.float32]:
     share = np.nan_to_num((logs - low) / span, nan=1.0, posinf=1.0)
     clipped: NDArray[np.float32] = np.clip(share, 0, 1).astype(np.float32)
     return clipped
+
+
+@dataclass(frozen=True)
+class GatheredCheck(GradientCheck):
+    """The elements of a large array that were looked at, in a row.
+
+    Attributes
+    ----------
+    places : ndarray of int, shape (n, axes)
+        Where each of them is in the array.
+    whole : tuple of int
+        Shape of the array.
+    """
+
+    places: NDArray[np.int64]
+    whole: tuple[int, ...]
+
+
+def gathered(check: GradientCheck) -> GatheredCheck:
+    """Return only the elements that were looked at."""
+    seen = check.looked
+    places = np.argwhere(seen).astype(np.int64)
+    worst = [place for place, index in enumerate(places) if tuple(index) == check.worst]
+    return GatheredCheck(
+        name=check.name,
+        analytic=check.analytic[seen],
+        numeric=check.numeric[seen],
+        errors=check.errors[seen],
+        looked=check.looked[seen],
+        kinks=check.kinks[seen],
+        rounding=check.rounding[seen],
+        worst=(worst[0],) if worst else (),
+        tried=check.tried,
+        h=check.h,
+        bound=check.bound,
+        places=places,
+        whole=check.errors.shape,
+    )
+
+
+def place_of(check: GradientCheck, index: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the place of an element in its array."""
+    if isinstance(check, GatheredCheck):
+        return tuple(int(one) for one in check.places[index[0]])
+    return index
 
 
 @dataclass(frozen=True)
@@ -161,11 +215,14 @@ def errors_csv(check: GradientCheck) -> bytes:
     """Return a row for each element: its place, both gradients, their error, what is said of it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    axes = [f"axis_{axis}" for axis in range(check.analytic.ndim)]
+    whole = check.whole if isinstance(check, GatheredCheck) else check.analytic.shape
+    axes = [f"axis_{axis}" for axis in range(len(whole))]
     writer.writerow(["array", *axes, "analytic", "numeric", "error", "kind"])
     said = kinds(check)
     for index in np.ndindex(check.analytic.shape):
         numbers = (check.analytic[index], check.numeric[index], check.errors[index])
         kind = Kind(int(said[index])).name.lower()
-        writer.writerow([check.name, *index, *(repr(float(one)) for one in numbers), kind])
+        writer.writerow(
+            [check.name, *place_of(check, index), *(repr(float(one)) for one in numbers), kind]
+        )
     return out.getvalue().encode()

@@ -6,7 +6,7 @@ a grey picture, or at each channel by itself and gives a coloured one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -116,12 +116,18 @@ DESIGNS: dict[str, FilterDesign] = {
         ((1.0, 2.0, 1.0), (0.0, 0.0, 0.0), (-1.0, -2.0, -1.0)),
         bias=128.0,
     ),
-    "blur": _from(FILTERS["blur"], colour=True),
+    "blur": FilterDesign(
+        "Blur",
+        "Every pixel becomes the mean of its neighbourhood.",
+        ((1.0, 1.0, 1.0),) * 3,
+        (0.1111, 0.1111, 0.1111),
+        colour=True,
+    ),
     "gaussian": FilterDesign(
         "Soft blur, 5 × 5",
-        "Near neighbours count more than far ones (a Gaussian).",
-        tuple(tuple(round(a * b / 256, 4) for b in (1, 4, 6, 4, 1)) for a in (1, 4, 6, 4, 1)),
-        (1.0, 1.0, 1.0),
+        "Near neighbours count more than far ones (a Gaussian); 0.0039 is one 256th.",
+        tuple(tuple(float(a * b) for b in (1, 4, 6, 4, 1)) for a in (1, 4, 6, 4, 1)),
+        (0.0039, 0.0039, 0.0039),
         colour=True,
     ),
     "sharpen": _from(FILTERS["sharpen"], colour=True),
@@ -168,10 +174,13 @@ class Place:
         Σ kernel · pixels under the window, of red, green and blue.
     values : tuple of float
         Of the result: one, or three in colour.
+    pixels : ndarray, shape (3, size, size)
+        What is under the window; black beyond the rim.
     """
 
     sums: tuple[float, float, float]
     values: tuple[float, ...]
+    pixels: NDArray[np.float64] = field(repr=False, compare=False)
 
     def sentence(self, design: FilterDesign) -> str:
         """Write the sum out."""
@@ -200,4 +209,4 @@ def explain_place(picture: NDArray[Any], design: FilterDesign, row: int, column:
     red, green, blue = (float(one) for one in (window * np.array(design.kernel)).sum(axis=(1, 2)))
     shares = np.array(design.channels) * (red, green, blue)
     values = shares + design.bias if design.colour else np.array([shares.sum() + design.bias])
-    return Place((red, green, blue), tuple(float(one) for one in values))
+    return Place((red, green, blue), tuple(float(one) for one in values), window)

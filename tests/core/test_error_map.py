@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.error_map import Kind, arrange, errors_csv, kinds, shares
+from app.core.error_map import Kind, arrange, errors_csv, gathered, kinds, place_of, shares
 from app.core.nn.gradient_check import check_gradient
 
 shapes = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
@@ -61,6 +61,26 @@ def test_kinks_faults_and_what_was_not_looked_at_are_told_apart() -> None:
     assert kinds(check).tolist() == [Kind.FINE, Kind.KINK, Kind.FINE, Kind.FAULT]
     some = check_gradient(lambda a: a * 2, x, np.full(4, 2.0), sample=1, bound=1e-6)
     assert sorted(kinds(some).tolist()) == [Kind.FINE] + [Kind.UNSEEN] * 3
+
+
+def test_of_a_large_array_only_what_was_looked_at_is_kept_with_its_place() -> None:
+    x = np.arange(1.0, 241.0).reshape(4, 5, 12)
+    analytic = 2 * x
+    analytic[1, 2, 3] = 1.0
+    rng = np.random.default_rng(3)
+    whole = check_gradient(lambda a: a * a, x, analytic, name="w", sample=200, rng=rng, bound=1e-6)
+    few = gathered(whole)
+    assert few.errors.shape == (200,)
+    assert few.whole == (4, 5, 12)
+    assert whole.worst == (1, 2, 3)
+    assert place_of(few, few.worst) == (1, 2, 3)
+    assert place_of(whole, (1, 2, 3)) == (1, 2, 3)
+    assert (few.error, few.faults, few.looked_at) == (whole.error, 1, 200)
+    for index in np.ndindex(few.errors.shape):
+        assert few.numeric[index] == whole.numeric[place_of(few, index)]
+    rows = list(csv.DictReader(errors_csv(few).decode().splitlines()))
+    assert len(rows) == 200
+    assert {"axis_0", "axis_1", "axis_2"} < rows[0].keys()
 
 
 def test_the_table_has_a_row_for_each_element() -> None:

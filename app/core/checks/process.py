@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.core.checks import CHECKS, Conditions, run_check
+from app.core.checks.ladders import NetworkSource, climb_source
+from app.core.checks.timing import Doing, TimingSpec, time_layer
 from app.core.checks.wire import encode
 from app.core.errors import FilterscopeError
 
@@ -46,7 +48,27 @@ def _checks(request: dict[str, Any], say: Say) -> Iterator[dict[str, Any]]:
         yield {"outcome": run_check(CHECKS[name], conditions)}
 
 
-JOBS: dict[str, Callable[[dict[str, Any], Say], Iterator[dict[str, Any]]]] = {"checks": _checks}
+def _timing(request: dict[str, Any], say: Say) -> Iterator[dict[str, Any]]:
+    """Time a layer at a shape."""
+    for event in time_layer(TimingSpec.build(request["spec"])):
+        if isinstance(event, Doing):
+            say(event.text, event.share)
+        else:
+            yield {"timed": event}
+
+
+def _ladder(request: dict[str, Any], say: Say) -> Iterator[dict[str, Any]]:
+    """Try the sanity ladder with a network."""
+    source = NetworkSource.from_json(request["source"])
+    for step in climb_source(source, say):
+        yield {"step": step}
+
+
+JOBS: dict[str, Callable[[dict[str, Any], Say], Iterator[dict[str, Any]]]] = {
+    "checks": _checks,
+    "timing": _timing,
+    "ladder": _ladder,
+}
 
 
 def _follow(stream: BinaryIO) -> None:

@@ -115,6 +115,12 @@ TOPICS: tuple[Topic, ...] = (
         code=("app.core.nn.network.Network.loss", "app.core.nn.network.Network.scores"),
     ),
     Topic(
+        "network",
+        "Your network",
+        "The layers that are listed in the CNN lab, on the ladder that every sound network climbs.",
+        code=("app.core.nn.network.Network.loss", "app.core.checks.ladder.climb"),
+    ),
+    Topic(
         "pictures",
         "Image processing",
         "A filter written by hand turns a photograph grey, blurs it or finds its edges.",

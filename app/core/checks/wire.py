@@ -12,14 +12,28 @@ from typing import Any
 import numpy as np
 
 from app.core.checks import CHECKS
+from app.core.checks.ladder import LadderStep
 from app.core.checks.outcomes import Check, Measure, Outcome
+from app.core.checks.timing import MachineRate, Timed
+from app.core.error_map import GatheredCheck
 from app.core.nn.gradient_check import GradientCheck, Tried
 
 __all__ = ["decode", "encode"]
 
 # The classes that may cross, by their name; nothing else is ever made of what comes in.
 CLASSES: dict[str, type] = {
-    one.__name__: one for one in (Check, GradientCheck, Measure, Outcome, Tried)
+    one.__name__: one
+    for one in (
+        Check,
+        GatheredCheck,
+        GradientCheck,
+        LadderStep,
+        MachineRate,
+        Measure,
+        Outcome,
+        Timed,
+        Tried,
+    )
 }
 KINDS = ("float64", "float32", "bool", "uint8", "int64")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QHideEvent, QShowEvent
@@ -16,11 +17,15 @@ from PyQt6.QtWidgets import (
 )
 
 from app.core.checks import CHECKS
+from app.core.checks.ladders import NetworkSource
 from app.core.checks.topics import TOPICS, Topic, topic_of
 from app.ui.panels.workbench.check_session import CheckSession
 from app.ui.panels.workbench.code_card import CodeCard
 from app.ui.panels.workbench.gradient_card import GradientCard
 from app.ui.panels.workbench.holds_card import HoldsCard
+from app.ui.panels.workbench.ladder_page import EXERCISE
+from app.ui.panels.workbench.playground import Playground
+from app.ui.panels.workbench.time_card import TimeCard
 from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.check_list import (
     FAILS,
@@ -37,6 +42,18 @@ from app.workers.thread import Runner
 
 __all__ = ["WorkbenchPanel"]
 
+# The topics that have a ladder.
+NETWORKS = ("convnet", "network")
+# The layer that is timed where a topic has one.
+TIMED = {
+    "conv": "conv",
+    "max_pool": "max_pool",
+    "avg_pool": "avg_pool",
+    "affine": "affine",
+    "spatial_batchnorm": "spatial_batchnorm",
+    "sandwiches": "conv_relu_pool",
+}
+
 
 class WorkbenchPanel(QWidget):
     """Everything about the layers.
@@ -52,12 +69,14 @@ class WorkbenchPanel(QWidget):
     def __init__(self, runner: Runner) -> None:
         super().__init__()
         self.setObjectName("workbenchPanel")
+        self._runner = runner
         self.checks = CheckSession(runner, self)
         self.checks.check_changed.connect(self._on_check)
         self.checks.running_changed.connect(self._on_running)
         self.checks.progressed.connect(self._on_progress)
         self.checks.problem.connect(self.problem)
         self.topic = TOPICS[0]
+        self.network: Callable[[], tuple[NetworkSource, str]] = _exercise
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(10)
@@ -108,12 +127,20 @@ class WorkbenchPanel(QWidget):
     def _build_pages(self) -> QWidget:
         self.code = CodeCard()
         self.gradient = GradientCard()
-        self.holds = HoldsCard()
+        self.holds = HoldsCard(self._runner)
+        self.holds.ladder.changed.connect(self._on_ladder)
+        self.holds.ladder.problem.connect(self.problem)
+        self.holds.measure_opened.connect(self.gradient.show_measure)
+        self.time = TimeCard(self._runner)
+        self.time.problem.connect(self.problem)
+        self.playground = Playground(self._runner)
+        self.playground.problem.connect(self.problem)
         self.pages = QStackedWidget()
         top, bottom = QSplitter(Qt.Orientation.Horizontal), QSplitter(Qt.Orientation.Horizontal)
         top.addWidget(self.code)
         top.addWidget(self.gradient)
         bottom.addWidget(self.holds)
+        bottom.addWidget(self.time)
         whole = QSplitter(Qt.Orientation.Vertical)
         whole.setObjectName("workbenchSplitter")
         whole.addWidget(top)
@@ -122,8 +149,10 @@ class WorkbenchPanel(QWidget):
             splitter.setHandleWidth(10)
             splitter.setChildrenCollapsible(False)
         top.setSizes([560, 560])
+        bottom.setSizes([560, 560])
         whole.setSizes([430, 330])
         self.pages.addWidget(whole)
+        self.pages.addWidget(self.playground)
         return self.pages
 
     # --- what the person does
@@ -160,9 +189,41 @@ class WorkbenchPanel(QWidget):
         self.holds.set_checks(topic.checks)
         for name in topic.checks:
             self.holds.show_check(name, self.checks.standing(name), self.checks.outcomes.get(name))
+        if topic.key in NETWORKS:
+            self._show_network()
+            self.holds.show_page(1)
+        else:
+            self.holds.show_page(0)
         self._show_gradients()
+        self.check_one.setEnabled(bool(topic.checks) and not self.checks.running)
+        pictures = topic.key == "pictures"
+        self.pages.setCurrentIndex(1 if pictures else 0)
+        if pictures:
+            self.playground.begin()
+        elif topic.key in TIMED:
+            self.time.set_layer(TIMED[topic.key])
+
+    def _show_network(self) -> None:
+        ladder = self.holds.ladder
+        ladder.set_source(*(self.network() if self.topic.key == "network" else _exercise()))
+
+    def network_changed(self) -> None:
+        """Show the person's network as it is now: the CNN lab has another."""
+        if self.topic.key == "network":
+            self._show_network()
+            self._show_gradients()
+
+    def _on_ladder(self) -> None:
+        self.list.set_standing("network", *self.holds.ladder.standing_of(self.network()[0]))
+        if self.topic.key in NETWORKS:
+            self._show_gradients()
 
     def _show_gradients(self) -> None:
+        if self.topic.key == "network":
+            found = self.holds.ladder.outcome()
+            text = "Press “Climb”: the third step of the ladder checks the gradients"
+            self.gradient.set_outcomes([] if found is None else [found], text)
+            return
         known = [self.checks.outcomes.get(name) for name in self.topic.checks]
         outcomes = [outcome for outcome in known if outcome is not None]
         text = "Checking …" if self.checks.running else "Press “Check this layer”"
@@ -179,7 +240,7 @@ class WorkbenchPanel(QWidget):
             first = HOLDS if HOLDS in decided else NOT_HERE if decided else NOT_RUN
         known = [one for one in standings if one in (HOLDS, FAILS)]
         if known:
-            words = f"{sum(one is HOLDS for one in known)} of {len(standings)}"
+            words = f"{sum(one is HOLDS for one in known)}/{len(standings)}"
         return first, words
 
     def _on_check(self, name: str) -> None:
@@ -196,7 +257,7 @@ class WorkbenchPanel(QWidget):
         self.doing.setVisible(running)
         self.progress.setValue(0)
         self.check_all.setText("Stop" if running else "Check all")
-        self.check_one.setEnabled(not running)
+        self.check_one.setEnabled(bool(self.topic.checks) and not running)
         if not running:
             self._show_gradients()
         self._show_summary()
@@ -222,6 +283,10 @@ class WorkbenchPanel(QWidget):
         """Qt: nobody looks."""
         self._clock.stop()
         super().hideEvent(event)
+
+
+def _exercise() -> tuple[NetworkSource, str]:
+    return EXERCISE, "drawn shapes"
 
 
 def _ago(seconds: float) -> str:

@@ -18,7 +18,7 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from app.core.error_map import LEAST_ERROR, Arrangement, Kind, arrange, kinds, shares
+from app.core.error_map import LEAST_ERROR, Arrangement, Kind, arrange, kinds, place_of, shares
 from app.core.nn.gradient_check import GradientCheck
 from app.ui.theme import theme
 
@@ -55,9 +55,9 @@ def kind_colour(kind: Kind) -> QColor:
 
 def element_text(check: GradientCheck, index: tuple[int, ...]) -> str:
     """Name an element and say all that is known of it."""
-    place = ", ".join(map(str, index))
+    place = ", ".join(map(str, place_of(check, index)))
     numeric = check.numeric[index]
-    if np.isnan(numeric):
+    if not check.looked[index]:
         return f"{check.name}[{place}]   analytic {check.analytic[index]:.6g}   not looked at"
     kind = SAID[Kind(int(kinds(check)[index]))]
     return (

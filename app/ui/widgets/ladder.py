@@ -18,12 +18,13 @@ __all__ = ["Ladder", "Rung"]
 
 @dataclass(frozen=True)
 class Rung:
-    """One step: what must be true, what was seen, why it matters, and what to do if it fails."""
+    """One step: what is asked, what was seen, what should be, why it matters, and what to do if it fails."""
 
     key: str
     title: str
     standing: Standing
     value: str = ""
+    expected: str = ""
     reason: str = ""
     remedy: str = ""
 
@@ -73,17 +74,11 @@ class _Step(QWidget):
         texts = QVBoxLayout()
         texts.setContentsMargins(0, 3, 0, 9)
         texts.setSpacing(1)
-        head = QHBoxLayout()
         self.title, self.value = QLabel(), QLabel()
-        for label in (self.title, self.value):
-            label.setTextFormat(Qt.TextFormat.PlainText)
-        self.value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        head.addWidget(self.title)
-        head.addStretch(1)
-        head.addWidget(self.value)
-        texts.addLayout(head)
+        self.title.setProperty("heading", True)
         self.reason, self.remedy = quiet_label(), quiet_label()
-        for label in (self.reason, self.remedy):
+        for label in (self.title, self.value, self.reason, self.remedy):
+            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             texts.addWidget(label)
@@ -94,7 +89,9 @@ class _Step(QWidget):
         self.mark.standing = rung.standing
         self.mark.update()
         self.title.setText(rung.title)
-        self.value.setText(rung.value)
+        should = f"   should be {rung.expected}" if rung.expected else ""
+        self.value.setText(f"{rung.value}{should}")
+        self.value.setVisible(bool(rung.value))
         self.reason.setText(rung.reason)
         self.reason.setVisible(bool(rung.reason))
         failed = rung.standing is FAILS

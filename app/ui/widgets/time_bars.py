@@ -107,7 +107,7 @@ class TimeBars(QWidget):
             room = QRectF(0, middle - 10, names - 10, 20)
             flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             painter.drawText(room, int(flags), bar.name)
-            x = plot.left() + share * reach + 8
+            x = plot.left() + max(share * reach, 2) + 8
             time = duration(bar.seconds)
             painter.drawText(QPointF(x, middle + 4.5), time)
             painter.setPen(theme.colour("quiet"))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
-from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.core.checks import Outcome
-from app.core.checks.remote import ask
 from app.core.checks.topics import Summary, summary
+from app.ui.panels.workbench.remote_job import RemoteJob
 from app.ui.widgets.check_list import (
     FAILS,
     HOLDS,
@@ -21,12 +19,9 @@ from app.ui.widgets.check_list import (
     WAITING,
     Standing,
 )
-from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
 
 __all__ = ["CheckSession", "standing_of"]
-
-TICK_MILLISECONDS = 50
 
 
 def standing_of(outcome: Outcome | None) -> Standing:
@@ -60,20 +55,20 @@ class CheckSession(QObject):
         super().__init__(parent)
         self.outcomes: dict[str, Outcome] = {}
         self.ended_at: float | None = None
-        self._runner = runner
-        self._worker: TaskWorker[None] | None = None
-        self._inbox: deque[dict[str, Any]] = deque()
+        self.data: str | None = None
         self._waiting: list[str] = []
         self._next: list[str] = []
         self._active: str | None = None
-        self._timer = QTimer(self)
-        self._timer.setInterval(TICK_MILLISECONDS)
-        self._timer.timeout.connect(self._tick)
+        self._job = RemoteJob(runner, self)
+        self._job.said.connect(self._on_said)
+        self._job.progressed.connect(self.progressed)
+        self._job.ended.connect(self._on_ended)
+        self._job.problem.connect(self.problem)
 
     @property
     def running(self) -> bool:
         """Whether checks are being made."""
-        return self._worker is not None
+        return self._job.running
 
     def standing(self, name: str) -> Standing:
         """Return what is known of a check."""
@@ -103,15 +98,7 @@ class CheckSession(QObject):
 
     def _start(self, names: list[str]) -> None:
         self._waiting = list(names)
-        inbox = self._inbox = deque()
-
-        def job(task: Task) -> None:
-            inbox.extend(ask("checks", cancelled=task.cancelled, names=names))
-
-        self._worker = TaskWorker(job)
-        self._worker.ended.connect(self._on_ended)
-        self._runner.start(self._worker)
-        self._timer.start()
+        self._job.start("checks", names=names, data=self.data)
         self.running_changed.emit()
 
     def cancel(self) -> None:
@@ -119,39 +106,25 @@ class CheckSession(QObject):
         waiting, self._next = self._next, []
         for name in waiting:
             self.check_changed.emit(name)
-        if self._worker is not None:
-            self._worker.request_stop()
+        self._job.cancel()
 
-    def _tick(self) -> None:
-        inbox = self._inbox
-        while inbox:
-            message = inbox.popleft()
-            if "begun" in message:
-                self._active = message["begun"]
-                if self._active in self._waiting:
-                    self._waiting.remove(self._active)
-                self.check_changed.emit(self._active)
-            elif "outcome" in message:
-                outcome: Outcome = message["outcome"]
-                self.outcomes[outcome.check.name] = outcome
-                self._active = None
-                self.check_changed.emit(outcome.check.name)
-            elif "share" in message:
-                self.progressed.emit(message["share"], message["text"])
+    def _on_said(self, message: dict[str, object]) -> None:
+        if "begun" in message:
+            name = self._active = str(message["begun"])
+            if name in self._waiting:
+                self._waiting.remove(name)
+            self.check_changed.emit(name)
+        elif isinstance(outcome := message.get("outcome"), Outcome):
+            self.outcomes[outcome.check.name] = outcome
+            self._active = None
+            self.check_changed.emit(outcome.check.name)
 
-    def _on_ended(self) -> None:
-        worker, self._worker = self._worker, None
-        self._timer.stop()
-        self._tick()
+    def _on_ended(self, _cancelled: bool) -> None:
         left = [*self._waiting, *([self._active] if self._active else [])]
         self._waiting, self._active = [], None
         self.ended_at = time.monotonic()
         for name in left:
             self.check_changed.emit(name)
-        if worker is not None and worker.error is not None:
-            self.problem.emit(*worker.error, "")
-        elif worker is not None and worker.bug:
-            self.problem.emit("The checks ended with a fault in the program.", "", worker.bug)
         following, self._next = self._next, []
         if following:
             self._start(following)

@@ -165,6 +165,15 @@ class GradientCard(Card):
         )
         self._show(next((one for one in measures if one.name == name), measures[0]))
 
+    def show_measure(self, measure: Measure) -> None:
+        """Turn to a measure of the outcomes."""
+        for place, source in enumerate(self._sources):
+            if measure in source.measures:
+                self.source.blockSignals(True)
+                self.source.setCurrentIndex(place)
+                self.source.blockSignals(False)
+                self._show_source(measure.name)
+
     def _on_opened(self, name: str) -> None:
         measures = self._sources[self.source.currentIndex()].measures
         self._show(next(one for one in measures if one.name == name))

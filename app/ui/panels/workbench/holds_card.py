@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.checks import CHECKS, Measure, Outcome
 from app.ui.panels.workbench.gradient_card import figure
+from app.ui.panels.workbench.ladder_page import LadderPage, scrolled
 from app.ui.widgets.card import TabbedCard, quiet_label
 from app.ui.widgets.check_list import FAILS, HOLDS, Standing
-from app.ui.widgets.ladder import Ladder, Rung
 from app.ui.widgets.measure_rows import MeasureRow, MeasureRows
+from app.workers.thread import Runner
 
 __all__ = ["HoldsCard"]
 
@@ -29,7 +30,9 @@ def _measure_row(place: int, measure: Measure) -> MeasureRow:
         figure(measure.value),
         f"{sign}{figure(measure.bound)}" if measure.bound is not None else "",
         measure.reference,
-        "What was measured, what the exercise's report had, and the bound it must keep",
+        "What was measured, what the exercise's report had, and the bound it must keep"
+        + ("\nPress to see it element by element" if measure.detail is not None else ""),
+        opens=measure.detail is not None,
         aside={"NumPy": "readable"}.get(measure.engine, measure.engine),
     )
 
@@ -41,6 +44,7 @@ class _CheckBlock(QWidget):
         super().__init__()
         self.name = name
         self.setObjectName(f"check_{name}")
+        self.measures: tuple[Measure, ...] = ()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 4, 6)
         layout.setSpacing(1)
@@ -55,7 +59,7 @@ class _CheckBlock(QWidget):
             layout.addWidget(widget)
 
     def show_outcome(self, standing: Standing, outcome: Outcome | None) -> None:
-        measures = outcome.measures if outcome is not None else ()
+        measures = self.measures = outcome.measures if outcome is not None else ()
         note = outcome.note if outcome is not None else ""
         decided = standing in (HOLDS, FAILS)
         slow = CHECKS[self.name].slow and outcome is None
@@ -68,9 +72,17 @@ class _CheckBlock(QWidget):
 
 
 class HoldsCard(TabbedCard):
-    """Lists the checks of a topic; its other page is the sanity ladder."""
+    """Lists the checks of a topic; its other page is the sanity ladder.
 
-    def __init__(self) -> None:
+    Signals
+    -------
+    measure_opened(object)
+        The person wants to see a `Measure` element by element.
+    """
+
+    measure_opened = pyqtSignal(object)
+
+    def __init__(self, runner: Runner) -> None:
         super().__init__(["What must hold", "Sanity ladder"], "holds")
         self.tabs[1].setToolTip(
             "Before training for hours: does the network behave as any sound one does?"
@@ -80,9 +92,9 @@ class HoldsCard(TabbedCard):
         self._layout.setContentsMargins(0, 2, 0, 0)
         self._layout.setSpacing(2)
         self._layout.addStretch(1)
-        self.ladder = Ladder()
-        self.add_page(_scrolled(self._list, "checksScroll"))
-        self.add_page(_scrolled(self.ladder, "ladderScroll"))
+        self.ladder = LadderPage(runner)
+        self.add_page(scrolled(self._list, "checksScroll"))
+        self.add_page(self.ladder)
         self.blocks: dict[str, _CheckBlock] = {}
 
     def set_checks(self, names: Sequence[str]) -> None:
@@ -96,6 +108,7 @@ class HoldsCard(TabbedCard):
         self.blocks = {}
         for place, name in enumerate(names):
             self.blocks[name] = _CheckBlock(name)
+            self.blocks[name].rows.opened.connect(self._on_opened)
             self._layout.insertWidget(place, self.blocks[name])
 
     def show_check(self, name: str, standing: Standing, outcome: Outcome | None) -> None:
@@ -103,17 +116,10 @@ class HoldsCard(TabbedCard):
         if name in self.blocks:
             self.blocks[name].show_outcome(standing, outcome)
 
-    def set_rungs(self, rungs: Sequence[Rung]) -> None:
-        """Show the ladder's steps."""
-        self.ladder.set_rungs(rungs)
-
-
-def _scrolled(widget: QWidget, name: str) -> QScrollArea:
-    scroll = QScrollArea()
-    scroll.setObjectName(name)
-    scroll.setWidgetResizable(True)
-    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    scroll.setFrameShape(QFrame.Shape.NoFrame)
-    scroll.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-    scroll.setWidget(widget)
-    return scroll
+    def _on_opened(self, key: str) -> None:
+        rows = self.sender()
+        for block in self.blocks.values():
+            if block.rows is rows:
+                self.measure_opened.emit(block.measures[int(key)])
+            else:
+                block.rows.choose("")

@@ -1,0 +1,356 @@
+"""Convolution as image processing: a filter to edit, a photograph, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSplitter,
+    QWidget,
+)
+
+from app.core.data.photographs import BUNDLED_PHOTOGRAPHS, bundled_photograph, read_photograph
+from app.core.filter_design import DESIGNS, SIZES, FilterDesign, explain_place, filtered, to_pixels
+from app.ui.widgets.card import Card, ChoiceButton, quiet_label
+from app.ui.widgets.kernel_grid import KernelGrid
+from app.ui.widgets.number_field import NumberField
+from app.ui.widgets.picture_view import PictureView
+from app.ui.widgets.window_view import WindowView
+from app.workers.task_worker import Task, TaskWorker
+from app.workers.thread import Runner
+
+__all__ = ["Playground"]
+
+IMAGES = "Photographs (*.png *.jpg *.jpeg *.bmp *.gif *.tif *.tiff *.webp);;All files (*)"
+CHANNELS = ("Red", "Green", "Blue")
+
+
+class Playground(QWidget):
+    """Filters a photograph while the filter is edited.
+
+    Signals
+    -------
+    problem(str, str, str)
+        Message, hint and, for a bug, the report.
+    """
+
+    problem = pyqtSignal(str, str, str)
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__()
+        self.setObjectName("playground")
+        self.design = DESIGNS["edges"]
+        self.picture: NDArray[np.uint8] | None = None
+        self.result: NDArray[np.float64] | None = None
+        self._runner = runner
+        self._reader: TaskWorker[NDArray[np.uint8]] | None = None
+        self._worker: TaskWorker[NDArray[np.float64]] | None = None
+        self._stale = False
+        self._wanted: str | Path | None = None
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(10)
+        layout.addWidget(self._build_filter())
+        layout.addWidget(self._build_pictures(), 1)
+        self._show_design()
+        self._explain(None)
+
+    def _build_filter(self) -> QWidget:
+        card = Card("Filter", "filter")
+        card.setFixedWidth(250)
+        self.presets = QComboBox()
+        self.presets.setObjectName("filterPreset")
+        self.presets.setAccessibleName("Known filters")
+        self.presets.setToolTip("Filters that are known; change any of their numbers afterwards")
+        for key, design in DESIGNS.items():
+            self.presets.addItem(design.title, key)
+            self.presets.setItemData(
+                self.presets.count() - 1, design.teaches, Qt.ItemDataRole.ToolTipRole
+            )
+        self.presets.addItem("Your own", "")
+        self.presets.activated.connect(self._on_preset)
+        self.teaching = quiet_label(name="filterTeaching")
+        self.teaching.setWordWrap(True)
+        self.size = ChoiceButton(
+            "kernelSize",
+            "Rows and columns of the grid: how far around a pixel the filter looks",
+            {str(size): f"{size} × {size}" for size in SIZES},
+            self._on_size,
+        )
+        card.add_tool(self.size)
+        self.grid = KernelGrid()
+        self.grid.value_typed.connect(self._on_value)
+        numbers = QWidget()
+        rows = QGridLayout(numbers)
+        rows.setContentsMargins(0, 4, 0, 0)
+        rows.setHorizontalSpacing(6)
+        rows.setVerticalSpacing(4)
+        self.channels: list[NumberField] = []
+        for place, name in enumerate(CHANNELS):
+            field = NumberField(f"channel_{name.lower()}")
+            field.setAccessibleName(f"Weight of {name.lower()}")
+            field.setToolTip(f"The grid is multiplied by this where it looks at {name.lower()}")
+            field.value_typed.connect(self._on_channel)
+            self.channels.append(field)
+            rows.addWidget(quiet_label(name), 0, place)
+            rows.addWidget(field, 1, place)
+        self.bias = NumberField("filterBias")
+        self.bias.setAccessibleName("Bias")
+        self.bias.setToolTip(
+            "Added to every value: 128 puts zero in the middle between black and white"
+        )
+        self.bias.value_typed.connect(self._on_bias)
+        rows.addWidget(quiet_label("Bias"), 0, 3)
+        rows.addWidget(self.bias, 1, 3)
+        self.wrong = QLabel()
+        self.wrong.setObjectName("filterError")
+        self.wrong.setProperty("error", True)
+        self.wrong.setWordWrap(True)
+        self.wrong.hide()
+        for field in (*self.channels, self.bias):
+            field.problem.connect(self._on_wrong)
+        self.colour = QCheckBox("Each channel by itself")
+        self.colour.setObjectName("filterColour")
+        self.colour.setToolTip(
+            "Off: one filter sums over the three channels, as in a ConvNet, and gives a grey "
+            "picture.\nOn: three filters, one for each channel, give a coloured one."
+        )
+        self.colour.toggled.connect(self._on_colour)
+        self.stretch = QCheckBox("Stretch to black … white")
+        self.stretch.setObjectName("filterStretch")
+        self.stretch.setToolTip(
+            "Off: below 0 is black and above 255 white. On: the least is black, the greatest white."
+        )
+        self.stretch.toggled.connect(self._on_stretch)
+        for widget in (self.presets, self.teaching, self.grid, numbers, self.wrong):
+            card.body.addWidget(widget)
+        card.body.addSpacing(4)
+        card.body.addWidget(self.colour)
+        card.body.addWidget(self.stretch)
+        card.body.addStretch(1)
+        return card
+
+    def _build_pictures(self) -> QWidget:
+        self.before_card = Card("Photograph", "photograph")
+        self.before = PictureView("photograph", "Photograph")
+        self.before.empty_text = "Reading …"
+        self.before_card.body.addWidget(self.before, 1)
+        self.which = QComboBox()
+        self.which.setObjectName("whichPhotograph")
+        self.which.setAccessibleName("Photograph")
+        self.which.setToolTip("Two photographs in the public domain come with the program")
+        for name in BUNDLED_PHOTOGRAPHS:
+            self.which.addItem(name.capitalize(), name)
+        self.which.activated.connect(self._on_which)
+        self.open = QPushButton("Open photograph…")
+        self.open.setObjectName("openPhotograph")
+        self.open.setAccessibleName("Open a photograph")
+        self.open.setToolTip("Any photograph: its middle square is taken; or drop one here")
+        self.open.clicked.connect(self._on_open)
+        self.before_card.add_tool(self.which)
+        self.before_card.add_tool(self.open)
+        self.after_card = Card("Result", "result")
+        self.after = PictureView("filteredPhotograph", "What the filter makes of it")
+        self.after_card.body.addWidget(self.after, 1)
+        for view in (self.before, self.after):
+            view.pointed.connect(self._on_pointed)
+            view.dropped.connect(self.open_photograph)
+        self.window_card = Card("Under the window", "window")
+        self.window_view = WindowView()
+        self.window_card.body.addWidget(self.window_view, 1)
+        pair = QSplitter(Qt.Orientation.Horizontal)
+        pair.setHandleWidth(10)
+        pair.setChildrenCollapsible(False)
+        pair.addWidget(self.before_card)
+        pair.addWidget(self.after_card)
+        pair.setSizes([500, 500])
+        whole = QSplitter(Qt.Orientation.Vertical)
+        whole.setHandleWidth(10)
+        whole.setChildrenCollapsible(False)
+        whole.addWidget(pair)
+        whole.addWidget(self.window_card)
+        whole.setSizes([540, 170])
+        whole.setStretchFactor(0, 1)
+        return whole
+
+    # --- photographs
+
+    def begin(self) -> None:
+        """Read the first photograph, if none is there: the playground came into sight."""
+        if self.picture is None and self._reader is None:
+            self._read(str(self.which.currentData()))
+
+    def open_photograph(self, path: str) -> None:
+        """Take a photograph of the person's."""
+        self._read(Path(path))
+
+    def _on_which(self, place: int) -> None:
+        self._read(str(self.which.itemData(place)))
+
+    def _on_open(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open a photograph", "", IMAGES)
+        if path:
+            self.open_photograph(path)
+
+    def _read(self, wanted: str | Path) -> None:
+        if self._reader is not None:
+            # The newest wish counts; the one before is given up.
+            self._wanted = wanted
+            self._reader.request_stop()
+            return
+
+        def job(task: Task) -> NDArray[np.uint8]:
+            if isinstance(wanted, Path):
+                return read_photograph(wanted, cancel=task.cancelled)
+            return bundled_photograph(wanted)
+
+        self._name = wanted.name if isinstance(wanted, Path) else wanted
+        self._reader = TaskWorker(job)
+        self._reader.ended.connect(self._on_read)
+        self._runner.start(self._reader)
+
+    def _on_read(self) -> None:
+        worker, self._reader = self._reader, None
+        wanted, self._wanted = self._wanted, None
+        if worker is None:
+            return
+        if worker.error is not None:
+            self.problem.emit(*worker.error, "")
+        elif worker.bug:
+            self.problem.emit("The photograph could not be read.", "", worker.bug)
+        if worker.result is not None:
+            self._take(worker.result)
+        if wanted is not None:
+            self._read(wanted)
+
+    def _take(self, picture: NDArray[np.uint8]) -> None:
+        self.picture = picture
+        self.before.set_pixels(picture)
+        known = self.which.findData(self._name)
+        if known < 0:
+            if self.which.count() > len(BUNDLED_PHOTOGRAPHS):
+                self.which.removeItem(len(BUNDLED_PHOTOGRAPHS))
+            self.which.addItem(self._name, self._name)
+            known = self.which.count() - 1
+            self.which.model().item(known).setEnabled(False)  # type: ignore[union-attr]
+        self.which.setCurrentIndex(known)
+        height, width = picture.shape[1:]
+        self.before_card.note.setText(f"{width} × {height}")
+        self._filter()
+
+    # --- the filter
+
+    def _on_preset(self, place: int) -> None:
+        key = self.presets.itemData(place)
+        if key:
+            self._use(DESIGNS[key])
+        else:
+            self._show_design()
+
+    def _on_size(self, size: str) -> None:
+        self._use(self.design.with_size(int(size)))
+
+    def _on_value(self, row: int, column: int, value: float) -> None:
+        self._use(self.design.with_value(row, column, value))
+
+    def _on_channel(self, value: float) -> None:
+        field = self.sender()
+        weights = list(self.design.channels)
+        weights[self.channels.index(field)] = value  # type: ignore[arg-type]
+        self._use(replace(self.design, channels=tuple(weights)))  # type: ignore[arg-type]
+
+    def _on_bias(self, value: float) -> None:
+        self._use(replace(self.design, bias=value))
+
+    def _on_colour(self, on: bool) -> None:
+        self._use(replace(self.design, colour=on))
+
+    def _on_stretch(self, _on: bool) -> None:
+        self._show_result()
+
+    def _on_wrong(self, reason: str) -> None:
+        self.wrong.setText(reason)
+        self.wrong.setVisible(bool(reason))
+
+    def _use(self, design: FilterDesign) -> None:
+        self.design = design
+        self._show_design()
+        self._filter()
+
+    def _show_design(self) -> None:
+        design = self.design
+        key = next((key for key, known in DESIGNS.items() if known == design), "")
+        self.presets.setCurrentIndex(self.presets.findData(key))
+        self.teaching.setText(design.teaches if key else "A filter of your own.")
+        self.size.set_value(str(design.size))
+        self.grid.set_kernel(design.kernel)
+        for field, weight in zip(self.channels, design.channels, strict=True):
+            field.set_value(weight)
+        self.bias.set_value(design.bias)
+        self.colour.blockSignals(True)
+        self.colour.setChecked(design.colour)
+        self.colour.blockSignals(False)
+
+    def _filter(self) -> None:
+        """Filter in a thread; of several changes that come meanwhile the last counts."""
+        if self.picture is None:
+            return
+        if self._worker is not None:
+            self._stale = True
+            return
+        picture, design = self.picture, self.design
+        self._worker = TaskWorker(lambda _task: filtered(picture, design))
+        self._worker.ended.connect(self._on_filtered)
+        self._runner.start(self._worker)
+
+    def _on_filtered(self) -> None:
+        worker, self._worker = self._worker, None
+        stale, self._stale = self._stale, False
+        if worker is None:
+            return
+        if worker.bug:
+            self.problem.emit("The filter could not be used.", "", worker.bug)
+        if worker.result is not None:
+            self.result = worker.result
+            self._show_result()
+        if stale:
+            self._filter()
+
+    def _show_result(self) -> None:
+        if self.result is None:
+            return
+        self.after.set_pixels(to_pixels(self.result, stretch=self.stretch.isChecked()))
+        low, high = float(self.result.min()), float(self.result.max())
+        self.after_card.note.setText(f"{low:.4g} … {high:.4g}")
+        self._explain(self.after.place)
+
+    # --- one pixel
+
+    def _on_pointed(self, place: object) -> None:
+        found = place if isinstance(place, tuple) else None
+        self.before.show_place(found, self.design.size)
+        self.after.show_place(found, 1)
+        self._explain(found)
+
+    def _explain(self, place: tuple[int, int] | None) -> None:
+        if place is None or self.picture is None:
+            self.window_card.note.setText(
+                "Each value is Σ weight · pixel over the window, plus the bias"
+            )
+            self.window_view.show_window(None, self.design)
+            return
+        row, column = place
+        found = explain_place(self.picture, self.design, row, column)
+        self.window_card.note.setText(f"[{row}, {column}]   {found.sentence(self.design)}")
+        self.window_view.show_window(found, self.design)

@@ -1,0 +1,331 @@
+"""How fast a layer is at a chosen shape: loops, compiled, torch, and what the machine could do."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
+
+from app.core.checks.comparison import USED, Comparison, parts_of, times
+from app.core.checks.timing import LAYER_TITLES, PRESETS, MachineRate, Timed, TimingSpec
+from app.core.errors import UsageError
+from app.core.params import describe
+from app.ui.panels.workbench.remote_job import RemoteJob
+from app.ui.widgets.card import Card, ChoiceButton, quiet_label
+from app.ui.widgets.number_field import NumberField
+from app.ui.widgets.time_bars import TimeBar, TimeBars
+from app.workers.thread import Runner
+
+__all__ = ["TimeCard"]
+
+# In this order over the columns, so that names of like length stand below each other.
+SHAPE = ("batch", "height", "filters", "window", "channels", "width", "stride", "pad")
+# What a box is called where there is room for a letter only.
+SHORT = {
+    "batch": "N",
+    "channels": "C",
+    "height": "H",
+    "width": "W",
+    "filters": "F",
+    "window": "window",
+    "stride": "stride",
+    "pad": "pad",
+}
+COLUMNS = 4
+NAMES = {
+    "NumPy": ("readable", "quiet"),
+    "compiled": ("compiled", "accent"),
+    "torch": ("torch", "warm"),
+}
+
+
+class TimeCard(Card):
+    """Times one layer, in a process of its own.
+
+    Signals
+    -------
+    problem(str, str, str)
+        Message, hint and, for a bug, the report.
+    """
+
+    problem = pyqtSignal(str, str, str)
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__("Time", "time")
+        self.spec = TimingSpec()
+        self.comparison: Comparison | None = None
+        self._known: dict[str, Comparison] = {}
+        self._specs = {preset.layer: preset for preset in reversed(list(PRESETS.values()))}
+        self._coming: list[Timed | MachineRate] = []
+        self._job = RemoteJob(runner, self)
+        self._job.said.connect(self._on_said)
+        self._job.progressed.connect(self._on_progress)
+        self._job.ended.connect(self._on_ended)
+        self._job.problem.connect(self.problem)
+        self._parameters = {one.name: one for one in describe(TimingSpec)}
+        self._build_tools()
+        self.body.addWidget(self._build_shape())
+        self.error = QLabel()
+        self.error.setObjectName("timingError")
+        self.error.setProperty("error", True)
+        self.error.setWordWrap(True)
+        self.error.hide()
+        self.verdict = quiet_label(name="timingVerdict")
+        self.verdict.setWordWrap(True)
+        self.bars = TimeBars("timeBars")
+        self.bars.empty_text = (
+            "Choose a shape and press “Time it”: the readable loops, the compiled layer and torch "
+            "compute the same numbers, one after the other"
+        )
+        self.progress = QProgressBar()
+        self.progress.setObjectName("timingProgress")
+        self.progress.setAccessibleName("Progress of the timing")
+        self.progress.setRange(0, 1000)
+        self.progress.setTextVisible(False)
+        self.progress.hide()
+        self.body.addWidget(self.error)
+        self.body.addWidget(self.bars, 1)
+        self.body.addWidget(self.verdict)
+        self.body.addWidget(self.progress)
+        self._show_spec()
+        self._show_comparison()
+
+    def _build_tools(self) -> None:
+        self.layer = QComboBox()
+        self.layer.setObjectName("timingLayer")
+        self.layer.setAccessibleName("Layer that is timed")
+        self.layer.setToolTip(self._parameters["layer"].hyper.teaches)
+        self.layer.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.layer.setMinimumContentsLength(10)
+        for key, title in LAYER_TITLES.items():
+            self.layer.addItem(title, key)
+        self.layer.currentIndexChanged.connect(self._on_layer)
+        self.direction = ChoiceButton(
+            "timingDirection",
+            "Forward makes the output, backward the gradients",
+            {"forward": "forward", "backward": "backward", "both": "both"},
+            self._on_direction,
+        )
+        self.direction.set_value("both")
+        self.start = QPushButton("Time it")
+        self.start.setObjectName("timeIt")
+        self.start.setAccessibleName("Time the layer")
+        self.start.setToolTip(
+            "Takes some seconds. Everything runs in a process of its own, on all cores; torch is "
+            "loaded there and only now"
+        )
+        self.start.clicked.connect(self._on_start)
+        self.start.setFixedWidth(84)
+        self.title_row.insertWidget(1, self.layer)
+        self.add_tool(self.direction)
+        self.add_tool(self.start)
+
+    def _build_shape(self) -> QWidget:
+        whole = QWidget()
+        grid = QGridLayout(whole)
+        grid.setContentsMargins(0, 0, 0, 2)
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(4)
+        self.shapes = QComboBox()
+        self.shapes.setObjectName("timingPreset")
+        self.shapes.setAccessibleName("Known shapes")
+        self.shapes.setToolTip("Shapes that the exercise's report and its networks have")
+        self.shapes.addItem("Shape…", "")
+        for name in PRESETS:
+            self.shapes.addItem(name, name)
+        self.shapes.activated.connect(self._on_preset)
+        self.precision = QComboBox()
+        self.precision.setObjectName("timingPrecision")
+        self.precision.setAccessibleName("Precision")
+        self.precision.setToolTip(self._parameters["precision"].hyper.teaches)
+        for choice in self._parameters["precision"].choices:
+            self.precision.addItem(choice, choice)
+        self.precision.currentIndexChanged.connect(self._on_precision)
+        for box in (self.precision, self.shapes):
+            box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.shapes.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.shapes.setMinimumContentsLength(6)
+        self.fields: dict[str, NumberField] = {}
+        self._labels: dict[str, QLabel] = {}
+        for place, name in enumerate(SHAPE):
+            hyper = self._parameters[name].hyper
+            field = NumberField(f"timing_{name}", whole=True)
+            field.setFixedWidth(46)
+            field.setAccessibleName(hyper.label)
+            field.setToolTip(f"{hyper.teaches}\n{self._parameters[name].range_text}")
+            field.value_typed.connect(self._on_typed)
+            field.problem.connect(self._on_problem)
+            label = quiet_label(SHORT[name])
+            label.setBuddy(field)
+            label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            label.setToolTip(field.toolTip())
+            self.fields[name], self._labels[name] = field, label
+            row, column = divmod(place, COLUMNS)
+            grid.addWidget(label, row, 2 * column)
+            grid.addWidget(field, row, 2 * column + 1)
+        grid.addWidget(self.shapes, 0, 2 * COLUMNS)
+        grid.addWidget(self.precision, 1, 2 * COLUMNS)
+        grid.setColumnStretch(2 * COLUMNS, 1)
+        return whole
+
+    # --- what the person does
+
+    def set_layer(self, layer: str) -> None:
+        """Turn to a layer, at the shape it had last; what was measured of it is shown again."""
+        if layer not in LAYER_TITLES or self.running:
+            return
+        self._specs[self.spec.layer] = self.spec
+        self.spec = self._specs.get(layer, self.spec.changed(layer=layer))
+        self._show_spec()
+        self._show_comparison()
+
+    def _on_layer(self, place: int) -> None:
+        self.set_layer(self.layer.itemData(place))
+
+    def _on_preset(self, place: int) -> None:
+        preset = PRESETS.get(self.shapes.itemData(place))
+        if preset is not None:
+            self._specs[self.spec.layer] = self.spec
+            self.spec = preset
+            self._show_spec()
+            self._show_comparison()
+
+    def _on_precision(self, place: int) -> None:
+        self._change(precision=self.precision.itemData(place))
+
+    def _on_typed(self, value: float) -> None:
+        field = self.sender()
+        if isinstance(field, NumberField):
+            self._change(**{field.objectName().removeprefix("timing_"): int(value)})
+
+    def _change(self, **values: object) -> None:
+        try:
+            self.spec = self.spec.changed(**values)
+        except UsageError as error:
+            for name in values:
+                self.fields[name].refuse(str(error))
+            return
+        self._show_spec()
+        self._show_comparison()
+
+    def _on_problem(self, reason: str) -> None:
+        self.error.setText(reason)
+        self.error.setVisible(bool(reason))
+
+    def _on_direction(self, _direction: str) -> None:
+        self._show_comparison()
+
+    def _on_start(self) -> None:
+        if self.running:
+            self.cancel()
+        else:
+            self.run()
+
+    # --- timing
+
+    @property
+    def running(self) -> bool:
+        """Whether a layer is being timed."""
+        return self._job.running
+
+    def run(self) -> None:
+        """Time the layer at the shape that is shown."""
+        if self.running:
+            return
+        self._coming = []
+        self._job.start("timing", spec=self.spec.model_dump())
+        self._show_running("Starting")
+
+    def cancel(self) -> None:
+        """Give up."""
+        self._job.cancel()
+
+    def _on_said(self, message: dict[str, object]) -> None:
+        timed = message.get("timed")
+        if isinstance(timed, Timed | MachineRate):
+            self._coming.append(timed)
+            self._keep()
+
+    def _on_progress(self, share: float, text: str) -> None:
+        self.progress.setValue(round(share * 1000))
+        self.verdict.setText(f"{text} …")
+
+    def _keep(self) -> None:
+        rate, measured = parts_of(self._coming)
+        self.comparison = Comparison(self.spec, rate, measured)
+        self._known[self.spec.model_dump_json()] = self.comparison
+        self._show_bars()
+
+    def _on_ended(self, cancelled: bool) -> None:
+        self._show_running("")
+        if cancelled:
+            self.verdict.setText("Stopped.")
+
+    # --- what is shown
+
+    def _show_running(self, doing: str) -> None:
+        running = self.running
+        self.start.setText("Stop" if running else "Time it")
+        self.progress.setVisible(running)
+        self.progress.setValue(0)
+        locked = [*self.fields.values(), self.layer, self.shapes, self.precision]
+        for widget in locked:
+            widget.setEnabled(not running)
+        if running:
+            self.verdict.setText(f"{doing} …")
+        else:
+            self._show_bars()
+
+    def _show_spec(self) -> None:
+        spec = self.spec
+        self._on_problem("")
+        for box, value in ((self.layer, spec.layer), (self.precision, spec.precision)):
+            box.blockSignals(True)
+            box.setCurrentIndex(box.findData(value))
+            box.blockSignals(False)
+        name = next((name for name, preset in PRESETS.items() if preset == spec), "")
+        self.shapes.setCurrentIndex(self.shapes.findData(name))
+        for key, field in self.fields.items():
+            field.set_value(getattr(spec, key))
+            used = key in USED[spec.layer]
+            field.setVisible(used)
+            self._labels[key].setVisible(used)
+
+    def _show_comparison(self) -> None:
+        self.comparison = self._known.get(self.spec.model_dump_json())
+        self._show_bars()
+
+    def _show_bars(self) -> None:
+        found, direction = self.comparison, self.direction.value
+        if found is None:
+            self.bars.set_bars(())
+            if not self.running:
+                self.verdict.setText("")
+            return
+        bars = []
+        for one in found.compared(direction):
+            name, colour = NAMES[one.engine]
+            notes = [times(one.speedup)] if one.speedup is not None else []
+            if one.gflops is not None and one.engine != "NumPy":
+                notes.append(f"{one.gflops:.3g} GFLOP/s")
+            if one.pictures < found.spec.batch:
+                notes.append(f"from {one.pictures} of {found.spec.batch} pictures")
+            bars.append(TimeBar(name, one.seconds, "   ".join(notes), colour))
+        limit = found.limit(direction)
+        if limit is not None and found.rate is not None:
+            note = f"{found.rate.gflops:.3g} GFLOP/s in a large product"
+            bars.append(TimeBar("machine", limit, note, "border"))
+        self.bars.set_bars(bars)
+        if not self.running:
+            self.verdict.setText(found.sentence(direction))
