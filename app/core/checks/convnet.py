@@ -35,7 +35,7 @@ def convnet_loss(_: Conditions) -> Iterator[Measure]:
         10,
         dtype="float64",
     )
-    network.initialise(rng)  # type: ignore[arg-type]
+    network.initialise(rng)
     x, y = rng.randn(50, 3, 32, 32), rng.randint(10, size=50)
     plain = float(network.loss(x, y).terms.sum())
     held = float(network.loss(x, y, reg=0.5).terms.sum())
@@ -59,7 +59,7 @@ def convnet_gradient(_: Conditions) -> Iterator[Measure]:
     network = Network(
         parse_layers("conv 3 3x3, relu, pool 2, affine 7, relu"), (3, 16, 16), 10, dtype="float64"
     )
-    network.initialise(rng)  # type: ignore[arg-type]
+    network.initialise(rng)
     gradient = network.views(network.loss(x, y).gradient)
     checked = check_network(
         lambda: float(network.loss(x, y).terms[0]),

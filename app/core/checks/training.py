@@ -44,15 +44,23 @@ class Trained:
 
 
 def few_images(
-    data: FittedImages, train_count: int, validation_count: int | None = None
+    data: FittedImages,
+    train_count: int,
+    validation_count: int | None = None,
+    *,
+    augment: bool = True,
 ) -> FittedImages:
-    """Return the same images, of which only the first of each part are used."""
+    """Return the same images, of which only the first of each part are used.
+
+    Without `augment` they are neither mirrored nor shifted.
+    """
     split = replace(
         data.split,
         train=data.split.train[:train_count],
         validation=data.split.validation[:validation_count],
     )
-    return replace(data, split=split)
+    spec = data.spec if augment else data.spec.changed(flip=False, crop=0)
+    return replace(data, split=split, spec=spec)
 
 
 def train_briefly(
