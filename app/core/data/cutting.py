@@ -18,6 +18,7 @@ from app.core.data.files import (
     Progress,
     opened,
     read_all,
+    shown,
 )
 from app.core.data.layouts import LARGEST, SMALLEST
 from app.core.data.patches import RawPatches, Source
@@ -96,7 +97,7 @@ def cut_patches(
                 at += wanted
                 good.append((number, photograph))
                 if progress is not None:
-                    progress(at / count, f"Cutting {photograph.name}")
+                    progress(at / count, f"Cutting {shown(photograph)}")
             if at == count:
                 break
             if not good:
@@ -123,10 +124,10 @@ def _photographs(folder: Path) -> list[Path]:
     try:
         found = sorted(p for p in folder.iterdir() if p.suffix.lower() in PHOTOGRAPHS)
     except OSError as error:
-        raise RefusedInputError(f"{folder.name} cannot be opened: {error.strerror}.") from None
+        raise RefusedInputError(f"{shown(folder)} cannot be opened: {error.strerror}.") from None
     if not found:
         raise RefusedInputError(
-            f"{folder.name} has no photographs.", f"They end in {', '.join(PHOTOGRAPHS)}."
+            f"{shown(folder)} has no photographs.", f"They end in {', '.join(PHOTOGRAPHS)}."
         )
     return found
 
@@ -152,10 +153,10 @@ class _Cutter:
         with opened(photograph, Limits(file_bytes=MOST_PHOTOGRAPH_BYTES)) as (descriptor, _, _):
             content = read_all(descriptor)
         if self.child is None:
-            self.child = Child(photograph.name, patience=self.limits.patience, cancel=self.cancel)
+            self.child = Child(shown(photograph), patience=self.limits.patience, cancel=self.cancel)
             self.child.send({"do": "cut"})
         child, side = self.child, self.size
-        child.name = photograph.name
+        child.name = shown(photograph)
         try:
             child.send({"size": side, "count": count, "seed": seed}, content)
             if child.receive_json().get("count") != count:

@@ -31,6 +31,7 @@ __all__ = [
     "read_arrays",
     "receive_array",
     "sha256",
+    "shown",
     "split_name",
     "unchanged",
 ]
@@ -71,10 +72,17 @@ def split_name(path: PathLike) -> tuple[Path, str | None]:
     return Path(text), None
 
 
+def shown(path: PathLike) -> str:
+    """Return a file's name as it can be written in one line, whatever it is made of."""
+    text = os.fspath(path)
+    name = Path(text).name or text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+
+
 @contextmanager
 def opened(path: Path, limits: Limits) -> Iterator[tuple[int, os.stat_result, str]]:
     """Open a file to hand down to the child: yields descriptor, status and the child's name of it."""
-    name = path.name or str(path)
+    name = shown(path)
     if "\0" in str(path):
         raise RefusedInputError("A file's name cannot contain a NUL character.")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -119,7 +127,7 @@ def list_arrays(
     """Return a file's size, and what `understand` makes of what the child says of each array."""
     with (
         opened(file, limits) as (descriptor, status, handed),
-        Child(file.name, patience=limits.patience, descriptor=descriptor) as child,
+        Child(shown(file), patience=limits.patience, descriptor=descriptor) as child,
     ):
         child.send({"do": "inspect", "path": handed, "size": status.st_size})
         rows = child.receive_json().get("datasets")
@@ -197,7 +205,7 @@ def read_arrays(
         with (
             opened(file, limits) as (descriptor, status, handed),
             Child(
-                file.name, patience=limits.patience, cancel=cancel, descriptor=descriptor
+                shown(file), patience=limits.patience, cancel=cancel, descriptor=descriptor
             ) as child,
         ):
             parts = list(receive_array(child, handed, status.st_size, name, 0, None))

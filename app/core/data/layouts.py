@@ -14,7 +14,7 @@ __all__ = ["LAYOUTS", "batch_axis", "image_shape", "possible_layouts", "to_nchw"
 # N patches, C channels, H rows, W columns; D numbers of a patch row by row, d column by column.
 # MATLAB stores its first axis innermost, so that all axes of its files are read reversed: what
 # was H×W×C×N there is NCWH here.
-LAYOUTS = ("NCHW", "NHWC", "NHW", "ND", "NCWH", "CWHN", "WHCN", "NWH", "WHN", "Nd", "dN", "DN")
+LAYOUTS = ("NCHW", "NHWC", "NHW", "ND", "DN", "NCWH", "CWHN", "WHCN", "NWH", "WHN", "Nd", "dN")
 MATLAB = ("NCWH", "CWHN", "WHCN", "NWH", "WHN", "Nd", "dN")
 
 SMALLEST, LARGEST = 2, 512

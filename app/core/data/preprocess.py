@@ -8,6 +8,8 @@ but a block is held in memory, so a file larger than memory takes the same path.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import mmap
 import os
 import shutil
@@ -77,12 +79,12 @@ def preprocess(
     fitted = _fit(raw, spec, shape, first)
     count = first.kept
     width = int(np.prod(shape))
-    store = _Store(count, width, memory_budget, workdir)
-    for block in _Pass(raw, spec, cancel, progress, 0.5):
-        store.add(_apply(block, fitted))
-    if store.at != count:
-        raise FilterscopeError("The file changed while it was read.", "Open it again.")
-    rows, keeper = store.finish()
+    with contextlib.closing(_Store(count, width, memory_budget, workdir)) as store:
+        for block in _Pass(raw, spec, cancel, progress, 0.5):
+            store.add(_apply(block, fitted))
+        if store.at != count:
+            raise FilterscopeError("The file changed while it was read.", "Open it again.")
+        rows, keeper = store.finish()
     return Patches(rows, shape, fitted, raw.source, keeper)
 
 
@@ -127,7 +129,7 @@ def _plain(images: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.floa
     """Return images (n, C, H, W) in 0 … 1 as rows, grey and mean-free as asked."""
     if spec.grayscale:
         images = np.einsum("nchw,c->nhw", images, LUMINANCE)
-    rows = images.reshape(len(images), -1)
+    rows = images.reshape(len(images), math.prod(images.shape[1:]))
     if spec.remove_mean:
         rows = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
     return np.ascontiguousarray(rows, np.float32)
@@ -318,16 +320,19 @@ class _Store:
                 while len(left):
                     left = left[self.file.write(left) :]
             except OSError as error:
-                self.file.close()
                 raise self._no_room(error) from None
         self.at = end
+
+    def close(self) -> None:
+        """Close the file; what is mapped stays."""
+        if self.rows is None:
+            self.file.close()
 
     def finish(self) -> tuple[NDArray[np.float32], _Keeper | None]:
         """Return all rows, read-only, and what must live as long as they do."""
         rows = self.rows
         if rows is None:
-            with self.file:
-                mapped = mmap.mmap(self.file.fileno(), self.size, access=mmap.ACCESS_READ)
+            mapped = mmap.mmap(self.file.fileno(), self.size, access=mmap.ACCESS_READ)
             rows = np.frombuffer(mapped, np.float32).reshape(self.shape)
         rows.flags.writeable = False
         return rows, self.keeper

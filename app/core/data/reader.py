@@ -25,6 +25,7 @@ from app.core.data.files import (
     read_arrays,
     receive_array,
     sha256,
+    shown,
     split_name,
     unchanged,
 )
@@ -79,8 +80,8 @@ class NeedsChoiceError(FilterscopeError):
     def __init__(self, report: FileReport) -> None:
         names = ", ".join(found.path for found in report.candidates())
         super().__init__(
-            f"{Path(report.path).name} has several data sets that could be patches: {names}.",
-            f"Name one, as in {Path(report.path).name}::{report.candidates()[0].path}",
+            f"{shown(report.path)} has several data sets that could be patches: {names}.",
+            f"Name one, as in {shown(report.path)}::{report.candidates()[0].path}",
         )
         self.report = report
 
@@ -130,7 +131,7 @@ def _report(row: dict[str, Any]) -> DatasetReport:
 
 def _choose(report: FileReport, dataset: str | None) -> DatasetReport:
     """Return the data set that was named, or the only one that can be meant."""
-    name = Path(report.path).name
+    name = shown(report.path)
     if dataset is not None:
         wanted = dataset.strip("/")
         for found in report.datasets:
@@ -166,6 +167,7 @@ class _FileStream:
         self, path: Path, dataset: str, layout: str, shape: tuple[int, ...], limits: Limits
     ) -> None:
         self.path, self.dataset, self.layout = path, dataset, layout
+        self.name = shown(path)
         self.shape, self.limits = shape, limits
         self._status: tuple[int, int] | None = None
 
@@ -180,7 +182,7 @@ class _FileStream:
         with (
             opened(self.path, self.limits) as (descriptor, status, handed),
             Child(
-                self.path.name, patience=self.limits.patience, cancel=cancel, descriptor=descriptor
+                self.name, patience=self.limits.patience, cancel=cancel, descriptor=descriptor
             ) as child,
         ):
             self._same(status)
@@ -195,21 +197,21 @@ class _FileStream:
                 narrow=True,
             ):
                 yield to_nchw(block, self.layout)
-            unchanged(status, descriptor, self.path.name)
+            unchanged(status, descriptor, self.name)
 
     def sha256(self, cancel: Cancel | None = None) -> str:
         """Return the SHA-256 of the file that was read."""
         with opened(self.path, self.limits) as (descriptor, status, _):
             self._same(status)
             digest = sha256(descriptor, cancel)
-            unchanged(status, descriptor, self.path.name)
+            unchanged(status, descriptor, self.name)
         return digest
 
     def _same(self, status: os.stat_result) -> None:
         """Refuse another file than the one that was read before."""
         mark = (status.st_size, status.st_mtime_ns)
         if self._status not in (None, mark):
-            raise RefusedInputError(f"{self.path.name} has changed.", "Open it again.")
+            raise RefusedInputError(f"{self.name} has changed.", "Open it again.")
         self._status = mark
 
 
@@ -254,7 +256,7 @@ def open_patches(
     shape = image_shape(layout, found.shape) if layout in found.layouts else None
     if shape is None:
         raise RefusedInputError(
-            f"{file.name}: {found.path} with shape {found.shape} cannot be read as {layout}.",
+            f"{shown(file)}: {found.path} with shape {found.shape} cannot be read as {layout}.",
             f"It can be {', '.join(found.layouts)}.",
         )
     if value_range not in ("0..1", "0..255"):
@@ -306,7 +308,7 @@ def _read_whole(
         data[at : at + len(block)] = block
         at += len(block)
         if progress is not None:
-            progress(at / count, f"Reading {stream.path.name}")
+            progress(at / count, f"Reading {stream.name}")
     assert data is not None
     data.flags.writeable = False
     return data
