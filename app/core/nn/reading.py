@@ -157,6 +157,7 @@ class NetworkReader:
         seen: Array = x
         with self._sharing():
             for layer, out in self.network.outputs(x, check=check):
+                check()
                 if layer.place == place:
                     seen = out
         return Look(place, np.array(seen[0], np.float32), softmax(np.ravel(out)))
@@ -167,6 +168,7 @@ class NetworkReader:
         readings = []
         with self._sharing():
             for layer, out in self.network.outputs(x, check=check):
+                check()
                 silent = (out == 0).reshape(*out.shape[:2], -1)
                 readings.append(
                     LayerReading(

@@ -53,10 +53,12 @@ class LayerBehaviour(QWidget):
         header.setMinimumSectionSize(36)
         header.setStretchLastSection(False)
         self.histogram = HistogramPlot("behaviourHistogram", "output", "count")
+        # How often is of no interest here, and room is short.
+        self.histogram.hideAxis("left")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        self.table.setMinimumWidth(290)
+        self.table.setMinimumWidth(280)
         layout.addWidget(self.table, 3)
         layout.addWidget(self.histogram, 2)
         self.table.currentItemChanged.connect(lambda *_: self._draw())

@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
 
 from app.core.errors import FilterscopeError
 from app.core.nn.description import LayerInfo, NetworkDescription, describe_network
-from app.core.specs.layers import LAYERS, Layer, Residual, format_layers, parse_layers
+from app.core.specs.layers import LAYERS, Layer, format_layers, parse_layers
 from app.ui.theme import theme
 
 __all__ = ["PATTERNS", "LayerList", "shape_text"]
@@ -207,11 +207,16 @@ class LayerList(QWidget):
         return row if isinstance(row, int) and row < len(self._rows) else None
 
     def _add(self, word: str) -> None:
-        rows = parse_layers("conv 16, relu, conv 16") if word == "residual" else ()
-        row: Layer = Residual(rows=rows) if rows else LAYERS[word]()
         chosen = self._chosen()
         place = len(self._rows) if chosen is None else chosen + 1
-        self._try([*self._rows[:place], row, *self._rows[place:]], place)
+        if word == "residual":
+            rows = parse_layers("residual(conv 16, relu, conv 16)")
+        elif word == "affine" and place == len(self._rows):
+            # Alone at the end it would stand for the scores, which have a size of their own.
+            rows = parse_layers("affine 100, relu")
+        else:
+            rows = (LAYERS[word](),)
+        self._try([*self._rows[:place], *rows, *self._rows[place:]], place)
 
     def _replace(self, text: str) -> None:
         self._try(list(parse_layers(text)), 0)

@@ -1,0 +1,41 @@
+"""Accuracy curves: what is written beside them, whatever is missing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.ui.widgets.accuracy_plot import AccuracyPlot
+
+
+@pytest.fixture
+def plot(qtbot: QtBot) -> AccuracyPlot:
+    plot = AccuracyPlot()
+    qtbot.addWidget(plot)
+    plot.resize(400, 240)
+    plot.show()
+    return plot
+
+
+def said(plot: AccuracyPlot) -> str:
+    return " ".join(label.text() for label in (*plot._readouts.values(), plot._best))
+
+
+def test_newest_and_best_are_written(plot: AccuracyPlot) -> None:
+    plot.set_values(np.arange(1, 4), np.array([0.3, 0.5, 0.7]), np.array([0.2, 0.48, 0.41]), 10)
+    assert "train 70.0 %" in said(plot)
+    assert "validation 41.0 %" in said(plot)
+    assert "best 48.0 %" in said(plot)
+    assert plot._chance.value() == 10
+    low, high = plot.plot.getPlotItem().getViewBox().viewRange()[1]
+    assert low < 10
+    assert high > 70
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [np.nan, 0.5, np.nan], [0.0], [1.0] * 500])
+def test_missing_values_do_no_harm(plot: AccuracyPlot, values: list[float]) -> None:
+    there = np.array(values)
+    plot.set_values(np.arange(len(there)), there, np.full(len(there), np.nan), 0)
+    assert "best" not in said(plot)
+    assert not plot.grab().isNull()
