@@ -56,6 +56,15 @@ class _Mark:
 
 
 @dataclass(frozen=True)
+class _Whole:
+    """What all training images say at some weights."""
+
+    terms: NDArray[np.float64]
+    accuracy: float
+    averages: dict[str, Array]
+
+
+@dataclass(frozen=True)
 class BestModel:
     """The weights with the highest validation accuracy so far.
 
@@ -120,8 +129,8 @@ class ConvNetLearner:
         self.best: BestModel | None = None
         self.last_evaluation: Evaluation | None = None
         self.lbfgs = LBFGS()
-        # Terms and accuracy at the point that L-BFGS reached last.
-        self._reached: tuple[NDArray[np.float64], float] = np.zeros(len(TERM_NAMES)), 0.0
+        # What was seen at the point that L-BFGS reached last.
+        self._reached: _Whole | None = None
         self._evaluated_at = 0
         # The twins and L-BFGS need the gradient as a whole.
         whole = self.network.sliced or spec.solver == "lbfgs"
@@ -309,46 +318,45 @@ class ConvNetLearner:
     def _iterate(self, spec: ConvNetSpec, interrupt: NDArray[np.int32]) -> StepOutcome:
         """Take one iteration of L-BFGS over all training images."""
         network, check = self.network, self._check(interrupt)
-        kept, running = network.theta.copy(), network.running.copy()
-        seen: dict[float, tuple[NDArray[np.float64], float]] = {}
+        kept = network.theta.copy()
+        seen: dict[float, _Whole] = {}
+        if self._reached is not None:
+            seen[float(self._reached.terms.sum())] = self._reached
 
         def function(theta: Array) -> tuple[float, Array]:
             network.theta[...] = theta
-            terms, accuracy, gradient = self._whole(spec, check)
-            cost = float(terms.sum())
-            seen[cost] = terms, accuracy
+            found, gradient = self._whole(spec, check)
+            cost = float(found.terms.sum())
+            seen[cost] = found
             return cost, gradient
 
         none = np.empty((0, len(self.term_names)))
         theta = kept.copy()
-        known = self.lbfgs.cost
         try:
             cost, _ = self.lbfgs.step(theta, function)
         except _GivenUp:
-            network.theta[...], network.running[...] = kept, running
+            network.theta[...] = kept
             return StepOutcome(none)
         network.theta[...] = theta
         if not np.isfinite(cost):
             return StepOutcome(none, finite=False)
-        if known is not None and cost == known:
-            terms, accuracy = self._reached
-        else:
-            terms, accuracy = seen[cost]
-        reached = self.lbfgs.cost
-        if reached is not None and reached in seen:
-            self._reached = seen[reached]
+        before = seen[cost]
+        if self.lbfgs.cost is not None:
+            self._reached = seen[self.lbfgs.cost]
+            network.keep_averages(self._reached.averages)
         self.taken += 1
         return StepOutcome(
-            terms[None], converged=self.lbfgs.converged, accuracies=np.array([accuracy])
+            before.terms[None],
+            converged=self.lbfgs.converged,
+            accuracies=np.array([before.accuracy]),
         )
 
-    def _whole(
-        self, spec: ConvNetSpec, check: Callable[[], None]
-    ) -> tuple[NDArray[np.float64], float, Array]:
-        """Return terms, accuracy and gradient over all training images."""
+    def _whole(self, spec: ConvNetSpec, check: Callable[[], None]) -> tuple[_Whole, Array]:
+        """Return what all training images say at the present weights, and the gradient."""
         train = self.data.split.train
         terms, accuracy = np.zeros(len(self.term_names)), 0.0
         gradient = np.zeros_like(self.network.theta)
+        averages = {name: np.zeros_like(one) for name, one in self.network.averages.items()}
         for start in range(0, len(train), spec.batch_size):
             indices = train[start : start + spec.batch_size]
             share = len(indices) / len(train)
@@ -358,17 +366,20 @@ class ConvNetLearner:
                 reg=spec.reg,
                 kind=spec.loss,
                 check=check,
+                momentum=0.0,
                 into=self._gradient,
             )
-            self.network.keep_averages(outcome.averages)
             gradient += self.network.dtype.type(share) * outcome.gradient
             terms += share * outcome.terms
             accuracy += share * outcome.accuracy
-        return terms, accuracy, gradient
+            for name, one in outcome.averages.items():
+                averages[name] += self.network.dtype.type(share) * one
+        return _Whole(terms, accuracy, averages), gradient
 
     def params_changed(self, old: ConvNetSpec, new: ConvNetSpec) -> None:
         """Drop L-BFGS's curvature: it belongs to another function now."""
         self.lbfgs.reset()
+        self._reached = None
 
     # --- evaluation
 
@@ -543,7 +554,7 @@ class ConvNetLearner:
             self.best = BestModel(
                 int(step), accuracy, loss, state["best_theta"].copy(), state["best_running"].copy()
             )
-        self._mark = None
+        self._mark = self._reached = None
         self.lbfgs.reset()
         self.lbfgs.pairs.extend(
             (s.copy(), y.copy()) for s, y in zip(state["lbfgs_s"], state["lbfgs_y"], strict=True)

@@ -27,7 +27,7 @@ from app.core.nn.operations import (
     operation_for,
     residual_for,
 )
-from app.core.specs.layers import Affine, Batchnorm, Dropout, Layer, Residual
+from app.core.specs.layers import Batchnorm, Dropout, Layer, Residual
 
 __all__ = ["TERM_NAMES", "LossOutcome", "Network"]
 
@@ -158,7 +158,7 @@ class Network:
         drops = any(isinstance(layer.row, Dropout) for layer in self.description.layers)
         operations: list[Operation] = []
         for layer in top:
-            if not drops and layer is top[-1] and isinstance(layer.row, Affine):
+            if not drops and layer is top[-1]:
                 operations.append(operation_for(Dropout(), (), layer.in_shape))
             operations.append(self._operation(layer, join))
         return Chain(operations, join)
@@ -177,7 +177,11 @@ class Network:
     # --- weights
 
     def initialise(
-        self, rng: np.random.Generator, *, how: str = "normal", weight_scale: float = 1e-3
+        self,
+        rng: np.random.Generator | np.random.RandomState,
+        *,
+        how: str = "normal",
+        weight_scale: float = 1e-3,
     ) -> None:
         """Draw the first weights; biases are 0, gammas 1, betas 0.
 
@@ -231,13 +235,20 @@ class Network:
         *,
         keep: float = 1.0,
         check: Callable[[], None] = nothing,
+        momentum: float = 0.9,
         gradient: dict[str, Array] | None = None,
         mover: Mover | None = None,
     ) -> tuple[Array, tuple[Any, Pass]]:
         """Return scores (N, classes) of images (N, C, H, W), and what `backward` needs."""
         x = np.asarray(x, self.dtype)
         run = self._pass(
-            mode, rng=rng, keep=keep, check=check, gradient=gradient or {}, mover=mover
+            mode,
+            rng=rng,
+            keep=keep,
+            check=check,
+            momentum=momentum,
+            gradient=gradient or {},
+            mover=mover,
         )
         scores, caches = self._chain.forward(x, run)
         return scores.reshape(len(x), self.classes), (caches, run)
@@ -262,6 +273,7 @@ class Network:
         rng: np.random.Generator | None = None,
         check: Callable[[], None] = nothing,
         into: Array | None = None,
+        momentum: float = 0.9,
         need_dx: bool = False,
     ) -> LossOutcome:
         """Return loss and gradient of one batch; the network itself is not changed.
@@ -277,10 +289,14 @@ class Network:
             Called between layers, and between the images of a slow one; what it raises ends it.
         into : ndarray, shape (P,), optional
             Receives the gradient.
+        momentum : float
+            How much of batchnorm's running averages is kept; with 0 the outcome has the batch's own.
         """
         gradient = np.empty_like(self.theta) if into is None else into
         slopes = self.views(gradient)
-        scores, caches = self.forward(x, mode, rng, keep=keep, check=check, gradient=dict(slopes))
+        scores, caches = self.forward(
+            x, mode, rng, keep=keep, check=check, momentum=momentum, gradient=dict(slopes)
+        )
         data, dscores = self.data_loss(scores, y, kind)
         _, dx = self.backward(dscores, caches, need_dx)
         squares = 0.0

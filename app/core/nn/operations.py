@@ -113,6 +113,8 @@ class Pass:
     new_averages : dict
         Running averages after this batch. Without a mover, the pass changes nothing of the
         network itself.
+    momentum : float
+        How much of the running averages a batch leaves.
     mover : Mover, optional
         Moves the parameters on the way back, in place of filling `gradient`.
     """
@@ -127,6 +129,7 @@ class Pass:
     check: Callable[[], None] = nothing
     gradient: dict[str, Array] = field(default_factory=dict)
     new_averages: dict[str, Array] = field(default_factory=dict)
+    momentum: float = 0.9
     mover: Mover | None = None
 
     def take(self, name: str, slope: Array) -> None:
@@ -351,7 +354,7 @@ class _Batchnorm(Operation):
         self.averages = {name: f"{name}{number}" for name in ("running_mean", "running_var")}
 
     def forward(self, x: Array, run: Pass) -> tuple[Array, Any]:
-        param: dict[str, Any] = {"mode": run.mode}
+        param: dict[str, Any] = {"mode": run.mode, "momentum": run.momentum}
         param.update({key: run.averages[name] for key, name in self.averages.items()})
         function = getattr(run.kernel, f"{self.kind}_forward")
         result: tuple[Array, Any] = function(x, *self.weights(run), param)
