@@ -1,93 +1,24 @@
-"""How fast it is, as ratios measured in one run on whatever machine this is.
-
-Ours and its peers are timed in turn, many times, and the best of each is compared: the noise of
-a shared machine only ever makes things slower.
-"""
+"""An epoch of the sparse autoencoder against torch, the exercise's loop and its matrix products."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core import kernels
+from app.core.bench.compare import Say, compare, torch_here
 from app.core.data.batches import EpochOrder
-from app.core.errors import UsageError
 from app.core.learners import AutoencoderLearner
 from app.core.models.autoencoder import decode, hidden, sparsity
 from app.core.specs import AutoencoderSpec
 from app.core.threads import cores
 
-__all__ = ["BENCHES", "run", "table"]
-
-Say = Callable[[str], None]
-Timings = dict[str, float]
+__all__ = ["BENCHES"]
 
 COUNT, WIDTH, UNITS, BATCH = 10_240, 256, 64, 128
-ROUNDS = 6
-# Turns are of several calls: threads of the one before may spin for a while before they sleep.
-CALLS = 5
-
-
-def run(names: Sequence[str] = (), say: Say | None = None) -> dict[str, dict[str, Any]]:
-    """Return ``{name: {"ours_s", "<peer>_s", "ratio_<peer>"}}``; a ratio is ours / peer.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Some of `BENCHES`; all by default.
-    say : callable, optional
-        Told what is measured.
-
-    Raises
-    ------
-    UsageError
-        There is no benchmark of that name.
-    """
-    for name in names:
-        if name not in BENCHES:
-            raise UsageError(f"There is no benchmark “{name}”.", f"There are {', '.join(BENCHES)}.")
-    if say is not None and not kernels.COMPILED:
-        say(f"ours is the NumPy twin: {kernels.REASON}")
-    results = {}
-    for name in names or BENCHES:
-        if say is not None:
-            say(f"measuring {name} …")
-        results[name] = BENCHES[name](say or (lambda _text: None))
-    return results
-
-
-def table(results: dict[str, dict[str, Any]]) -> str:
-    """Return the results as lines: peer, its time, and how many times ours is faster."""
-    lines = []
-    for name, row in results.items():
-        lines.append(f"{name:38} ours {row['ours_s'] * 1e3:9.2f} ms")
-        for key, value in row.items():
-            if key.startswith("ratio_"):
-                peer = key.removeprefix("ratio_")
-                lines.append(
-                    f"    {peer:34} {row[f'{peer}_s'] * 1e3:9.2f} ms   ours / it {value:6.3f}   "
-                    f"{1 / value:6.2f} × faster"
-                )
-    return "\n".join(lines)
-
-
-def _compare(ours: Callable[[], object], peers: dict[str, Callable[[], object]]) -> Timings:
-    """Return best times and ratios of functions that are called in turn."""
-    best = {"ours": np.inf, **dict.fromkeys(peers, np.inf)}
-    for _ in range(ROUNDS):
-        for name, function in {"ours": ours, **peers}.items():
-            for _ in range(CALLS):
-                start = time.perf_counter()
-                function()
-                best[name] = min(best[name], time.perf_counter() - start)
-    row = {f"{name}_s": seconds for name, seconds in best.items()}
-    row.update({f"ratio_{name}": best["ours"] / best[name] for name in peers})
-    return row
 
 
 def _rows() -> NDArray[np.float32]:
@@ -171,13 +102,9 @@ def _report_loop() -> Callable[[], object]:
 
 def _torch_epoch(say: Say, afterwards: ExitStack) -> Callable[[], object] | None:
     """Return an epoch of torch's eager autograd and its SGD, all cores; None without torch."""
-    try:
-        import torch
-    except (ImportError, OSError) as error:
-        say(f"torch is left out: {error}")
+    torch = torch_here(say, afterwards)
+    if torch is None:
         return None
-    afterwards.callback(torch.set_num_threads, torch.get_num_threads())
-    torch.set_num_threads(cores())
     x = torch.from_numpy(_rows())
     w1 = (torch.rand(WIDTH, UNITS) * 0.27 - 0.137).requires_grad_()
     w2 = (torch.rand(UNITS, WIDTH) * 0.27 - 0.137).requires_grad_()
@@ -211,7 +138,7 @@ def _autoencoder_epoch(say: Say) -> dict[str, Any]:
         if torch_epoch is not None:
             peers["torch"] = torch_epoch
         afterwards.enter_context(threadpool_limits(cores(), "blas"))
-        row: dict[str, Any] = _compare(_epoch(cores()), peers)
+        row: dict[str, Any] = compare(_epoch(cores()), peers)
     row["threads"] = cores()
     return row
 
@@ -221,7 +148,7 @@ def _autoencoder_products(threads: int) -> Callable[[Say], dict[str, Any]]:
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(threads, "blas"):
-            row: dict[str, Any] = _compare(_epoch(threads), {"products": _products()})
+            row: dict[str, Any] = compare(_epoch(threads), {"products": _products()})
         row["threads"] = threads
         return row
 
