@@ -11,11 +11,11 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from app.core.history import History
+from app.core.memory import to_safetensors
 from app.core.mosaic import Mosaic
 from app.core.params import Spec, describe
 
@@ -130,5 +130,4 @@ def weights_safetensors(
     weights: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
 ) -> bytes:
     """Return the weights as safetensors, the settings as its metadata."""
-    data: bytes = safetensors.numpy.save(_plain(weights), dict(metadata or {}))
-    return data
+    return to_safetensors(_plain(weights), metadata)

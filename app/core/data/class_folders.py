@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from app.core.data.child import Child
 from app.core.data.files import PHOTOGRAPHS, Cancel, Limits, Progress, opened, read_all
 from app.core.data.images import LabelledImages
 from app.core.data.patches import Source
-from app.core.errors import Cancelled, FilterscopeError, RefusedInputError
+from app.core.errors import Cancelled, RefusedInputError
+from app.core.memory import enough_memory
 
-__all__ = ["enough_memory", "read_class_folders", "receive_image"]
+__all__ = ["read_class_folders", "receive_image"]
 
 # The parts in the order of their rows, and what people call their folders.
 LEVELS = {
@@ -39,16 +39,6 @@ class _File:
     @property
     def name(self) -> str:
         return f"{self.path.parent.name}/{self.path.name}"
-
-
-def enough_memory(size: int, what: str) -> None:
-    """Raise `FilterscopeError` when `size` bytes are more than four fifths of what is free."""
-    free = psutil.virtual_memory().available
-    if size > 0.8 * free:
-        raise FilterscopeError(
-            f"{what} need {size / 2**30:.1f} GiB of memory; {free / 2**30:.1f} GiB are free.",
-            "Close other programs, or use fewer or smaller images.",
-        )
 
 
 def read_class_folders(

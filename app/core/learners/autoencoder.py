@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.core import kernels
 from app.core.learners.protocol import Evaluation, StepOutcome
+from app.core.memory import enough_memory
 from app.core.models import autoencoder
 from app.core.solvers.first_order import MEMORY
 from app.core.solvers.lbfgs import LBFGS
@@ -21,6 +22,11 @@ __all__ = ["AutoencoderLearner"]
 
 # After so many rows of a large memory map, its pages are let go.
 RELEASE_ROWS = 65_536
+
+# How many vectors as long as the weights there are at most: the weights and what the solver
+# remembers, each also as it was before the last call, in a checkpoint and in its file's bytes
+# (three times), besides the gradient. L-BFGS remembers 20 pairs.
+COPIES = {solver: 6 * (1 + memory) + 1 for solver, memory in MEMORY.items()} | {"lbfgs": 6 * 41}
 
 
 class _GivenUp(Exception):  # noqa: N818 - no error
@@ -72,6 +78,12 @@ class AutoencoderLearner:
         self.threads = threads or kernel_threads(window=False)
         self.kernel = kernels.choose(engine)
         self.solver = spec.solver
+        count = autoencoder.parameter_count(self.width, self.units)
+        enough_memory(
+            count * np.dtype(spec.precision).itemsize * COPIES[spec.solver],
+            f"{count:,} weights",
+            "Close other programs, or take fewer hidden units or smaller patches.",
+        )
         self.theta = autoencoder.flatten(autoencoder.initial_weights(self.width, spec))
         self.memory = np.zeros((MEMORY[spec.solver], self.theta.size), self.theta.dtype)
         self.taken = 0

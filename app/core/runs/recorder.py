@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from app.core.events import (
@@ -23,6 +22,7 @@ from app.core.events import (
     Started,
     Steps,
 )
+from app.core.memory import to_safetensors
 from app.core.runs.files import BEST, MOST_WEIGHTS_BYTES
 from app.core.runs.folder import RunFolder
 from app.core.runs.info import Outcome, now
@@ -147,7 +147,7 @@ class Recorder:
         if not whole:
             # Of a large network the filters are worth seeing again, not millions of weights.
             weights = {name: one for name, one in weights.items() if one.size <= SMALL_ARRAY}
-        data = safetensors.numpy.save(weights, {"step": str(snapshot.step)})
+        data = to_safetensors(weights, {"step": str(snapshot.step)})
         if len(data) > self._budget:
             return
         self._budget -= len(data)
@@ -170,7 +170,7 @@ class Recorder:
             "steps_into_epoch": str(event.steps_into_epoch),
             "spec": event.spec.to_json().decode(),
         }
-        data = safetensors.numpy.save(arrays, metadata)
+        data = to_safetensors(arrays, metadata)
         save_bytes(folder / f"{event.step:09d}.safetensors", data, overwrite=True)
         self._keep_best(arrays)
         generations = sorted(folder.glob("*.safetensors"))
@@ -198,7 +198,7 @@ class Recorder:
         # With what was measured on the training images, so that the file can be used by itself.
         arrays.update({name: state[name] for name in ("shift", "factor")})
         metadata = {"step": str(step), "validation_accuracy": repr(accuracy)}
-        save_bytes(self.run.path / BEST, safetensors.numpy.save(arrays, metadata), overwrite=True)
+        save_bytes(self.run.path / BEST, to_safetensors(arrays, metadata), overwrite=True)
         self._change(best={"step": step, "accuracy": accuracy, "loss": loss})
 
     def _end(self, outcome: Outcome) -> None:
