@@ -52,7 +52,7 @@ def click(qtbot: QtBot, window: MainWindow, name: str) -> None:
 def use(window: MainWindow, spec: AutoencoderSpec) -> None:
     """Choose settings as a preset does."""
     window.autoencoder.set_spec(spec)
-    window._on_spec(spec)
+    window.autoencoder_lab.take_spec(spec)
 
 
 def begin(qtbot: QtBot, window: MainWindow, spec: AutoencoderSpec = ENDLESS) -> None:

@@ -1,0 +1,124 @@
+"""The window closes in every phase, in a process of its own: promptly, without a word, with exit code 0."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+# Runs the program as main.py does; `phase` says when it is closed. A phase must be reached:
+# the time limit of the process is the only clock.
+DRIVER = """
+import os, sys, time, traceback
+from pathlib import Path
+from PyQt6.QtCore import QTimer
+from app import launch
+from app.ui import application, main_window
+from app.ui.training_session import State
+
+phase = sys.argv[1]
+windows = []
+
+class Window(main_window.MainWindow):
+    def __init__(self, settings):
+        super().__init__(settings)
+        windows.append(self)
+        self.watch = QTimer(self)
+        self.watch.timeout.connect(self.look)
+        self.watch.start(5)
+        self.began = False
+
+    def look(self):
+        try:
+            reached = self.reached()
+        except Exception:
+            # The program goes on after a bug; this test must not wait for it.
+            traceback.print_exc()
+            os._exit(3)
+        if reached:
+            self.watch.stop()
+            self.asked = time.monotonic()
+            self.close()
+
+    def reached(self):
+        if phase == "at once":
+            return True
+        if phase == "loading":
+            return self.data.busy
+        if self.data.patches is None or self.data.busy:
+            return False
+        if phase == "ready":
+            return True
+        if not self.began:
+            self.began = True
+            lab = self.autoencoder_lab
+            lab.take_spec(lab.spec.changed(epochs=1_000_000))
+            self.on_main()
+            if phase == "starting":
+                return True
+            return False
+        state, training = self.training.state, self.training.training
+        if phase == "training":
+            return len(training.history) > 50
+        if phase == "paused":
+            if state is State.RUNNING:
+                self.on_main()
+            return state is State.PAUSED
+        if phase == "stopping":
+            if state is State.RUNNING and len(training.history) > 20:
+                self.training.stop()
+            return state is State.STOPPING
+        if phase == "saving":
+            if len(training.history) < 20:
+                return False
+            self.exporter.save("weights", Path(sys.argv[2]) / "w.npz")
+            return True
+        raise ValueError(phase)
+
+application.MainWindow = Window
+code = launch.main(sys.argv[3:])
+took = time.monotonic() - windows[0].asked
+print(f"closed {took:.2f}", flush=True)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    "phase",
+    ["at once", "loading", "ready", "starting", "training", "paused", "stopping", "saving"],
+)
+def test_it_closes_in_every_phase(tmp_path: Path, phase: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(DRIVER), phase, str(tmp_path)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "QT_QPA_PLATFORM": "offscreen",
+            "FILTERSCOPE_RUNS": str(tmp_path / "runs"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = [
+        line
+        for line in done.stderr.splitlines()
+        if "does not support propagateSizeHints" not in line
+    ]
+    assert done.returncode == 0, done.stderr
+    assert said == []
+    word, seconds = done.stdout.split()
+    assert word == "closed"
+    assert float(seconds) <= 3.0
+    if phase in ("training", "paused"):
+        (run,) = (tmp_path / "runs").iterdir()
+        assert (run / "run.json").exists()
+        assert list(run.rglob("*.part")) == []
+        assert list(run.glob("checkpoints/*"))
