@@ -63,7 +63,7 @@ class Mosaic:
         return np.ascontiguousarray(self.pixels.repeat(zoom, axis=0).repeat(zoom, axis=1))
 
 
-def _share(values: NDArray[np.float32], low: Any, high: Any) -> NDArray[np.float32]:
+def _share(values: NDArray[Any], low: Any, high: Any) -> NDArray[np.float32]:
     """Map low … high to 0 … 1; where they are the same, to the middle."""
     span = np.asarray(high - low, np.float32)
     flat = ~(span > 0)
@@ -76,7 +76,8 @@ def _diverging(share: NDArray[np.float32]) -> NDArray[np.float32]:
     negative = np.minimum(share, 0) * -1
     positive = np.maximum(share, 0)
     white, blue, red = (np.array(c, np.float32) for c in (_WHITE, _BLUE, _RED))
-    return white + negative * (blue - white) + positive * (red - white)
+    levels: NDArray[np.float32] = white + negative * (blue - white) + positive * (red - white)
+    return levels
 
 
 def mosaic(
@@ -134,14 +135,15 @@ def mosaic(
         share = stacked / (reach if reach > 0 else np.float32(1))
         levels = _diverging(share) if channels == 1 else (share + 1) * 127.5
     else:
+        most = np.float32(np.inf)
         with np.errstate(over="ignore", invalid="ignore"):
             if scale == "own":
-                low = np.where(known, stacked, np.inf).min(axis=(1, 2, 3), keepdims=True)
-                high = np.where(known, stacked, -np.inf).max(axis=(1, 2, 3), keepdims=True)
+                low = np.where(known, stacked, most).min(axis=(1, 2, 3), keepdims=True)
+                high = np.where(known, stacked, -most).max(axis=(1, 2, 3), keepdims=True)
                 share = _share(stacked / 2, low / 2, high / 2)
             elif scale == "common":
-                low = np.where(known, stacked, np.inf).min()
-                high = np.where(known, stacked, -np.inf).max()
+                low = np.where(known, stacked, most).min()
+                high = np.where(known, stacked, -most).max()
                 share = _share(stacked / 2, low / 2, high / 2)
             else:
                 share = stacked

@@ -30,8 +30,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "lbfgs": Preset(
         "Sparse filters, L-BFGS",
-        "Every iteration looks at all patches; the smoothest way down.",
-        AutoencoderSpec(solver="lbfgs", epochs=400),
+        "Every iteration looks at all patches; after some hundred, filters shrink to edges in one place.",
+        AutoencoderSpec(solver="lbfgs", epochs=2000),
         PreprocessSpec(),
     ),
     "report": Preset(
