@@ -386,9 +386,9 @@ def test_killed_at_each_moment_old_or_new_is_whole(tmp_path, moment, overwrite):
 
 
 def test_killed_at_any_moment_a_file_is_whole(tmp_path):
-    """Twenty processes save without end and are killed at random moments."""
+    """Many processes save without end and are killed at random moments."""
     rng = random.Random(0)
-    for number in range(20):
+    for number in range(200 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 20):
         target = tmp_path / f"{number}.bin"
         target.write_bytes(OLD)
         with saver(target, size=200_000, often=1_000_000) as process:
