@@ -31,9 +31,12 @@ Text = Callable[[], dict[str, str]]
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to take away from `lab`: its name, and how each kind of file is made."""
+    """One thing to take away from `lab`: its name, and how each kind of file is made.
 
-    lab: Lab
+    The workbench, which trains nothing, is its own lab.
+    """
+
+    lab: Lab | QWidget
     key: str
     text: str
     makers: dict[str, Callable[[], bytes]]
@@ -154,17 +157,14 @@ def convnet_items(lab: ConvNetLab, zoom: Zoom) -> list[Item]:
     """Return what the CNN lab offers."""
     panel = lab.panel
 
-    def seen_spec() -> Any:
-        return lab.spec if panel.training is None else panel.training.spec
-
     def settings() -> dict[str, str]:
         data = panel.seen_data
         if data is None:
-            return settings_text(seen_spec())
-        return settings_text(seen_spec(), data.spec, data_sha256=data.images.source.sha256)
+            return settings_text(panel.seen_spec)
+        return settings_text(panel.seen_spec, data.spec, data_sha256=data.images.source.sha256)
 
     def caption() -> str:
-        spec = seen_spec()
+        spec = panel.seen_spec
         return f"{spec.layers}; {spec.solver}, rate {spec.learning_rate:g}, seed {spec.seed}"
 
     def answered() -> bool:
@@ -196,11 +196,11 @@ def convnet_items(lab: ConvNetLab, zoom: Zoom) -> list[Item]:
     chosen = make.weights("best", "Weights of the best validation", best)
     return [
         make.picture("cnn_filters", "First-layer filters", panel.filters),
-        make.picture("feature_maps", "Feature maps", panel.maps),
-        make.picture("images", "Images of each class", panel.samples, captioned=False),
-        make.picture("mistakes", "Worst mistakes", panel.mistakes),
-        make.plot("confusion", "Confusion matrix", panel.confusion, answered),
-        make.plot("loss", "Loss curves", panel.loss, make.trained, make.curves),
+        make.picture("feature_maps", "Feature maps", panel.maps_card.maps),
+        make.picture("images", "Images of each class", panel.maps_card.samples, captioned=False),
+        make.picture("mistakes", "Worst mistakes", panel.mistakes_card.images),
+        make.plot("confusion", "Confusion matrix", panel.confusion_card.matrix, answered),
+        make.plot("loss", "Loss curves", panel.loss_card.plot, make.trained, make.curves),
         make.plot("accuracy", "Accuracy curves", panel.accuracy, validated, evaluations),
         make.weights("cnn_weights", "Weights", lambda: panel.weights),
         Item(lab, chosen.key, chosen.text, chosen.makers, best_is_there),

@@ -70,7 +70,7 @@ class ConvNetLab(Lab):
 
     def cannot_train(self, data: FittedImages) -> tuple[str, str] | None:
         """Return what does not fit together."""
-        description = self.panel.layers.description
+        description = self.panel.network_page.layers.description
         if description is not None and description.error is not None:
             return description.error.message, "Change that row of the list."
         return None
@@ -216,7 +216,9 @@ class ConvNetLab(Lab):
         if worker.result is not None:
             self._test_asked += 1
             answers: Predictions = worker.result
-            self.panel.set_test(answers.accuracy, times=self._test_asked, count=len(answers.labels))
+            self.panel.mistakes_card.set_test(
+                answers.accuracy, times=self._test_asked, count=len(answers.labels)
+            )
         elif worker.error is not None:
             self._on_notice(*worker.error)
         elif worker.bug:

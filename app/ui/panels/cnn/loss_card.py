@@ -1,0 +1,107 @@
+"""The loss while it falls, and how the layers behave meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QWidget
+
+from app.core.events import Snapshot
+from app.core.nn.network import TERM_NAMES
+from app.core.params import describe
+from app.core.specs import ConvNetSpec
+from app.ui.training_session import Training
+from app.ui.widgets.card import ChoiceButton, TabbedCard, ToggleButton
+from app.ui.widgets.cost_plot import CostPlot, Mark, change_text
+from app.ui.widgets.layer_behaviour import KINDS, LayerBehaviour
+
+__all__ = ["LossCard"]
+
+# What a snapshot calls the slopes of a parameter.
+GRADIENT = "gradient "
+
+
+class LossCard(TabbedCard):
+    """Curves of the loss in its terms; numbers and histograms of every layer.
+
+    Signals
+    -------
+    behaviour_wanted()
+        The page of the layers came into sight.
+    """
+
+    behaviour_wanted = pyqtSignal()
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["Loss", "Layers"],
+            "loss",
+            ["What the network is trained to make small", "What comes out of each layer"],
+        )
+        self._symbols = {
+            parameter.name: parameter.hyper.symbol or parameter.name
+            for parameter in describe(ConvNetSpec)
+        }
+        self.plot = CostPlot(TERM_NAMES, "loss")
+        self.plot.setObjectName("lossPlot")
+        self.behaviour = LayerBehaviour()
+        self.add_page(self.plot)
+        self.add_page(self.behaviour)
+        self.on_page_changed(self._on_page)
+        self._plot_tools: list[QWidget] = []
+        for name, text, tip, on in (
+            ("smooth", "smooth", "A running mean, with every step behind it", True),
+            ("log_x", "log x", "Logarithmic epochs", False),
+            ("log_y", "log y", "Logarithmic loss", False),
+        ):
+            button = ToggleButton(f"loss_{name}", text, tip, self._option_setter(name))
+            button.blockSignals(True)
+            button.setChecked(on)
+            button.blockSignals(False)
+            self.plot.set_options(**{name: on})
+            self.add_tool(button)
+            self._plot_tools.append(button)
+        self.kind = ChoiceButton(
+            "behaviourKind", "What the histogram is of", KINDS, self.behaviour.set_kind
+        )
+        self.kind.hide()
+        self.add_tool(self.kind)
+
+    def _option_setter(self, name: str) -> Any:
+        def set_option(on: bool) -> None:
+            self.plot.set_options(**{name: on})
+
+        return set_option
+
+    def _on_page(self, page: int) -> None:
+        for button in self._plot_tools:
+            button.setVisible(page == 0)
+        self.kind.setVisible(page == 1)
+        if page == 1:
+            self.behaviour_wanted.emit()
+
+    def set_training(self, training: Training | None) -> None:
+        """Draw the curves of a training, with a mark wherever a live value moved."""
+        if training is None:
+            self.plot.set_curves(np.empty(0), np.empty((0, len(TERM_NAMES))), [], "epoch")
+            return
+        rhythm = max(training.steps_per_epoch, 1)
+        marks = [
+            Mark(
+                (step + 1) / rhythm, change_text(self._symbols[change.name], change.old, change.new)
+            )
+            for step, change in training.history.changes
+        ]
+        label = "iteration" if training.spec.solver == "lbfgs" else "epoch"
+        self.plot.set_curves(training.epochs(), training.history.terms, marks, label)
+
+    def set_snapshot(self, snapshot: Snapshot) -> None:
+        """Take the newest weights and slopes."""
+        gradients = {
+            name.removeprefix(GRADIENT): values
+            for name, values in snapshot.statistics.items()
+            if name.startswith(GRADIENT)
+        }
+        self.behaviour.set_values(snapshot.weights, gradients)

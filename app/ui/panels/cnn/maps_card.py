@@ -1,0 +1,171 @@
+"""One image through the network, layer by layer, and the images to choose it from."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QComboBox
+
+from app.core.data.image_preprocess import FittedImages
+from app.core.nn.description import NetworkDescription
+from app.core.nn.reading import Look
+from app.ui.widgets.card import TabbedCard
+from app.ui.widgets.mosaic_view import MosaicView
+
+__all__ = ["MapsCard", "pixels_of"]
+
+SHOWN_IMAGES = 8  # of each class
+MOST_CLASSES = 20
+MOST_MAPS = 144
+FIRST_ROW = (0,)
+
+
+def pixels_of(data: FittedImages, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return images (n, C, H, W) of the set as 0 … 1."""
+    return np.asarray(data.images.x[rows], np.float32) / 255
+
+
+class MapsCard(TabbedCard):
+    """Feature maps of a chosen image; a page of images of each class.
+
+    Signals
+    -------
+    look_wanted()
+        Another image, another layer, or the page came into sight.
+    """
+
+    look_wanted = pyqtSignal()
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["Feature maps", "Images"],
+            "maps",
+            [
+                "What a layer makes of one image",
+                "Some images of each class; click one to look at it",
+            ],
+        )
+        self.data: FittedImages | None = None
+        self.chosen = 0  # a row of the images
+        self.dropped: NDArray[np.uint8] | None = None
+        self._sample: NDArray[np.int64] = np.empty(0, np.int64)
+        self.maps = MosaicView("featureMaps", self._describe_map, "Feature maps, a tile each")
+        self.maps.empty_text = "Choose an image"
+        self.samples = MosaicView("imageSamples", self._describe_sample, "Images of each class")
+        self.samples.set_scale("unit")
+        self.samples.empty_text = "No images are open"
+        self.samples.tile_clicked.connect(self._on_sample)
+        self.add_page(self.maps)
+        self.add_page(self.samples)
+        self.on_page_changed(self._on_page)
+        self.layer_choice = QComboBox()
+        self.layer_choice.setObjectName("mapsLayer")
+        self.layer_choice.setAccessibleName("Which layer's feature maps are shown")
+        self.layer_choice.setToolTip("Which layer's feature maps are shown")
+        self.layer_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.layer_choice.activated.connect(lambda _index: self.look_wanted.emit())
+        self.add_tool(self.layer_choice)
+
+    def set_data(self, data: FittedImages | None) -> None:
+        """Show images of each class; the maps wait for a network."""
+        self.data, self.dropped = data, None
+        self.maps.set_bands(None)
+        if data is None:
+            self.samples.set_tiles(None)
+            self.note.setText("")
+            return
+        self._sample = _of_each_class(data.images.y, data.split.train, len(data.classes))
+        self.samples.set_tiles(pixels_of(data, self._sample))
+        rows = data.split.validation if len(data.split.validation) else data.split.train
+        self.chosen = int(rows[0])
+        self._say(None)
+
+    def set_network(self, description: NetworkDescription) -> None:
+        """Offer the rows of a network."""
+        self.layer_choice.clear()
+        for layer in description.layers:
+            if len(layer.place) == 1 and not layer.error:
+                text = f"{layer.place[0] + 1}  {layer.row.text.partition('(')[0]}"
+                self.layer_choice.addItem(text, layer.place)
+
+    def choose(self, row: int) -> None:
+        """Look at one of the open images."""
+        self.dropped, self.chosen = None, row
+        self._turn_to_maps()
+
+    def look_at(self, pixels: NDArray[np.uint8]) -> None:
+        """Look at an image (C, H, W) from elsewhere."""
+        self.dropped = pixels
+        self._turn_to_maps()
+
+    def show_map(self, index: int) -> None:
+        """Choose the map that filter `index` of the first layer gives."""
+        self.layer_choice.setCurrentIndex(0)
+        self.maps.select(index)
+        self._turn_to_maps()
+
+    def _turn_to_maps(self) -> None:
+        if self.page == 0:
+            self.look_wanted.emit()
+        else:
+            self.show_page(0)
+
+    def wanted(self) -> tuple[NDArray[np.uint8] | NDArray[np.float32], tuple[int, ...]] | None:
+        """Return the image to be looked at and the place of the row, if maps are in sight."""
+        if self.data is None or self.page != 0:
+            return None
+        pixels = self.dropped if self.dropped is not None else self.data.images.x[self.chosen]
+        return pixels, self.layer_choice.currentData() or FIRST_ROW
+
+    def set_look(self, look: Look) -> None:
+        """Show what was seen."""
+        maps = look.maps
+        if maps.ndim == 1:
+            # Numbers in a row: a picture of as many cells, about square.
+            side = int(np.ceil(np.sqrt(len(maps))))
+            padded = np.full(side * side, maps.min(), np.float32)
+            padded[: len(maps)] = maps
+            maps = padded.reshape(1, side, side)
+        self.maps.set_tiles(maps[:MOST_MAPS])
+        self._say(look.probabilities)
+
+    def _say(self, probabilities: NDArray[np.float64] | None) -> None:
+        data = self.data
+        if data is None:
+            return
+        if self.page == 1:
+            self.note.setText("click one to see its maps")
+        elif probabilities is not None:
+            said = int(probabilities.argmax())
+            own = data.classes[data.images.y[self.chosen]]
+            true = "your image" if self.dropped is not None else own
+            self.note.setText(f"{true} → {data.classes[said]} {probabilities[said]:.0%}")
+
+    def _on_sample(self, index: int) -> None:
+        self.choose(int(self._sample[index]))
+
+    def _on_page(self, page: int) -> None:
+        self.layer_choice.setVisible(page == 0)
+        self._say(None)
+        if page == 0:
+            self.look_wanted.emit()
+
+    def _describe_map(self, index: int) -> str:
+        return f"map {index} of {self.layer_choice.currentText()}"
+
+    def _describe_sample(self, index: int) -> str:
+        if self.data is None or index >= len(self._sample):
+            return ""
+        row = self._sample[index]
+        return f"image {row}: {self.data.classes[self.data.images.y[row]]}"
+
+
+def _of_each_class(
+    labels: NDArray[np.int64], rows: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
+    """Return the first few of `rows` of each class, class after class."""
+    found = [
+        rows[labels[rows] == number][:SHOWN_IMAGES] for number in range(min(classes, MOST_CLASSES))
+    ]
+    return np.concatenate(found) if found else np.empty(0, np.int64)

@@ -1,0 +1,268 @@
+"""The CNN lab in the window: open, edit, train, look, test, take away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pytestqt.qtbot import QtBot
+
+from app.core.runs import list_runs
+from app.core.settings import data_folder
+from app.core.specs import ConvNetSpec, ImageSpec
+from app.ui.image_session import ImageRequest
+from app.ui.main_window import MainWindow
+from app.ui.training_session import State
+from tests.core.small_images import small_images
+
+SPEC = ConvNetSpec.build(
+    {
+        "layers": "conv 6 3x3, relu, pool 2, affine 12, relu",
+        "epochs": 3,
+        "batch_size": 9,
+        "initialisation": "he",
+        "evaluate_every": 2,
+    }
+)
+
+
+@pytest.fixture
+def cnn(qtbot: QtBot, make_window: Callable[[], MainWindow], tmp_path: Path) -> MainWindow:
+    """Return a window whose CNN lab has a few tiny images open."""
+    images = small_images()
+    path = tmp_path / "few.npz"
+    np.savez(path, x=images.x, y=images.y)
+    window = make_window()
+    lab = window.convnet_lab
+    lab.session.spec = ImageSpec(train_count=45, validation_count=30, normalisation="per_channel")
+    with qtbot.waitSignal(lab.session.changed, timeout=20_000):
+        lab.session.open(ImageRequest(str(path)))
+    window.show_lab(2)
+    lab.spec = SPEC
+    lab.show_spec()
+    qtbot.waitUntil(lambda: not window.runner.busy, timeout=10_000)
+    return window
+
+
+def ended(qtbot: QtBot, window: MainWindow) -> None:
+    qtbot.waitUntil(lambda: window.training.state is State.ENDED, timeout=60_000)
+    qtbot.waitUntil(lambda: not window.convnet_lab.readings.busy, timeout=20_000)
+
+
+def test_the_lab_shows_what_is_open(cnn: MainWindow) -> None:
+    assert "few.npz" in cnn.info.text()
+    assert "45 / 30" in cnn.info.text()
+    page = cnn.cnn.images_page
+    assert "90 images, 8 × 8 RGB" in page.source.text()
+    assert "3 classes, 30 images each" in page.counts.text()
+    assert cnn.cnn.maps_card.samples.count == 24
+    assert cnn.cnn.maps_card.samples.describe is not None
+    assert cnn.cnn.maps_card.samples.describe(0).startswith("image 0")
+    # The bar at the bottom belongs to this lab now.
+    assert cnn.lab is cnn.convnet_lab
+    assert cnn.transport.main.isEnabled()
+
+
+def test_training_fills_every_picture(qtbot: QtBot, cnn: MainWindow) -> None:
+    panel = cnn.cnn
+    cnn.on_main()
+    ended(qtbot, cnn)
+    training = cnn.training.training
+    assert training is not None
+    assert len(training.history) == 15
+    assert panel.filters.count == 6
+    assert len(training.history.evaluations) >= 7
+    assert panel.answers is not None
+    assert panel.answers.confusion().sum() == 30
+    assert panel.loss_card.plot._terms.shape == (15, 2)
+    assert "validation" in cnn.transport.status.text()
+    # Weights, answers and the last evaluation are of the same moment.
+    last = training.history.evaluations[-1]
+    if last.step == 15:
+        assert panel.answers.accuracy == pytest.approx(last.validation_accuracy)
+    (run,) = list_runs(data_folder())
+    assert run.info.kind == "cnn"
+
+
+def test_a_clicked_image_is_seen_through_each_layer(qtbot: QtBot, cnn: MainWindow) -> None:
+    panel = cnn.cnn
+    cnn.on_main()
+    ended(qtbot, cnn)
+    with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=10_000):
+        panel.maps_card._on_sample(4)
+    assert panel.maps_card.chosen == panel.maps_card._sample[4]
+    assert panel.maps_card.page == 0
+    assert panel.maps_card.maps.count == 6
+    assert "→" in panel.maps_card.note.text()
+    texts = [
+        panel.maps_card.layer_choice.itemText(n)
+        for n in range(panel.maps_card.layer_choice.count())
+    ]
+    assert texts == [
+        "1  conv 6 3x3",
+        "2  relu",
+        "3  pool 2",
+        "4  affine 12",
+        "5  relu",
+        "6  affine 3",
+    ]
+    panel.maps_card.layer_choice.setCurrentIndex(5)
+    with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=10_000):
+        panel._look()
+    assert panel.maps_card.maps.count == 1
+
+
+def test_a_cell_of_the_matrix_opens_its_images(qtbot: QtBot, cnn: MainWindow) -> None:
+    panel = cnn.cnn
+    cnn.on_main()
+    ended(qtbot, cnn)
+    assert panel.answers is not None
+    true, said = (int(n) for n in np.argwhere(panel.answers.confusion())[0])
+    panel.confusion_card.matrix._choose((true, said))
+    assert panel.confusion_card.page == 1
+    assert panel.confusion_card.images.count == panel.answers.confusion()[true, said]
+    assert panel.confusion_card.note.text() == f"{true} → {said}"
+
+
+def test_the_layers_page_tells_how_they_behave(qtbot: QtBot, cnn: MainWindow) -> None:
+    panel = cnn.cnn
+    cnn.on_main()
+    ended(qtbot, cnn)
+    with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=10_000):
+        panel.loss_card.show_page(1)
+    table = panel.loss_card.behaviour.table
+    assert table.topLevelItemCount() == 6
+    item = table.topLevelItem(1)
+    assert item is not None
+    assert item.text(0) == "relu"
+    assert item.text(3).endswith("%")
+    for kind in ("weights", "gradients", "outputs"):
+        panel.loss_card.behaviour.set_kind(kind)
+    assert panel.loss_card.behaviour.histogram.grab().isNull() is False
+
+
+def test_live_values_are_marked(qtbot: QtBot, cnn: MainWindow) -> None:
+    cnn.on_step()
+    qtbot.waitUntil(lambda: cnn.training.state is State.PAUSED, timeout=30_000)
+    cnn.cnn.network_page.form.rows["reg"].changed.emit("reg", 0.25)
+    cnn.on_main()
+    ended(qtbot, cnn)
+    training = cnn.training.training
+    assert training is not None
+    ((step, change),) = training.history.changes
+    assert (step, change.name, change.new) == (1, "reg", 0.25)
+
+
+def test_what_cannot_change_is_locked_while_it_trains(qtbot: QtBot, cnn: MainWindow) -> None:
+    cnn.on_step()
+    qtbot.waitUntil(lambda: cnn.training.state is State.PAUSED, timeout=30_000)
+    panel = cnn.cnn
+    assert not panel.network_page.layers.add_button.isEnabled()
+    assert not panel.network_page.form.rows["batch_size"].isEnabled()
+    assert panel.network_page.form.rows["dropout"].isEnabled()
+    assert not panel.images_page.form.isEnabled()
+    cnn.on_stop()
+    ended(qtbot, cnn)
+    assert panel.network_page.layers.add_button.isEnabled()
+    # The model stays, and can be trained on.
+    assert "Continue" in cnn.transport.main.text()
+
+
+def test_an_edited_list_begins_another_network(qtbot: QtBot, cnn: MainWindow) -> None:
+    cnn.on_step()
+    qtbot.waitUntil(lambda: cnn.training.state is State.PAUSED, timeout=30_000)
+    cnn.on_stop()
+    ended(qtbot, cnn)
+    cnn.cnn.network_page.layers._replace("conv 4 5x5, relu, global_avg_pool")
+    assert cnn.convnet_lab.spec.layers == "conv 4 5x5, relu, global_avg_pool"
+    assert cnn.transport.main.text().strip() == "Train"
+    cnn.on_main()
+    ended(qtbot, cnn)
+    assert cnn.cnn.filters.count == 4
+
+
+def test_an_impossible_list_is_not_trained(cnn: MainWindow) -> None:
+    cnn.cnn.network_page.layers._replace("conv 4 3x3, pool 30")
+    cnn.on_main()
+    assert not cnn.training.state.alive
+    assert "30" in cnn.notice.message.text()
+
+
+def test_the_test_images_are_asked_once(qtbot: QtBot, cnn: MainWindow) -> None:
+    panel = cnn.cnn
+    panel.mistakes_card.test_button.click()
+    assert "no network" in cnn.notice.message.text()
+    cnn.on_main()
+    ended(qtbot, cnn)
+    for times, words in ((1, "the first time"), (2, "no longer an honest figure")):
+        panel.mistakes_card.test_button.click()
+        qtbot.waitUntil(lambda: cnn.convnet_lab._test_worker is None, timeout=20_000)
+        assert words in panel.mistakes_card.test_text.text()
+        (run,) = list_runs(data_folder())
+        assert len(run.info.tested) == times
+    cnn.on_reset()
+    assert "play no part" in panel.mistakes_card.test_text.text()
+
+
+def test_a_dropped_photograph_is_looked_at(qtbot: QtBot, cnn: MainWindow, tmp_path: Path) -> None:
+    cnn.on_main()
+    ended(qtbot, cnn)
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.full((50, 70, 3), 200, np.uint8)).save(path)
+    with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=20_000):
+        cnn.open_path(str(path))
+    assert "your image" in cnn.cnn.maps_card.note.text()
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    cnn.open_path(str(bad))
+    qtbot.waitUntil(lambda: "bad.png" in cnn.notice.message.text(), timeout=20_000)
+
+
+def test_everything_can_be_taken_away(qtbot: QtBot, cnn: MainWindow, tmp_path: Path) -> None:
+    cnn.on_main()
+    ended(qtbot, cnn)
+    with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=10_000):
+        cnn.cnn.choose_image(0)
+    cnn.exporter.refresh()
+    keys = [item.key for item in cnn.exporter.items]
+    assert keys == [
+        "cnn_filters", "feature_maps", "images", "mistakes", "confusion", "loss", "accuracy",
+        "cnn_weights", "best",
+    ]  # fmt: skip
+    for item in cnn.exporter.items:
+        if not item.ready():
+            assert item.key == "mistakes"  # a network without a mistake
+            continue
+        for kind in item.makers:
+            path = tmp_path / f"{item.key}.{kind}"
+            assert cnn.exporter.save(item.key, path)
+            assert path.stat().st_size > 50
+    rows = (tmp_path / "accuracy.csv").read_text().splitlines()
+    assert rows[0] == "step,epoch,train_accuracy,validation_accuracy,validation_loss"
+    with np.load(tmp_path / "best.npz") as best:
+        assert best["W1"].shape == (6, 3, 3, 3)
+    # What belongs to the other lab is not offered here.
+    assert not cnn.exporter.actions["filters"].isVisible()
+
+
+def test_presets_bring_their_images(qtbot: QtBot, cnn: MainWindow) -> None:
+    with qtbot.waitSignal(cnn.convnet_lab.session.changed, timeout=10_000):
+        cnn.convnet_lab.use_preset("overfit")
+    assert cnn.convnet_lab.spec.epochs == 15
+    assert cnn.convnet_lab.session.spec.train_count == 100
+    assert cnn.cnn.images_page.form.spec == cnn.convnet_lab.session.spec
+
+
+def test_both_labs_keep_their_trainings_apart(qtbot: QtBot, cnn: MainWindow) -> None:
+    cnn.on_step()
+    qtbot.waitUntil(lambda: cnn.training.state is State.PAUSED, timeout=30_000)
+    cnn.show_lab(1)
+    assert cnn.lab is cnn.autoencoder_lab
+    assert cnn.training.state is State.IDLE
+    cnn.show_lab(2)
+    assert cnn.training.state is State.PAUSED
+    cnn.on_stop()
+    ended(qtbot, cnn)
