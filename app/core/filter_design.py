@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from app.core.errors import ShapeError
 from app.core.image_processing import FILTERS, PictureFilter, as_pixels, filter_pictures
 
-__all__ = ["DESIGNS", "SIZES", "FilterDesign", "Place", "explain_place", "filtered", "to_pixels"]
+__all__ = [
+    "DESIGNS",
+    "SIZES",
+    "FilterDesign",
+    "Place",
+    "explain_place",
+    "filtered",
+    "short",
+    "to_pixels",
+]
 
 SIZES = (3, 5, 7)
 
@@ -164,6 +173,12 @@ def to_pixels(result: NDArray[np.float64], *, stretch: bool) -> NDArray[np.uint8
     return np.rint(np.clip(result, 0, 255)).astype(np.uint8)
 
 
+def short(value: float) -> str:
+    """Write a sum of pixels with as many digits as matter."""
+    text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return text.replace("-", "−", 1) if value < 0 else text
+
+
 @dataclass(frozen=True)
 class Place:
     """How one value of the result came about.
@@ -187,18 +202,18 @@ class Place:
         bias = f" {'+' if design.bias >= 0 else '−'} {abs(design.bias):g}" if design.bias else ""
         if design.colour:
             parts = [
-                f"{name} {weight:g} × {total:.4g}{bias} = {value:.4g}"
+                f"{name} {weight:g} × {short(total)}{bias} = {short(value)}"
                 for name, weight, total, value in zip(
                     "RGB", design.channels, self.sums, self.values, strict=True
                 )
             ]
             return "     ".join(parts)
         parts = [
-            f"{weight:g} × {total:.4g}"
+            f"{weight:g} × {short(total)}"
             for weight, total in zip(design.channels, self.sums, strict=True)
             if weight
         ]
-        return f"{' + '.join(parts) or '0'}{bias} = {self.values[0]:.4g}".replace("+ -", "− ")
+        return f"{' + '.join(parts) or '0'}{bias} = {short(self.values[0])}"
 
 
 def explain_place(picture: NDArray[Any], design: FilterDesign, row: int, column: int) -> Place:

@@ -162,7 +162,8 @@ def compiled_code(name: str) -> tuple[Excerpt, ...]:
     for part in _extensions(module):
         found = _reached(_cython_functions(part.with_suffix(".pyx")), called)
         cython.append((part.with_suffix(".pyx"), found))
-        called |= {word for lines in found.values() for word in _calls(_text(lines))}
+        text = "\n".join(_text(lines) for lines in found.values())
+        called |= _calls(text) | _chosen(part.with_suffix(".pyx"), text)
     for header in sorted(FOLDER.glob("*.h")):
         found = _reached(_c_functions(header), called)
         if found:
@@ -188,7 +189,15 @@ def _text(lines: tuple[Line, ...]) -> str:
 def _calls(text: str) -> set[str]:
     """Return the names that are called; a kernel's ``_f32`` and ``NAME()`` are its types."""
     words = re.findall(r"\bNAME\((\w+)\)|\b(\w+)\s*\(", text)
-    return {re.sub(r"_(f32|f64)$", "", word) for pair in words for word in pair if word}
+    plain = {re.sub(r"_(f32|f64)$", "", word) for pair in words for word in pair if word}
+    # What a macro makes for several numbers is one thing to read.
+    return {re.sub(r"_\d+$", "_", word) for word in plain}
+
+
+def _chosen(path: Path, text: str) -> set[str]:
+    """Return the functions that a file calls where something equals a constant named in `text`."""
+    branches = re.findall(r"==\s*([A-Z][A-Z_]+):\n\s+(\w+)\(", path.read_text(encoding="utf-8"))
+    return {function for constant, function in branches if re.search(rf"\b{constant}\b", text)}
 
 
 def _extensions(module: ModuleType | None) -> Iterator[Path]:
@@ -232,10 +241,16 @@ def _c_functions(path: Path) -> dict[str, tuple[Line, ...]]:
     lines = path.read_text(encoding="utf-8").split("\n")
     found: dict[str, tuple[Line, ...]] = {}
     for place, line in enumerate(lines):
-        match = re.match(r"(?!#)\w[\w\s*]*?(?:\bNAME\((\w+)\)|\b(\w+))\s*\(", line)
-        if match is None or line.rstrip().endswith(";"):
+        if line.startswith("#define ") and line.endswith("\\"):
+            end = next(row for row in range(place, len(lines)) if not lines[row].endswith("\\"))
+            match = re.search(r"NAME\((\w+_)##(\w+)", "\n".join(lines[place : end + 1]))
+        else:
+            match = re.match(r"(?!#)\w[\w\s*]*?(?:\bNAME\((\w+)\)|\b(\w+))\s*\(", line)
+            end = next(
+                (row for row in range(place, len(lines)) if lines[row].startswith("}")), place
+            )
+        if match is None or lines[end if line.endswith("\\") else place].rstrip().endswith(";"):
             continue
-        end = next((row for row in range(place, len(lines)) if lines[row].startswith("}")), place)
         # The comment above says what it does.
         start = place
         if start and lines[start - 1].rstrip().endswith("*/"):

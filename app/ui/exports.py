@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import QFileDialog, QMenu
 from app.core.errors import FilterscopeError
 from app.core.storage import safe_name, save_bytes
 from app.ui.export_items import Item, autoencoder_items, convnet_items
+from app.ui.panels.workbench.exports import workbench_items
 
 if TYPE_CHECKING:
     from app.ui.main_window import MainWindow
@@ -33,6 +34,7 @@ class Exporter(QObject):
         self.all_items = [
             *autoencoder_items(window.autoencoder_lab, window.data_panel, lambda: self.zoom),
             *convnet_items(window.convnet_lab, lambda: self.zoom),
+            *workbench_items(window.workbench, lambda: self.zoom),
         ]
         self.actions: dict[str, QAction] = {}
         for item in self.all_items:
@@ -43,6 +45,7 @@ class Exporter(QObject):
             action.triggered.connect(self._on_chosen)
             self.menu.addAction(action)
             self.actions[item.key] = action
+        self.menu.aboutToShow.connect(self.refresh)
         self.menu.addSeparator()
         self.menu.setToolTipsVisible(True)
         zoom = self.menu.addMenu("Zoom of pictures")
@@ -63,13 +66,13 @@ class Exporter(QObject):
     @property
     def items(self) -> list[Item]:
         """What the lab in sight offers."""
-        return [item for item in self.all_items if item.lab is self.window_.lab]
+        return [item for item in self.all_items if item.lab is self.window_.exported]
 
     def refresh(self) -> None:
         """Offer what is there."""
         for item in self.all_items:
             action = self.actions[item.key]
-            action.setVisible(item.lab is self.window_.lab)
+            action.setVisible(item.lab is self.window_.exported)
             action.setEnabled(item.ready())
 
     def _on_zoom(self, action: QAction) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import Qt, QTimer
@@ -23,7 +24,6 @@ from PyQt6.QtWidgets import (
     QMainWindow,
     QMenu,
     QPushButton,
-    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -40,10 +40,12 @@ from app.ui.dialogs.help_dialogs import AboutDialog, ShortcutsDialog
 from app.ui.exports import Exporter
 from app.ui.labs import AutoencoderLab, ConvNetLab, Lab
 from app.ui.panels.data_panel import DataPanel
+from app.ui.panels.workbench.playground import IMAGES, is_photograph
+from app.ui.panels.workbench.your_network import network_of
 from app.ui.panels.workbench_panel import WorkbenchPanel
 from app.ui.theme import theme
 from app.ui.training_session import TrainingSession
-from app.ui.widgets.card import quiet_label
+from app.ui.widgets.card import elided_label
 from app.ui.widgets.drop_overlay import DropOverlay
 from app.ui.widgets.notice_bar import NoticeBar
 from app.ui.widgets.transport import Transport
@@ -81,6 +83,11 @@ class MainWindow(QMainWindow):
         return self.lab.training
 
     @property
+    def exported(self) -> Lab | QWidget:
+        """What the Export menu is about."""
+        return self.workbench if self.stack.currentWidget() is self.workbench else self.lab
+
+    @property
     def spec(self) -> AutoencoderSpec:
         """The settings of the autoencoder lab."""
         spec: AutoencoderSpec = self.autoencoder_lab.spec
@@ -91,6 +98,9 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         centre = QWidget()
         centre.setObjectName("window")
+        # A click beside everything confirms what was typed; and nothing looks chosen at the start.
+        centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        centre.setFocus()
         self.setCentralWidget(centre)
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(12, 2, 12, 12)
@@ -119,9 +129,7 @@ class MainWindow(QMainWindow):
             self.stack.addWidget(panel)
         self._tabs.idClicked.connect(self.show_lab)
         header.addStretch(1)
-        self.info = quiet_label(name="dataInfo")
-        self.info.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.info.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.info = elided_label("dataInfo")
         header.addWidget(self.info, 100)
         header.addSpacing(10)
         self.open_button = QPushButton("Open…")
@@ -236,6 +244,8 @@ class MainWindow(QMainWindow):
             lab.told.connect(self.notice.tell)
             lab.began.connect(self._on_began)
         self.workbench.problem.connect(self._on_failed)
+        self.workbench.network = partial(network_of, self.convnet_lab)
+        self.convnet_lab.changed.connect(self.workbench.network_changed)
 
     # --- labs and looks
 
@@ -293,6 +303,9 @@ class MainWindow(QMainWindow):
     def open_path(self, text: str) -> None:
         """Open a file, ``FILE::/data set``, or a folder, for the lab in sight."""
         path, _, dataset = text.partition("::")
+        if self.exported is self.workbench and is_photograph(path):
+            self.workbench.open_photograph(path)
+            return
         if self.lab is self.convnet_lab:
             self.convnet_lab.open_path(text)
             return
@@ -308,7 +321,9 @@ class MainWindow(QMainWindow):
     def ask_for_file(self) -> None:
         """Let the person choose a file."""
         title, kinds = "Open patches", "Patches (*.h5 *.hdf5 *.mat *.npy *.npz);;All files (*)"
-        if self.lab is self.convnet_lab:
+        if self.exported is self.workbench:
+            title, kinds = "Open a photograph", IMAGES
+        elif self.lab is self.convnet_lab:
             title = "Open images with labels, or an image to look at"
             kinds = (
                 "Images (*.h5 *.hdf5 *.mat *.npz *.bin *.gz *.tar *.png *.jpg *.jpeg *.webp);;"

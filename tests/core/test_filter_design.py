@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate
 
 from app.core.errors import ShapeError
-from app.core.filter_design import DESIGNS, SIZES, explain_place, filtered, to_pixels
+from app.core.filter_design import DESIGNS, SIZES, explain_place, filtered, short, to_pixels
 from app.core.image_processing import FILTERS
 
 
@@ -62,7 +62,7 @@ def test_a_value_is_explained(
     design = DESIGNS[name]
     found = explain_place(picture, design, *place)
     assert found.values == pytest.approx(filtered(picture, design)[(slice(None), *place)])
-    assert f"= {found.values[0]:.4g}".replace("+ -", "− ") in found.sentence(design)
+    assert f"= {short(found.values[0])}" in found.sentence(design)
 
 
 def test_pixels_are_cut_off_or_stretched() -> None:
@@ -70,3 +70,12 @@ def test_pixels_are_cut_off_or_stretched() -> None:
     assert to_pixels(result, stretch=False).tolist() == [[[0, 100, 255]]]
     assert to_pixels(result, stretch=True).tolist() == [[[0, 109, 255]]]
     assert DESIGNS["identity"].with_value(0, 2, 3.0).kernel[0] == (0.0, 0.0, 3.0)
+
+
+def test_sums_are_written_with_the_digits_that_matter() -> None:
+    assert [short(value) for value in (0.0, 12.345, -3.5, 47281.4)] == [
+        "0",
+        "12.35",
+        "−3.5",
+        "47281",
+    ]

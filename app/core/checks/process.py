@@ -43,7 +43,7 @@ def _checks(request: dict[str, Any], say: Say) -> Iterator[dict[str, Any]]:
         def between(text: str, share: float, place: int = place) -> None:
             say(text, (place + share) / len(names))
 
-        say(CHECKS[name].description, place / len(names))
+        say(name.replace("_", " "), place / len(names))
         conditions = Conditions(data=Path(data) if data else None, between=between)
         yield {"outcome": run_check(CHECKS[name], conditions)}
 

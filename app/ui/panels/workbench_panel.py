@@ -92,7 +92,7 @@ class WorkbenchPanel(QWidget):
 
     def _build_list(self) -> QWidget:
         card = Card("Layers", "layers")
-        card.setFixedWidth(228)
+        card.setFixedWidth(222)
         self.list = CheckList(
             "layerList", [CheckItem(one.key, one.title, one.teaches) for one in TOPICS]
         )
@@ -166,6 +166,11 @@ class WorkbenchPanel(QWidget):
         self._show_topic()
         self._check_unseen()
 
+    def open_photograph(self, path: str) -> None:
+        """Filter a photograph of the person's."""
+        self.show_topic("pictures")
+        self.playground.open_photograph(path)
+
     def _check_unseen(self) -> None:
         if not self.isVisible():
             return
@@ -209,9 +214,10 @@ class WorkbenchPanel(QWidget):
 
     def network_changed(self) -> None:
         """Show the person's network as it is now: the CNN lab has another."""
-        if self.topic.key == "network":
+        if self.topic.key == "network" and self.network()[0] != self.holds.ladder.source:
             self._show_network()
             self._show_gradients()
+            self._on_ladder()
 
     def _on_ladder(self) -> None:
         self.list.set_standing("network", *self.holds.ladder.standing_of(self.network()[0]))

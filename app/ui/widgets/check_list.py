@@ -120,12 +120,12 @@ class _Delegate(QStyledItemDelegate):
         right = painter.fontMetrics().horizontalAdvance(said)
         painter.setPen(theme.colour("quiet"))
         flags = Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(room.adjusted(0, 0, -9, 0), int(flags | Qt.AlignmentFlag.AlignRight), said)
+        painter.drawText(room.adjusted(0, 0, -7, 0), int(flags | Qt.AlignmentFlag.AlignRight), said)
         font.setPixelSize(13)
         font.setWeight(font.Weight.DemiBold if chosen else font.Weight.Normal)
         painter.setFont(font)
         painter.setPen(theme.colour("text"))
-        words = room.adjusted(29, 0, -right - 14, 0)
+        words = room.adjusted(27, 0, -right - 11, 0)
         title = painter.fontMetrics().elidedText(
             index.data(), Qt.TextElideMode.ElideRight, int(words.width())
         )

@@ -127,8 +127,10 @@ class CodeView(QPlainTextEdit):
         self.setStyleSheet(
             f'QPlainTextEdit {{ font-family: "{monospace().family()}"; '
             f"font-size: {FONT_PIXELS}px; padding: 4px 2px; }}"
+            "QAbstractScrollArea::corner { background: transparent; border: none; }"
         )
         self._numbers: list[str] = []
+        self._starts: list[int] = []
         self._excerpts: tuple[Excerpt, ...] = ()
         self._column = _Numbers(self)
         document = self.document()
@@ -146,8 +148,10 @@ class CodeView(QPlainTextEdit):
         lexers = {"python": PythonLexer, "cython": CythonLexer, "c": CLexer}
         texts: list[str] = []
         numbers: list[str] = []
+        starts: list[int] = []
         words: list[list[tuple[int, int, tuple[str, bool, bool]]]] = []
         for place, excerpt in enumerate(excerpts):
+            starts.append(len(texts) + (1 if place else 0))
             for header in ([""] if place else []) + [excerpt.path]:
                 texts.append(header)
                 numbers.append("")
@@ -157,7 +161,7 @@ class CodeView(QPlainTextEdit):
             words += found + [[] for _ in range(len(excerpt.lines) - len(found))]
             texts += [line.text for line in excerpt.lines]
             numbers += [str(line.number) if line.number else "" for line in excerpt.lines]
-        self._numbers = numbers
+        self._numbers, self._starts = numbers, starts
         self._highlighter.words = words if texts else []
         self.setPlainText("\n".join(texts) if texts else empty_text)
         self._place_column()
@@ -166,6 +170,12 @@ class CodeView(QPlainTextEdit):
     def code(self) -> str:
         """All that is shown, without the names of files."""
         return "\n\n".join(excerpt.text for excerpt in self._excerpts)
+
+    def show_excerpt(self, place: int) -> None:
+        """Scroll to the file of that number."""
+        bar = self.verticalScrollBar()
+        if bar is not None and place < len(self._starts):
+            bar.setValue(self._starts[place])
 
     def copy_all(self) -> None:
         """Copy what is selected, or all there is."""

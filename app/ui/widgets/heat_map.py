@@ -22,7 +22,7 @@ from app.core.error_map import LEAST_ERROR, Arrangement, Kind, arrange, kinds, p
 from app.core.nn.gradient_check import GradientCheck
 from app.ui.theme import theme
 
-__all__ = ["HeatLegend", "HeatMap"]
+__all__ = ["HeatLegend", "HeatMap", "element_text", "short_power"]
 
 # Cells larger than this look like an error of the program.
 MOST_ZOOM = 40
@@ -49,20 +49,35 @@ def heat_colours() -> NDArray[np.uint8]:
 
 def kind_colour(kind: Kind) -> QColor:
     """Return the colour of an element that is not merely small or large."""
-    name = {Kind.FAULT: "bad", Kind.KINK: "accent", Kind.ROUNDING: "quiet"}.get(kind, "card")
-    return theme.colour(name)
+    if kind is Kind.UNSEEN:
+        # Between the card and the least error: the tile is seen, and that nothing is known.
+        card, faint = theme.colour("card"), theme.colour("faint")
+        pairs = zip(card.getRgb()[:3], faint.getRgb()[:3], strict=True)
+        return QColor(*(round(a + 0.4 * (b - a)) for a, b in pairs))
+    names = {Kind.FAULT: "bad", Kind.KINK: "accent", Kind.ROUNDING: "quiet"}
+    return theme.colour(names.get(kind, "card"))
+
+
+def short_power(value: float) -> str:
+    """Write 1.2e-8 where Python writes 1.2e-08."""
+    mantissa, mark, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}" if mark and value else f"{value:g}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}".replace("-", "−", 1) if value < 0 else f"{value:.6g}"
 
 
 def element_text(check: GradientCheck, index: tuple[int, ...]) -> str:
     """Name an element and say all that is known of it."""
     place = ", ".join(map(str, place_of(check, index)))
-    numeric = check.numeric[index]
+    analytic, numeric = (_number(float(one[index])) for one in (check.analytic, check.numeric))
     if not check.looked[index]:
-        return f"{check.name}[{place}]   analytic {check.analytic[index]:.6g}   not looked at"
+        return f"{check.name}[{place}]   analytic {analytic}   not looked at"
     kind = SAID[Kind(int(kinds(check)[index]))]
     return (
-        f"{check.name}[{place}]   analytic {check.analytic[index]:.6g}   numeric {numeric:.6g}   "
-        f"error {check.errors[index]:.1e}{'   ' + kind if kind else ''}"
+        f"{check.name}[{place}]   analytic {analytic}   numeric {numeric}   "
+        f"error {short_power(float(check.errors[index]))}{'   ' + kind if kind else ''}"
     )
 
 
@@ -313,5 +328,5 @@ class HeatLegend(QWidget):
                 break
             painter.drawText(QPointF(x, 24), text)
             last = x + metrics.horizontalAdvance(text) + 6
-        text = f"bound {self.bound:.0e}".replace("e-0", "e-")
+        text = f"bound {short_power(self.bound)}"
         painter.drawText(QPointF(width - metrics.horizontalAdvance(text), 24), text)

@@ -10,7 +10,7 @@ from app.ui.widgets.number_field import NumberField
 
 __all__ = ["KernelGrid"]
 
-ROOM = 226
+ROOM = 222
 
 
 class KernelGrid(QWidget):

@@ -15,6 +15,8 @@ from app.ui.widgets.check_list import Standing, paint_standing
 __all__ = ["MeasureRow", "MeasureRows"]
 
 ROW_HEIGHT = 23
+# Below this width the report's figure stands in the tooltip only.
+NARROW = 330
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class _Row(QAbstractButton):
         said += [f"bound {row.bound}"] if row.bound else []
         said += [f"report {row.reference}"] if row.reference else []
         self.setAccessibleName(", ".join(said))
-        self.setToolTip(row.tip)
+        self.setToolTip(f"{', '.join(said)}\n{row.tip}".strip())
         self.setFixedHeight(ROW_HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCheckable(row.opens)
@@ -71,13 +73,14 @@ class _Row(QAbstractButton):
         painter.setFont(small)
         quiet, text = theme.colour("quiet"), theme.colour("text")
         edge = room.right() - 6
+        narrow = room.width() < NARROW
         owner = self.parent()
         assert isinstance(owner, MeasureRows)
         for words, width in (
             (f"bound {self.row.bound}" if self.row.bound else "", owner.bound_width),
             (f"report {self.row.reference}" if self.row.reference else "", owner.reference_width),
         ):
-            if width:
+            if width and not (narrow and words.startswith("report")):
                 painter.setPen(quiet)
                 painter.drawText(QRectF(edge - width, 0, width, room.height()), int(left), words)
                 edge -= width + 12

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
+    QColor,
     QDragEnterEvent,
     QDropEvent,
     QImage,
@@ -118,11 +119,13 @@ class PictureView(QWidget):
             self.window_size * zoom,
             self.window_size * zoom,
         )
+        spare = max(0.0, 8 - rect.width()) / 2
         # Two lines, dark and bright: one of them is seen on any picture.
-        painter.setPen(QPen(Qt.GlobalColor.black, 3))
-        painter.drawRect(rect)
-        painter.setPen(QPen(theme.colour("accent"), 1.5))
-        painter.drawRect(rect)
+        for colour, thick in ((QColor(Qt.GlobalColor.black), 3.0), (QColor("#6aa0ff"), 1.5)):
+            pen = QPen(colour, thick)
+            pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+            painter.setPen(pen)
+            painter.drawRect(rect.adjusted(-spare, -spare, spare, spare))
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         """Qt: the window follows the mouse."""

@@ -6,7 +6,7 @@ from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from app.core.filter_design import FilterDesign, Place
+from app.core.filter_design import FilterDesign, Place, short
 from app.ui.theme import theme
 
 __all__ = ["WindowView"]
@@ -65,7 +65,7 @@ class WindowView(QWidget):
             font.setPixelSize(12)
             painter.setFont(font)
             room = QRectF(left, side, block, foot)
-            painter.drawText(room, centre, f"{'RGB'[channel]}   {weight:g} × {total:.4g}")
+            painter.drawText(room, centre, f"{'RGB'[channel]}   {weight:g} × {short(total)}")
             if channel < 2 and not design.colour:
                 painter.setPen(theme.colour("quiet"))
                 painter.drawText(QRectF(left + block - 8, 0, 16, side), centre, "+")
@@ -106,7 +106,7 @@ class WindowView(QWidget):
         assert self.design is not None
         values = [min(max(round(value), 0), 255) for value in self.place.values]
         shade = QColor(*(values if len(values) == 3 else values * 3))
-        room = QRectF(left + 24, max(side / 2 - 26, 0), 52, 52)
+        room = QRectF(left + 30, max(side / 2 - 26, 0), 52, 52)
         font = painter.font()
         font.setPixelSize(14)
         painter.setFont(font)
@@ -118,6 +118,6 @@ class WindowView(QWidget):
         font.setPixelSize(12)
         painter.setFont(font)
         painter.setPen(theme.colour("text"))
-        text = ", ".join(f"{value:.4g}" for value in self.place.values)
-        below = QRectF(left - 10, room.bottom() + 2, self.width() - left + 10, 20)
+        text = ", ".join(short(value) for value in self.place.values)
+        below = QRectF(room.center().x() - 90, room.bottom() + 3, 180, 20)
         painter.drawText(below, int(Qt.AlignmentFlag.AlignCenter), text)

@@ -23,9 +23,9 @@ class CodeCard(TabbedCard):
     """Shows the code of the layers of a topic."""
 
     def __init__(self) -> None:
-        super().__init__(["Readable twin", "Compiled"], "code")
+        super().__init__(["Readable", "Compiled"], "code")
         self.tabs[0].setToolTip(
-            "NumPy, written to be read: the documentation, and what all else is held against"
+            "The readable twin: NumPy, written to be read. It is the documentation, and what all else is held against"
         )
         self.tabs[1].setToolTip(
             "What runs: Python checks the shapes, Cython shares the work, C does the loops"
@@ -38,10 +38,20 @@ class CodeCard(TabbedCard):
             "cache, and gives the slopes along every input"
         )
         self.function.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.function.setMinimumWidth(96)
         self.function.currentIndexChanged.connect(self._show_code)
         self.docs = ToggleButton(
             "codeDocs", "notes", "Show the whole docstrings: shapes, units, sources", self._on_docs
         )
+        self.part = QComboBox()
+        self.part.setObjectName("codePart")
+        self.part.setAccessibleName("File of the compiled code")
+        self.part.setToolTip(
+            "Go to the Python that checks, the Cython that shares, or the C that loops"
+        )
+        self.part.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.part.setMinimumWidth(70)
+        self.part.activated.connect(self._on_part)
         self.copy = QToolButton()
         self.copy.setObjectName("copyCode")
         self.copy.setText("copy")
@@ -50,7 +60,7 @@ class CodeCard(TabbedCard):
         self.copy.setProperty("flat", True)
         self.twin, self.compiled = CodeView("twinCode"), CodeView("compiledCode")
         self.copy.clicked.connect(self._on_copy)
-        for tool in (self.docs, self.copy, self.function):
+        for tool in (self.docs, self.copy, self.part, self.function):
             self.add_tool(tool)
         self.add_page(self.twin)
         self.add_page(self.compiled)
@@ -83,10 +93,15 @@ class CodeCard(TabbedCard):
     def _on_copy(self) -> None:
         (self.twin if self.page == 0 else self.compiled).copy_all()
 
+    def _on_part(self, place: int) -> None:
+        self.compiled.show_excerpt(place)
+
     def _show_code(self) -> None:
         name = self.function.currentData()
+        self.function.setVisible(bool(name))
         if not name:
             return
+        self.part.hide()
         self.docs.setVisible(self.page == 0)
         if self.page == 0:
             excerpts = code_of(name) if "." in name else twin_code(name)
@@ -97,3 +112,6 @@ class CodeCard(TabbedCard):
         else:
             excerpts = compiled_code(name)
             self.compiled.set_code(excerpts, why_not_compiled(name))
+            self.part.clear()
+            self.part.addItems([excerpt.path.rpartition("/")[2] for excerpt in excerpts])
+            self.part.setVisible(len(excerpts) > 1)

@@ -10,10 +10,11 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QLabel
 
 from app.core.checks import Measure, Outcome
+from app.core.error_map import GatheredCheck
 from app.core.nn.gradient_check import GradientCheck
 from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.check_list import FAILS, HOLDS
-from app.ui.widgets.heat_map import HeatLegend, HeatMap, element_text
+from app.ui.widgets.heat_map import HeatLegend, HeatMap, element_text, short_power
 from app.ui.widgets.measure_rows import MeasureRow, MeasureRows
 
 __all__ = ["GradientCard", "figure"]
@@ -25,19 +26,19 @@ def figure(value: float) -> str:
         return "0"
     if not np.isfinite(value):
         return str(value)
-    if 1e-3 <= abs(value) < 1e5:
-        return f"{value:,.4g}".replace(",", " ")
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.6g}" if abs(value) >= 0.1 else short_power(value)
 
 
 def _extent(check: GradientCheck | None) -> str:
     """Return the shape of a gradient, and how much of it was looked at."""
     if check is None:
         return ""
-    shape = " × ".join(map(str, check.errors.shape))
-    seen, size = check.looked_at, check.errors.size
-    return shape if seen == size else f"{shape}   {seen} of {size}"
+    whole = check.whole if isinstance(check, GatheredCheck) else check.errors.shape
+    shape = " × ".join(map(str, whole))
+    size = int(np.prod(whole))
+    return shape if check.looked_at == size else f"{shape}   {check.looked_at} of {size}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class GradientCard(Card):
             "is looked at whole"
         )
         self.source.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.source.setMinimumWidth(90)
         self.source.currentIndexChanged.connect(self._on_source)
         self.add_tool(self.source)
         self.map = HeatMap("heatMap")
@@ -100,6 +102,7 @@ class GradientCard(Card):
         self.rows.opened.connect(self._on_opened)
         self.worst = QLabel()
         self.worst.setObjectName("worstElement")
+        self.worst.setStyleSheet("font-size: 12px;")
         self.worst.setTextFormat(Qt.TextFormat.PlainText)
         self.worst.setWordWrap(True)
         self.worst.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -189,9 +192,9 @@ class GradientCard(Card):
             self.note.setText("")
         else:
             self.rows.choose(measure.name)
-            self.note.setText(f"h {check.h:.0e}".replace("e-0", "e-"))
-            steps = "   ".join(f"{one.h:.0e}: {one.error:.0e}" for one in check.tried)
-            self.sweep.setText(f"its error with h   {steps}".replace("e-0", "e-"))
+            self.note.setText(f"h {short_power(check.h)}")
+            steps = [f"{one.h:.0e} → {one.error:.0e}" for one in check.tried]
+            self.sweep.setText(f"its error by h   {'   '.join(steps)}".replace("e-0", "e-"))
             self._on_element(None)
         self.shown.emit(check)
 
@@ -202,4 +205,4 @@ class GradientCard(Card):
         if isinstance(index, tuple):
             self.worst.setText(element_text(check, index))
         else:
-            self.worst.setText(f"worst:  {element_text(check, check.worst)}")
+            self.worst.setText(f"worst   {element_text(check, check.worst)}")

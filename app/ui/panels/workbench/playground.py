@@ -20,8 +20,17 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.core.data.files import PHOTOGRAPHS
 from app.core.data.photographs import BUNDLED_PHOTOGRAPHS, bundled_photograph, read_photograph
-from app.core.filter_design import DESIGNS, SIZES, FilterDesign, explain_place, filtered, to_pixels
+from app.core.filter_design import (
+    DESIGNS,
+    SIZES,
+    FilterDesign,
+    explain_place,
+    filtered,
+    short,
+    to_pixels,
+)
 from app.ui.widgets.card import Card, ChoiceButton, quiet_label
 from app.ui.widgets.kernel_grid import KernelGrid
 from app.ui.widgets.number_field import NumberField
@@ -30,10 +39,15 @@ from app.ui.widgets.window_view import WindowView
 from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
 
-__all__ = ["Playground"]
+__all__ = ["IMAGES", "Playground", "is_photograph"]
 
 IMAGES = "Photographs (*.png *.jpg *.jpeg *.bmp *.gif *.tif *.tiff *.webp);;All files (*)"
 CHANNELS = ("Red", "Green", "Blue")
+
+
+def is_photograph(path: str) -> bool:
+    """Return whether a file's name is that of a photograph."""
+    return Path(path).suffix.lower() in PHOTOGRAPHS
 
 
 class Playground(QWidget):
@@ -101,6 +115,7 @@ class Playground(QWidget):
             field = NumberField(f"channel_{name.lower()}")
             field.setAccessibleName(f"Weight of {name.lower()}")
             field.setToolTip(f"The grid is multiplied by this where it looks at {name.lower()}")
+            field.setStyleSheet("padding: 3px 4px; font-size: 12px;")
             field.value_typed.connect(self._on_channel)
             self.channels.append(field)
             rows.addWidget(quiet_label(name), 0, place)
@@ -149,16 +164,19 @@ class Playground(QWidget):
         self.which = QComboBox()
         self.which.setObjectName("whichPhotograph")
         self.which.setAccessibleName("Photograph")
+        self.which.setMinimumWidth(80)
         self.which.setToolTip("Two photographs in the public domain come with the program")
         for name in BUNDLED_PHOTOGRAPHS:
             self.which.addItem(name.capitalize(), name)
         self.which.activated.connect(self._on_which)
-        self.open = QPushButton("Open photograph…")
+        self.open = QPushButton("Open…")
         self.open.setObjectName("openPhotograph")
         self.open.setAccessibleName("Open a photograph")
         self.open.setToolTip("Any photograph: its middle square is taken; or drop one here")
         self.open.clicked.connect(self._on_open)
-        self.before_card.add_tool(self.which)
+        # The choice is the title.
+        self.before_card.title.hide()
+        self.before_card.title_row.insertWidget(0, self.which)
         self.before_card.add_tool(self.open)
         self.after_card = Card("Result", "result")
         self.after = PictureView("filteredPhotograph", "What the filter makes of it")
@@ -175,6 +193,8 @@ class Playground(QWidget):
         pair.addWidget(self.before_card)
         pair.addWidget(self.after_card)
         pair.setSizes([500, 500])
+        pair.setStretchFactor(0, 1)
+        pair.setStretchFactor(1, 1)
         whole = QSplitter(Qt.Orientation.Vertical)
         whole.setHandleWidth(10)
         whole.setChildrenCollapsible(False)
@@ -245,8 +265,6 @@ class Playground(QWidget):
             known = self.which.count() - 1
             self.which.model().item(known).setEnabled(False)  # type: ignore[union-attr]
         self.which.setCurrentIndex(known)
-        height, width = picture.shape[1:]
-        self.before_card.note.setText(f"{width} × {height}")
         self._filter()
 
     # --- the filter
@@ -332,7 +350,7 @@ class Playground(QWidget):
             return
         self.after.set_pixels(to_pixels(self.result, stretch=self.stretch.isChecked()))
         low, high = float(self.result.min()), float(self.result.max())
-        self.after_card.note.setText(f"{low:.4g} … {high:.4g}")
+        self.after_card.note.setText(f"{short(low)} … {short(high)}")
         self._explain(self.after.place)
 
     # --- one pixel

@@ -106,6 +106,7 @@ class TimeCard(Card):
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.layer.setMinimumContentsLength(10)
+        self.layer.setMinimumWidth(90)
         for key, title in LAYER_TITLES.items():
             self.layer.addItem(title, key)
         self.layer.currentIndexChanged.connect(self._on_layer)
@@ -133,7 +134,7 @@ class TimeCard(Card):
         whole = QWidget()
         grid = QGridLayout(whole)
         grid.setContentsMargins(0, 0, 0, 2)
-        grid.setHorizontalSpacing(6)
+        grid.setHorizontalSpacing(5)
         grid.setVerticalSpacing(4)
         self.shapes = QComboBox()
         self.shapes.setObjectName("timingPreset")
@@ -146,6 +147,7 @@ class TimeCard(Card):
         self.precision = QComboBox()
         self.precision.setObjectName("timingPrecision")
         self.precision.setAccessibleName("Precision")
+        self.precision.setMinimumWidth(60)
         self.precision.setToolTip(self._parameters["precision"].hyper.teaches)
         for choice in self._parameters["precision"].choices:
             self.precision.addItem(choice, choice)
@@ -156,12 +158,13 @@ class TimeCard(Card):
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.shapes.setMinimumContentsLength(6)
+        self.shapes.setMinimumWidth(82)
         self.fields: dict[str, NumberField] = {}
         self._labels: dict[str, QLabel] = {}
         for place, name in enumerate(SHAPE):
             hyper = self._parameters[name].hyper
             field = NumberField(f"timing_{name}", whole=True)
-            field.setFixedWidth(46)
+            field.setFixedWidth(44)
             field.setAccessibleName(hyper.label)
             field.setToolTip(f"{hyper.teaches}\n{self._parameters[name].range_text}")
             field.value_typed.connect(self._on_typed)
