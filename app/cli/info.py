@@ -26,6 +26,11 @@ def add_info(commands: Any) -> None:
         metavar="FILE[::dataset]",
         help="patches, or images with labels: CIFAR-10, a folder of classes, synthetic, FILE::x,y",
     )
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="fetch CIFAR-10 first, where it is not there; it is called cifar10 then",
+    )
     json_flag(parser)
 
 
@@ -34,12 +39,26 @@ def run_info(options: argparse.Namespace) -> int:
     from app.core.data.files import split_name
     from app.core.data.image_reader import images_kind
 
+    if options.download:
+        _download()
     path, wanted = split_name(options.file)
     # The two names win over files that are called so, as they do wherever images are opened.
     if images_kind(options.file) != "arrays" or (wanted is not None and "," in wanted):
         _tell_images(_open(options.file), options.json)
         return 0
     return _tell_arrays(path, wanted, options.json)
+
+
+def _download() -> None:
+    """Fetch CIFAR-10, and say on standard error how far that is."""
+    from app.cli.progress import Progress
+    from app.core.data.download import download_cifar10
+
+    shown = Progress()
+    try:
+        download_cifar10(progress=shown.share)
+    finally:
+        shown.end()
 
 
 def _open(name: Any) -> LabelledImages:
@@ -92,7 +111,7 @@ def _tell_arrays(path: Any, wanted: str | None, as_json: bool) -> int:
 
 def _images_of(path: Any) -> tuple[LabelledImages | None, str]:
     """Return the images with labels that a file of arrays has, or why they cannot be read."""
-    from app.core.data.labelled_arrays import find_pairs
+    from app.core.data.pairs import find_pairs
 
     try:
         return (_open(path), "") if find_pairs(path) else (None, "")

@@ -52,7 +52,8 @@ def downloaded_cifar10() -> Path:
     path = cifar10_archive()
     if not path.is_file():
         raise RefusedInputError(
-            "CIFAR-10 is not downloaded yet.", "Download it, or open a folder that has it."
+            "CIFAR-10 is not downloaded yet.",
+            "Say “filterscope info cifar10 --download”, or open a folder that has it.",
         )
     return path
 

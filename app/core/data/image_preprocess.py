@@ -82,7 +82,7 @@ class FittedImages:
             factor = None if plain else self.factor.astype(kind)
             self._cast[kind] = self.shift.astype(kind), factor
         shift, factor = self._cast[kind]
-        values = np.subtract(pixels, shift, dtype=kind)
+        values: NDArray[Any] = np.subtract(pixels, shift, dtype=kind)
         if factor is not None:
             values *= factor
         return values

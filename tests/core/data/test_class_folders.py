@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from app.core.data.class_folders import read_class_folders
+from app.core.data.child import Child
+from app.core.data.class_folders import read_class_folders, receive_image
 from app.core.data.image_reader import open_images
 from app.core.errors import Cancelled, FilterscopeError, RefusedInputError
 
@@ -229,3 +231,26 @@ def test_progress_ends_at_one(animals: Path) -> None:
     open_images(animals, progress=lambda share, text: seen.append(share))
     assert seen == sorted(seen)
     assert seen[-1] == 1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "BMP", "PPM", "WEBP"])
+def test_mutants_of_an_image_end_in_pixels_or_one_sentence(kind: str) -> None:
+    """Through the child, which must not die of any."""
+    original = png(picture(1), kind)
+    rng = random.Random(kind)
+    read = 0
+    with Child("a mutant") as child:
+        child.send({"do": "decode"})
+        for _ in range(60):
+            mutant = bytearray(original)
+            for _ in range(rng.randint(1, 3)):
+                mutant[rng.randrange(len(mutant))] = rng.randrange(256)
+            if rng.random() < 0.2:
+                del mutant[rng.randrange(1, len(mutant)) :]
+            child.send({"side": 8}, bytes(mutant))
+            try:
+                assert receive_image(child).shape == (3, 8, 8)
+                read += 1
+            except RefusedInputError:
+                assert not child.gone
+    assert read < 60
