@@ -83,7 +83,8 @@ static INLINE void NAME(correlate)(const int rows, const int vectors, const REAL
         for (int r = 0; r < rows; r++) s[r] = SPLAT(w[k * rows + r]);
         UNROLL
         for (int v = 0; v < vectors; v++) {
-            const VEC x = LOAD(place[v] + o);
+            VEC x = LOAD(place[v] + o);
+            HOLD(x);
             UNROLL
             for (int r = 0; r < rows; r++) sum[r][v] += s[r] * x;
         }
@@ -323,8 +324,8 @@ static NOINLINE void NAME(conv_forward_part)(const struct conv *conv, int part)
 /* sum (k, Fp) += x dout over the pixels of one image: `lines` lines of `taps` neighbouring taps
  * against vectors of filters. */
 static INLINE void NAME(dw_tile)(const int lines, const int taps, const int vectors,
-                                 const struct conv *conv, const REAL *const *at, const REAL *dout,
-                                 REAL *total, int64_t next_line)
+                                 const struct conv *conv, int64_t height, const REAL *const *at,
+                                 const REAL *dout, REAL *total, int64_t next_line)
 {
     VEC sum[MOST_LINES][MOST_TAPS][2];
     const REAL *line[MOST_LINES];
@@ -338,9 +339,11 @@ static INLINE void NAME(dw_tile)(const int lines, const int taps, const int vect
             for (int v = 0; v < vectors; v++)
                 sum[l][t][v] = LOAD(total + l * next_line + t * Fp + v * VL);
     }
-    for (int64_t y = 0; y < conv->OH; y++) {
+    for (int64_t y = 0; y < height; y++) {
         for (int64_t x = 0; x < conv->OW; x++) {
-            const VEC d0 = LOAD(dout), d1 = vectors > 1 ? LOAD(dout + VL) : d0;
+            VEC d0 = LOAD(dout), d1 = vectors > 1 ? LOAD(dout + VL) : d0;
+            HOLD(d0);
+            HOLD(d1);
             UNROLL
             for (int l = 0; l < lines; l++)
                 UNROLL
@@ -365,8 +368,9 @@ static INLINE void NAME(dw_tile)(const int lines, const int taps, const int vect
 
 /* Tiles of several lines, then the lines that are left one by one. */
 #define DEFINE_DW(taps, lines)                                                                     \
-    static NOINLINE void NAME(dw_lines_##taps)(const struct conv *conv, const REAL *frame,         \
-                                               int64_t tap, const REAL *dout, REAL *total)         \
+    static NOINLINE void NAME(dw_lines_##taps)(const struct conv *conv, int64_t height,            \
+                                               const REAL *frame, int64_t tap, const REAL *dout,   \
+                                               REAL *total)                                        \
     {                                                                                              \
         const int64_t Fp = conv->Fp, next = conv->WW * Fp, all = conv->C * conv->HH;               \
         for (int64_t line = 0, count; line < all; line += count) {                                 \
@@ -379,13 +383,13 @@ static INLINE void NAME(dw_tile)(const int lines, const int taps, const int vect
                 REAL *to = total + line * next + tap * Fp + f;                                     \
                 if (count == 1) {                                                                  \
                     if (Fp - f > VL)                                                               \
-                        NAME(dw_tile)(1, taps, 2, conv, at, dout + f, to, next);                   \
+                        NAME(dw_tile)(1, taps, 2, conv, height, at, dout + f, to, next);                   \
                     else                                                                           \
-                        NAME(dw_tile)(1, taps, 1, conv, at, dout + f, to, next);                   \
+                        NAME(dw_tile)(1, taps, 1, conv, height, at, dout + f, to, next);                   \
                 } else if (Fp - f > VL)                                                            \
-                    NAME(dw_tile)(lines, taps, 2, conv, at, dout + f, to, next);                   \
+                    NAME(dw_tile)(lines, taps, 2, conv, height, at, dout + f, to, next);                   \
                 else                                                                               \
-                    NAME(dw_tile)(lines, taps, 1, conv, at, dout + f, to, next);                   \
+                    NAME(dw_tile)(lines, taps, 1, conv, height, at, dout + f, to, next);                   \
             }                                                                                      \
         }                                                                                          \
     }
@@ -400,30 +404,45 @@ DEFINE_DW(7, 2)
 #endif
 #undef DEFINE_DW
 
+/* total ((k, Fp), then db) += the gradients of one image. Some lines of the output at a time meet
+ * all taps, while they are in the nearest cache. */
 static NOINLINE void NAME(dw_image)(const struct conv *conv, const REAL *frame, const REAL *dout,
                                     REAL *total)
 {
     const int pieces = (int)((conv->WW + MOST_TAPS - 1) / MOST_TAPS);
-    for (int piece = 0; piece < pieces; piece++) {
-        const struct share share = share_of(conv->WW, piece, pieces);
-        switch (share.end - share.begin) {
-        case 1: NAME(dw_lines_1)(conv, frame, share.begin, dout, total); break;
-        case 2: NAME(dw_lines_2)(conv, frame, share.begin, dout, total); break;
-        case 3: NAME(dw_lines_3)(conv, frame, share.begin, dout, total); break;
-        case 4: NAME(dw_lines_4)(conv, frame, share.begin, dout, total); break;
+    const int64_t Fp = conv->Fp, line = conv->OW * Fp, down = conv->sy * conv->FW;
+    const int64_t lines = most(1, NEAR_BYTES / (line * (int64_t)sizeof(REAL)));
+    for (int64_t y = 0; y < conv->OH; y += lines) {
+        const int64_t height = least(lines, conv->OH - y);
+        const REAL *part = dout + y * line, *in = frame + y * down;
+        for (int piece = 0; piece < pieces; piece++) {
+            const struct share taps = share_of(conv->WW, piece, pieces);
+            switch (taps.end - taps.begin) {
+            case 1: NAME(dw_lines_1)(conv, height, in, taps.begin, part, total); break;
+            case 2: NAME(dw_lines_2)(conv, height, in, taps.begin, part, total); break;
+            case 3: NAME(dw_lines_3)(conv, height, in, taps.begin, part, total); break;
+            case 4: NAME(dw_lines_4)(conv, height, in, taps.begin, part, total); break;
 #if MOST_TAPS == 7
-        case 5: NAME(dw_lines_5)(conv, frame, share.begin, dout, total); break;
-        case 6: NAME(dw_lines_6)(conv, frame, share.begin, dout, total); break;
-        case 7: NAME(dw_lines_7)(conv, frame, share.begin, dout, total); break;
+            case 5: NAME(dw_lines_5)(conv, height, in, taps.begin, part, total); break;
+            case 6: NAME(dw_lines_6)(conv, height, in, taps.begin, part, total); break;
+            case 7: NAME(dw_lines_7)(conv, height, in, taps.begin, part, total); break;
 #endif
+            }
         }
-    }
-    /* db = sum of dout. */
-    for (int64_t f = 0; f < conv->Fp; f += VL) {
-        REAL *to = total + conv->depth * conv->Fp + f;
-        VEC sum = SPLAT((REAL)0);
-        for (int64_t p = 0; p < conv->OH * conv->OW; p++) sum += LOAD(dout + p * conv->Fp + f);
-        STORE(to, LOAD(to) + sum);
+        /* db = sum of dout, every fourth pixel beside the others. */
+        for (int64_t f = 0; f < Fp; f += VL) {
+            REAL *to = total + conv->depth * Fp + f;
+            VEC sum[4];
+            UNROLL
+            for (int i = 0; i < 4; i++) sum[i] = SPLAT((REAL)0);
+            const int64_t pixels = height * conv->OW;
+            int64_t p = 0;
+            for (; p + 4 <= pixels; p += 4)
+                UNROLL
+                for (int i = 0; i < 4; i++) sum[i] += LOAD(part + (p + i) * Fp + f);
+            for (; p < pixels; p++) sum[0] += LOAD(part + p * Fp + f);
+            STORE(to, LOAD(to) + ((sum[0] + sum[1]) + (sum[2] + sum[3])));
+        }
     }
 }
 

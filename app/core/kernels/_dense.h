@@ -24,7 +24,9 @@ static INLINE void NAME(multiply)(const int rows, const REAL *a, int64_t step, c
             if (add) sum[r][v] = LOAD(out + r * ldo + v * VL);
         }
     for (int64_t k = 0; k < depth; k++) {
-        const VEC b0 = LOAD(b), b1 = LOAD(b + VL);
+        VEC b0 = LOAD(b), b1 = LOAD(b + VL);
+        HOLD(b0);
+        HOLD(b1);
         UNROLL
         for (int r = 0; r < rows; r++) {
             const VEC s = SPLAT(a[r]);
@@ -145,6 +147,12 @@ static NOINLINE void NAME(dense_prepare)(const struct dense *dense)
     if (dense->dx) NAME(panels)(lines, ldd, N, M, (REAL *)dense->panels);
 }
 
+static INLINE void NAME(fetch)(const REAL *unit)
+{
+    FETCH(unit);
+    FETCH(unit + VL);
+}
+
 static NOINLINE void NAME(dense_backward_part)(const struct dense *dense, int part)
 {
     const int64_t N = dense->N, D = dense->D, M = dense->M, ldd = dense->ldd;
@@ -174,8 +182,18 @@ static NOINLINE void NAME(dense_backward_part)(const struct dense *dense, int pa
         double squares = 0;
         for (int64_t i = 0; i < height; i += MR) {
             const int64_t rows = least(MR, height - i);
-            for (int64_t c = 0; c < M; c += UNIT)
+            for (int64_t c = 0; c < M; c += UNIT) {
+                /* What is needed next comes from far: it is fetched while slopes are computed. */
+                for (int64_t r = 0; r < rows; r++) {
+                    const int64_t at = (d + i + r) * M + c;
+                    /* For dx, these rows of w are here already, and the next block's are not. */
+                    const int64_t next = dense->dx ? at + UNIT * M : at;
+                    if (next < D * M) NAME(fetch)(w + next);
+                    if (m) NAME(fetch)(m + at);
+                    if (v) NAME(fetch)(v + at);
+                }
                 NAME(multiply_rows)(rows, inputs + i, UNIT, lines + c, ldd, N, slopes + c, ldd, 0);
+            }
             for (int64_t r = 0; r < rows; r++) {
                 const int64_t at = (d + i + r) * M;
                 const REAL *slope = slopes + r * ldd;

@@ -45,5 +45,11 @@ static INLINE VEC NAME(odd)(VEC a, VEC b)
 #define VEC REAL
 #define SPLAT(s) (s)
 #endif
+/* A vector that is used several times is loaded once, not by each instruction that uses it. */
+#if BYTES > 0 && defined(__x86_64__)
+#define HOLD(v) __asm__("" : "+v"(v))
+#else
+#define HOLD(v) ((void)0)
+#endif
 #define LOAD(p) (*(const VEC *)(p))
 #define STORE(p, v) (*(VEC *)(p) = (v))

@@ -2,6 +2,7 @@
 #undef VEC
 #undef IVEC
 #undef SPLAT
+#undef HOLD
 #undef LOAD
 #undef STORE
 #undef REAL

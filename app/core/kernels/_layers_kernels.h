@@ -18,6 +18,8 @@
 #define CHUNK 8
 #define MOST_VECTORS 8
 #define MOST_LINES 8
+/* So much of dout meets all taps before the next: half of a nearest cache. */
+#define NEAR_BYTES 24576
 /* Images are summed in at most so many groups, and in fewer when their gradients are large. */
 #define MOST_GROUPS 16
 #define GROUP_NUMBERS 8000000
@@ -109,7 +111,7 @@ static int columns_pay(int64_t height, int64_t width, int64_t rows, int64_t lane
 {
     const int64_t by_lines = height * ((width + lanes - 1) / lanes);
     const int64_t by_columns = (height * width + lanes - 1) / lanes;
-    return by_columns * rows + 3 * by_lines < by_lines * rows;
+    return by_columns * rows + 10 * by_lines < by_lines * rows;
 }
 
 /* Lay out a convolution in a block of memory; with no block, only count the bytes. */
@@ -256,7 +258,7 @@ static int64_t conv_plan(struct conv *conv, char *block, int64_t size, int backw
 #define MR 8
 #define VECTORS_1 8
 #define VECTORS_2 8
-#define VECTORS_3 4
+#define VECTORS_3 8
 #define VECTORS_4 4
 #define VECTORS_5 2
 #define MOST_TAPS 7
