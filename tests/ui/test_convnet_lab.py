@@ -96,7 +96,8 @@ def test_a_clicked_image_is_seen_through_each_layer(qtbot: QtBot, cnn: MainWindo
     assert panel.maps_card.chosen == panel.maps_card._sample[4]
     assert panel.maps_card.page == 0
     assert panel.maps_card.maps.count == 6
-    assert "→" in panel.maps_card.note.text()
+    assert panel.maps_card.true.text() == "1"
+    assert "%" in panel.maps_card.says[0].text()
     texts = [
         panel.maps_card.layer_choice.itemText(n)
         for n in range(panel.maps_card.layer_choice.count())
@@ -214,7 +215,7 @@ def test_a_dropped_photograph_is_looked_at(qtbot: QtBot, cnn: MainWindow, tmp_pa
     Image.fromarray(np.full((50, 70, 3), 200, np.uint8)).save(path)
     with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=20_000):
         cnn.open_path(str(path))
-    assert "your image" in cnn.cnn.maps_card.note.text()
+    assert cnn.cnn.maps_card.true.text() == "your image"
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture")
     cnn.open_path(str(bad))

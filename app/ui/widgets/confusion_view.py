@@ -169,10 +169,10 @@ class ConfusionView(QWidget):
             )
             painter.restore()
         width = side * len(self._counts)
+        longest = max(metrics.horizontalAdvance(name) for name in self._names)
+        below = bottom + 6 + min(longest, room_below)
         painter.drawText(
-            QRectF(left, self.height() - title, width, title),
-            int(Qt.AlignmentFlag.AlignCenter),
-            "said",
+            QRectF(left, below, width, title), int(Qt.AlignmentFlag.AlignCenter), "said"
         )
         painter.save()
         painter.translate(0, top + width)

@@ -10,7 +10,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QFontMetrics, QResizeEvent
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.curves import bin_curve, smoothed
 from app.core.params import format_number
@@ -58,7 +58,11 @@ class CostPlot(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        self._legend = QHBoxLayout()
+        # The figures change their width all the time; nothing around them may move for it.
+        self._legend_line = QWidget()
+        self._legend_line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._legend = QHBoxLayout(self._legend_line)
+        self._legend.setContentsMargins(0, 0, 0, 0)
         self._legend.setSpacing(14)
         self._readouts = [QLabel() for _ in (*term_names, total)]
         for label in (self._readouts[-1], *self._readouts[:-1]):
@@ -66,12 +70,13 @@ class CostPlot(QWidget):
             self._legend.addWidget(label)
         self._bound_label = quiet_label(name="pcaBound")
         self._bound_label.setToolTip(
-            "No linear code with as many units can reconstruct better than principal components."
+            "Principal components, as many as there are hidden units: no linear code "
+            "reconstructs with a smaller cost."
         )
         self._legend.addWidget(self._bound_label)
         self._legend.addStretch(1)
-        layout.addLayout(self._legend)
-        self.plot = Plot("costCurves", "epoch", "cost")
+        layout.addWidget(self._legend_line)
+        self.plot = Plot("costCurves", "epoch", "cost" if total == "J" else total)
         layout.addWidget(self.plot)
         item = self.plot.getPlotItem()
         # What moved, in a strip above the curves: a label inside would cover them.
@@ -116,7 +121,7 @@ class CostPlot(QWidget):
     def set_bound(self, bound: float | None, components: int = 0) -> None:
         """Draw the least reconstruction cost that PCA with as many components reaches."""
         self._bound = bound
-        self._bound_text = "" if bound is None else f"┄ PCA, {components} components {bound:.3g}"
+        self._bound_text = "" if bound is None else f"┄ PCA {bound:.3g}"
         self._draw()
 
     def set_curves(
@@ -254,6 +259,13 @@ class CostPlot(QWidget):
             value = "" if newest is None else f" {newest[number]:.3g}"
             label.setText(f"━ {name}{value}")
         self._bound_label.setText(self._bound_text)
+        # Where there is no room for all of it, names matter more than the figures of the terms.
+        room = self._legend_line.width()
+        if self._legend.sizeHint().width() > room:
+            self._bound_label.setText("")
+        if self._legend.sizeHint().width() > room:
+            for label, name in zip(self._readouts, self.term_names, strict=False):
+                label.setText(f"━ {name}")
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Qt: labels of marks and the number of bins follow the width."""

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QAbstractItemView,
-    QHBoxLayout,
     QHeaderView,
     QTreeWidget,
     QTreeWidgetItem,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -55,10 +55,9 @@ class LayerBehaviour(QWidget):
         self.histogram = HistogramPlot("behaviourHistogram", "output", "count")
         # How often is of no interest here, and room is short.
         self.histogram.hideAxis("left")
-        layout = QHBoxLayout(self)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        self.table.setMinimumWidth(280)
+        layout.setSpacing(6)
         layout.addWidget(self.table, 3)
         layout.addWidget(self.histogram, 2)
         self.table.currentItemChanged.connect(lambda *_: self._draw())

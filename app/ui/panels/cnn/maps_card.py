@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QComboBox
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.data.image_preprocess import FittedImages
 from app.core.nn.description import NetworkDescription
 from app.core.nn.reading import Look
-from app.ui.widgets.card import TabbedCard
+from app.ui.widgets.card import TabbedCard, quiet_label
 from app.ui.widgets.mosaic_view import MosaicView
 
 __all__ = ["MapsCard", "pixels_of"]
@@ -56,7 +56,13 @@ class MapsCard(TabbedCard):
         self.samples.set_scale("unit")
         self.samples.empty_text = "No images are open"
         self.samples.tile_clicked.connect(self._on_sample)
-        self.add_page(self.maps)
+        self.image = MosaicView("lookedAt", lambda _index: "", "The image that is looked at")
+        self.image.set_scale("unit")
+        self.image.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.image.setFixedSize(104, 104)
+        self.true = quiet_label(name="lookTrue")
+        self.says = [quiet_label(name=f"lookSays{place}") for place in range(3)]
+        self.add_page(self._build_look())
         self.add_page(self.samples)
         self.on_page_changed(self._on_page)
         self.layer_choice = QComboBox()
@@ -64,8 +70,28 @@ class MapsCard(TabbedCard):
         self.layer_choice.setAccessibleName("Which layer's feature maps are shown")
         self.layer_choice.setToolTip("Which layer's feature maps are shown")
         self.layer_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.layer_choice.setMaximumWidth(150)
         self.layer_choice.activated.connect(lambda _index: self.look_wanted.emit())
         self.add_tool(self.layer_choice)
+
+    def _build_look(self) -> QWidget:
+        """Return the page: what is looked at and what it is called on the left, its maps beside."""
+        page = QWidget()
+        line = QHBoxLayout(page)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(10)
+        side = QVBoxLayout()
+        side.setSpacing(3)
+        side.addStretch(1)
+        side.addWidget(self.image)
+        side.addWidget(self.true)
+        for label in self.says:
+            label.setFixedWidth(104)
+            side.addWidget(label)
+        side.addStretch(1)
+        line.addLayout(side)
+        line.addWidget(self.maps, 1)
+        return page
 
     def set_data(self, data: FittedImages | None) -> None:
         """Show images of each class; the maps wait for a network."""
@@ -131,16 +157,23 @@ class MapsCard(TabbedCard):
         self._say(look.probabilities)
 
     def _say(self, probabilities: NDArray[np.float64] | None) -> None:
+        """Show the image, what it is and what the network says it is, the likeliest first."""
         data = self.data
         if data is None:
             return
-        if self.page == 1:
-            self.note.setText("click one to see its maps")
-        elif probabilities is not None:
-            said = int(probabilities.argmax())
-            own = data.classes[data.images.y[self.chosen]]
-            true = "your image" if self.dropped is not None else own
-            self.note.setText(f"{true} → {data.classes[said]} {probabilities[said]:.0%}")
+        self.note.setText("click one to see its maps" if self.page == 1 else "")
+        pixels = self.dropped if self.dropped is not None else data.images.x[self.chosen]
+        self.image.set_tiles(np.asarray(pixels, np.float32)[None] / 255)
+        own = data.classes[data.images.y[self.chosen]]
+        self.true.setText("your image" if self.dropped is not None else own)
+        likely = [] if probabilities is None else np.argsort(-probabilities)[: len(self.says)]
+        for label in self.says:
+            label.setText("")
+        for label, said in zip(self.says, likely, strict=False):
+            assert probabilities is not None
+            text = f"{probabilities[said]:4.0%}  {data.classes[said]}"
+            label.setText(label.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, 104))
+            label.setToolTip(f"The network says {data.classes[said]}: {probabilities[said]:.1%}")
 
     def _on_sample(self, index: int) -> None:
         self.choose(int(self._sample[index]))
