@@ -96,7 +96,7 @@ def test_a_clicked_image_is_seen_through_each_layer(qtbot: QtBot, cnn: MainWindo
     assert panel.maps_card.chosen == panel.maps_card._sample[4]
     assert panel.maps_card.page == 0
     assert panel.maps_card.maps.count == 6
-    assert panel.maps_card.true.text() == "1"
+    assert panel.maps_card.true.text() == "0"
     assert "%" in panel.maps_card.says[0].text()
     texts = [
         panel.maps_card.layer_choice.itemText(n)
