@@ -14,6 +14,7 @@ from PyQt6.QtGui import (
     QDragLeaveEvent,
     QDropEvent,
     QKeySequence,
+    QShowEvent,
 )
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -100,7 +101,6 @@ class MainWindow(QMainWindow):
         centre.setObjectName("window")
         # A click beside everything confirms what was typed; and nothing looks chosen at the start.
         centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        centre.setFocus()
         self.setCentralWidget(centre)
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(12, 2, 12, 12)
@@ -123,6 +123,8 @@ class MainWindow(QMainWindow):
             tab.setObjectName(f"tab{title}")
             tab.setProperty("tab", True)
             tab.setCheckable(True)
+            # A ring around a tab is for the keyboard; a click has chosen it already.
+            tab.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             tab.setToolTip(f"The {title} lab (Ctrl+{place + 1})")
             self._tabs.addButton(tab, place)
             header.addWidget(tab)
@@ -487,6 +489,13 @@ class MainWindow(QMainWindow):
             self.notice.tell("problem", error.message, error.hint)
         else:
             self.notice.tell("good", f"A shortcut is at {where}.")
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Qt: begin with the focus nowhere, else the first tab would look chosen."""
+        super().showEvent(event)
+        centre = self.centralWidget()
+        assert centre is not None
+        centre.setFocus()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         """Qt: take files."""

@@ -147,8 +147,8 @@ class _SliderRow(_Row):
         top.addStretch(1)
         top.addWidget(self.field)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 4)
-        layout.setSpacing(2)
+        layout.setContentsMargins(0, 0, 0, 2)
+        layout.setSpacing(1)
         layout.addLayout(top)
         layout.addWidget(self.slider)
         layout.addWidget(self.error)
@@ -300,7 +300,7 @@ class ParamForm(QWidget):
         names = [*with_sliders, *(name for name in known if name not in with_sliders)]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 4, 0)
-        layout.setSpacing(6)
+        layout.setSpacing(4)
         for name in names:
             if name in hidden:
                 continue

@@ -13,7 +13,6 @@ from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QScrollArea,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -33,6 +32,7 @@ from app.ui.training_session import Training
 from app.ui.widgets.bar_plots import HistogramPlot, UnitBars
 from app.ui.widgets.card import Card, ChoiceButton, TabbedCard, ToggleButton
 from app.ui.widgets.cost_plot import CostPlot, Mark, change_text
+from app.ui.widgets.fading_scroll import FadingScroll
 from app.ui.widgets.formula import FormulaLabel
 from app.ui.widgets.mosaic_view import MosaicView
 from app.ui.widgets.unit_view import UnitView
@@ -106,14 +106,7 @@ class AutoencoderPanel(QWidget):
         self.form = ParamForm(self.spec, SLIDERS)
         self.form.changed.connect(self._on_form)
         self.form.focused.connect(self._on_focused)
-        scroll = QScrollArea()
-        scroll.setObjectName("settingsScroll")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidget(self.form)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        card.body.addWidget(scroll, 1)
+        card.body.addWidget(FadingScroll("settingsScroll", self.form), 1)
         inset = QFrame()
         inset.setObjectName("inset")
         inside = QVBoxLayout(inset)
@@ -130,7 +123,9 @@ class AutoencoderPanel(QWidget):
 
     def _build_pictures(self) -> QWidget:
         self.filters_card = Card("Filters  W₁", "filters")
-        self.filters = MosaicView("filters", self._describe_unit, "Filters, a tile for each hidden unit")
+        self.filters = MosaicView(
+            "filters", self._describe_unit, "Filters, a tile for each hidden unit"
+        )
         self.filters.empty_text = "Press Train"
         self.filters.tile_clicked.connect(self.open_unit)
         self.filters_card.body.addWidget(self.filters)
@@ -148,7 +143,9 @@ class AutoencoderPanel(QWidget):
             ],
         )
         self.reconstructions = MosaicView(
-            "reconstructions", self._describe_error, "Patches, their reconstructions and what is left over"
+            "reconstructions",
+            self._describe_error,
+            "Patches, their reconstructions and what is left over",
         )
         self.reconstructions.set_scale("unit")
         self.reconstructions.empty_text = "Reconstructions appear when training begins"
@@ -205,8 +202,9 @@ class AutoencoderPanel(QWidget):
         whole.setChildrenCollapsible(False)
         whole.addWidget(top)
         whole.addWidget(bottom)
-        whole.setSizes([480, 260])
-        whole.setStretchFactor(0, 1)
+        whole.setSizes([490, 250])
+        whole.setStretchFactor(0, 2)
+        whole.setStretchFactor(1, 1)
         return whole
 
     # --- what the person does
@@ -393,7 +391,9 @@ class AutoencoderPanel(QWidget):
                 f"{len(reading.dead)} dead · {len(reading.saturated)} saturated"
             )
         else:
-            self.histogram.set_values(np.concatenate([weights["W1"].ravel(), weights["W2"].ravel()]))
+            self.histogram.set_values(
+                np.concatenate([weights["W1"].ravel(), weights["W2"].ravel()])
+            )
             self.units_card.note.setText("W1 and W2")
         if self.right.page == 0:
             self._draw_reconstructions(reading.errors)

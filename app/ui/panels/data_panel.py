@@ -6,11 +6,9 @@ import numpy as np
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QComboBox,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -23,6 +21,7 @@ from app.ui.data_session import DataRequest, DataSession
 from app.ui.param_form import ParamForm
 from app.ui.widgets.bar_plots import HistogramPlot
 from app.ui.widgets.card import Card, quiet_label
+from app.ui.widgets.fading_scroll import FadingScroll
 from app.ui.widgets.mosaic_view import MosaicView
 
 __all__ = ["DataPanel"]
@@ -129,8 +128,18 @@ class DataPanel(QWidget):
         source.body.addWidget(self.health)
         buttons = QHBoxLayout()
         for name, text, tip, signal in (
-            ("openFile", "File…", "Open an HDF5, .npy or .npz file of patches (Ctrl+O)", self.open_clicked),
-            ("openFolder", "Photos…", "Cut patches from a folder of photographs", self.folder_clicked),
+            (
+                "openFile",
+                "File…",
+                "Open an HDF5, .npy or .npz file of patches (Ctrl+O)",
+                self.open_clicked,
+            ),
+            (
+                "openFolder",
+                "Photos…",
+                "Cut patches from a folder of photographs",
+                self.folder_clicked,
+            ),
             ("openSample", "Sample", "The patches that come with the program", self.sample_clicked),
         ):
             button = QPushButton(text)
@@ -148,17 +157,12 @@ class DataPanel(QWidget):
         assert isinstance(box, QVBoxLayout)
         for place, name in enumerate(PreprocessSpec.model_fields):
             box.insertWidget(place, self.form.rows[name])
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
         holder = QWidget()
         inner = QVBoxLayout(holder)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.addWidget(self.form)
         inner.addStretch(1)
-        scroll.setWidget(holder)
-        steps.body.addWidget(scroll)
+        steps.body.addWidget(FadingScroll("preprocessingScroll", holder))
         stack.addWidget(steps, 1)
         self._show_rows()
         return column
@@ -176,7 +180,9 @@ class DataPanel(QWidget):
         after.body.addWidget(self.after)
         self.after_card = after
         self.histogram_card = Card("Pixel values", "pixels")
-        self.histogram = HistogramPlot("pixelHistogram", "value the network sees", "share of pixels")
+        self.histogram = HistogramPlot(
+            "pixelHistogram", "value the network sees", "share of pixels"
+        )
         self.raw_histogram = HistogramPlot("rawHistogram", "value in the file", "share of pixels")
         plots = QHBoxLayout()
         plots.addWidget(self.raw_histogram)
@@ -193,7 +199,7 @@ class DataPanel(QWidget):
         whole.setChildrenCollapsible(False)
         whole.addWidget(top)
         whole.addWidget(self.histogram_card)
-        whole.setSizes([600, 150])
+        whole.setSizes([580, 170])
         whole.setStretchFactor(0, 1)
         return whole
 
@@ -280,15 +286,19 @@ class DataPanel(QWidget):
         layouts: tuple[str, ...] = (source.layout,)
         for found in session.report.datasets:
             shape = " × ".join(str(n) for n in found.shape)
-            text = f"{found.path}   {shape}" if found.refused is None else f"{found.path}   {found.refused}"
+            text = (
+                f"{found.path}   {shape}"
+                if found.refused is None
+                else f"{found.path}   {found.refused}"
+            )
             items.append((found.path if found.refused is None else "", text))
             if found.path == source.dataset:
                 layouts = found.layouts or layouts
         self.dataset.fill(items, source.dataset)
-        self.layout_choice.fill([(name, LAYOUT_WORDS.get(name, name)) for name in layouts], source.layout)
-        self.value_range.fill(
-            [("0..1", "0 … 1"), ("0..255", "0 … 255")], source.value_range
+        self.layout_choice.fill(
+            [(name, LAYOUT_WORDS.get(name, name)) for name in layouts], source.layout
         )
+        self.value_range.fill([("0..1", "0 … 1"), ("0..255", "0 … 255")], source.value_range)
 
     def _describe(self, index: int) -> str:
         raw = self.session.raw

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QActionGroup
+from PyQt6.QtGui import QActionGroup, QPainter, QPaintEvent
 from PyQt6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -20,7 +20,22 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-__all__ = ["Card", "ChoiceButton", "TabbedCard", "ToggleButton", "quiet_label"]
+from app.ui.theme import theme
+
+__all__ = ["Card", "ChoiceButton", "TabbedCard", "ToggleButton", "elided_label", "quiet_label"]
+
+
+class _ElidedLabel(QLabel):
+    """A line that ends in dots where there is no room, and is whole in its tooltip."""
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Qt: draw what fits."""
+        room = self.contentsRect()
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room.width())
+        self.setToolTip(self.text() if text != self.text() else "")
+        painter = QPainter(self)
+        painter.setPen(theme.colour("quiet"))
+        painter.drawText(room, int(self.alignment()), text)
 
 
 def quiet_label(text: str = "", name: str = "") -> QLabel:
@@ -30,6 +45,17 @@ def quiet_label(text: str = "", name: str = "") -> QLabel:
     label.setProperty("quiet", True)
     if name:
         label.setObjectName(name)
+    return label
+
+
+def elided_label(name: str) -> QLabel:
+    """Return a small grey line at the right, which never asks for room."""
+    label = _ElidedLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setProperty("quiet", True)
+    label.setObjectName(name)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return label
 
 
@@ -57,9 +83,7 @@ class Card(QFrame):
         self.title.setObjectName("cardTitle")
         self.title_row.addWidget(self.title)
         self.title_row.addStretch(1)
-        self.note = quiet_label(name=f"{name}Note")
-        self.note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.note = elided_label(f"{name}Note")
         self.title_row.addWidget(self.note, 100)
         outer.addLayout(self.title_row)
         self.body = QVBoxLayout()

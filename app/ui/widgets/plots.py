@@ -41,6 +41,12 @@ def _plain_power(exponent: int) -> str:
 class _Axis(pg.AxisItem):  # type: ignore[misc]
     """An axis whose logarithmic labels are whole decades, or 1-2-5 within few decades."""
 
+    def updateAutoSIPrefix(self) -> None:
+        """Pyqtgraph: numbers are written as they are, never as thousands of something."""
+        self.autoSIPrefixScale = 1.0
+        self.labelUnitPrefix = ""
+        self._updateLabel()
+
     def logTickValues(self, low: float, high: float, size: float, levels: Any) -> list[Any]:
         """Pyqtgraph: where logarithmic ticks stand; labels must never meet."""
         if not (np.isfinite(low) and np.isfinite(high)) or high <= low:
@@ -107,7 +113,6 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
             axis.setTextPen(pg.mkPen(c.quiet))
             axis.setStyle(tickFont=font, tickLength=-4, maxTickLevel=1)
             axis.setLabel(text, color=c.quiet, **{"font-size": "11px"})
-            axis.enableAutoSIPrefix(False)
         self.getAxis("left").setWidth(58)
         self.getPlotItem().showGrid(x=True, y=True, alpha=0.12)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QSize, Qt, pyqtSignal
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton
+from PyQt6.QtCore import QSize, pyqtSignal
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QSizePolicy
 
 from app.ui.icons import icon
 from app.ui.theme import theme
 from app.ui.training_session import State
-from app.ui.widgets.card import quiet_label
+from app.ui.widgets.card import elided_label
 
 __all__ = ["Transport"]
 
@@ -41,7 +41,9 @@ class Transport(QFrame):
             "stopButton", "Stop", "End after this mini-batch; the model is kept (Ctrl+.)"
         )
         self.reset = self._button(
-            "resetButton", "Reset", "Back to the same first weights (Ctrl+R); a new seed is in the menu Train"
+            "resetButton",
+            "Reset",
+            "Back to the same first weights (Ctrl+R); a new seed is in the menu Train",
         )
         self.main.clicked.connect(self.main_clicked)
         self.step.clicked.connect(self.step_clicked)
@@ -52,8 +54,10 @@ class Transport(QFrame):
         self.progress.setAccessibleName("Progress of the training")
         self.progress.setRange(0, 1000)
         self.progress.setTextVisible(False)
-        self.status = quiet_label(name="status")
-        self.status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.progress.setMinimumWidth(60)
+        self.status = elided_label("status")
+        self.status.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self.status.setMinimumWidth(1)
         for widget in (self.main, self.step, self.stop, self.reset):
             layout.addWidget(widget)
         layout.addSpacing(10)

@@ -43,6 +43,9 @@ class UnitView(QWidget):
         self.numbers = QLabel()
         self.numbers.setObjectName("unitNumbers")
         self.numbers.setTextFormat(Qt.TextFormat.PlainText)
+        # Wrapped rather than wider: the filters beside it must not move.
+        self.numbers.setWordWrap(True)
+        self.numbers.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.numbers.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._activations: NDArray[np.float32] = np.empty(0, np.float32)
         grid = QGridLayout(self)

@@ -1,0 +1,118 @@
+"""Make the pictures of the README: the real window, the sample patches, a real training.
+
+    QT_QPA_PLATFORM=offscreen python tools/screenshots.py [FOLDER]
+
+Settings and seed are fixed and training is as long as the settings say, so that the filters are
+the same each time. Nothing is written but the pictures, into docs/ by default.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from app.launch import limit_threads
+
+limit_threads()
+
+from PyQt6.QtCore import QEventLoop, QTimer
+from PyQt6.QtWidgets import QApplication
+
+from app.core.settings import Settings
+from app.core.storage import save_bytes
+from app.ui.main_window import MainWindow
+from app.ui.pictures import widget_png
+from app.ui.theme import theme
+from app.ui.training_session import State
+
+EPOCHS = 120
+# Where ρ is moved on the way, so that the mark of a live value is seen.
+MOVED_AT, FIRST_RHO = 4, 0.2
+SIZE = (1400, 880)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 300.0) -> None:
+    """Let the window live until `condition` holds."""
+    loop, timer = QEventLoop(), QTimer()
+    deadline = time.monotonic() + seconds
+
+    def look() -> None:
+        if condition() or time.monotonic() > deadline:
+            loop.quit()
+
+    timer.timeout.connect(look)
+    timer.start(5)
+    if not condition():
+        loop.exec()
+    timer.stop()
+    if not condition():
+        raise SystemExit("The window did not get there in time.")
+
+
+def settle() -> None:
+    """Let what was asked for be drawn."""
+    for _ in range(20):
+        QApplication.processEvents()
+
+
+def take(window: MainWindow, folder: Path, name: str) -> None:
+    settle()
+    save_bytes(folder / f"{name}.png", widget_png(window, 2), overwrite=True)
+    print(folder / f"{name}.png")
+
+
+def train(window: MainWindow) -> None:
+    """Train as a person would: begin with a large ρ, bring it down, let it end."""
+    lab = window.autoencoder_lab
+    lab.take_spec(lab.spec.changed(rho=FIRST_RHO, epochs=EPOCHS))
+    lab.show_spec()
+    # Paused at a step that is always the same, so that the change falls on the same step too.
+    lab.start(single=True)
+    wait_until(lambda: lab.training.state is State.PAUSED)
+    steps = MOVED_AT * lab.training.training.steps_per_epoch
+    for _ in range(steps - 1):
+        lab.training.single_step()
+    wait_until(lambda: len(lab.training.training.history) == steps)
+    wait_until(lambda: lab.training.state is State.PAUSED)
+    lab.take_spec(lab.spec.changed(rho=0.05))
+    lab.show_spec()
+    lab.training.resume()
+    wait_until(lambda: lab.training.state is State.ENDED)
+
+
+def main() -> int:
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs"
+    folder.mkdir(parents=True, exist_ok=True)
+    application = QApplication(sys.argv[:1])
+    application.setStyle("Fusion")
+    theme.choose("dark")
+    with tempfile.TemporaryDirectory(prefix="filterscope-screenshots-") as runs:
+        os.environ["FILTERSCOPE_RUNS"] = runs
+        window = MainWindow(Settings())
+        window.keep_settings = False
+        window.resize(*SIZE)
+        window.show()
+        window.open_sample()
+        wait_until(lambda: window.data.patches is not None and not window.runner.busy)
+        train(window)
+        wait_until(lambda: not window.runner.busy)
+        take(window, folder, "autoencoder-dark")
+        theme.choose("light")
+        window.autoencoder.open_unit(17)
+        take(window, folder, "unit-light")
+        window.show_lab(0)
+        take(window, folder, "data-light")
+        window.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
