@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from PIL import Image
 from pytestqt.qtbot import QtBot
 
+from app.core.errors import Cancelled
 from app.core.runs import list_runs
 from app.core.settings import data_folder
 from app.core.specs import ConvNetSpec, ImageSpec
+from app.ui import image_session
 from app.ui.image_session import ImageRequest
 from app.ui.main_window import MainWindow
 from app.ui.training_session import State
@@ -247,6 +250,27 @@ def test_everything_can_be_taken_away(qtbot: QtBot, cnn: MainWindow, tmp_path: P
         assert best["W1"].shape == (6, 3, 3, 3)
     # What belongs to the other lab is not offered here.
     assert not cnn.exporter.actions["filters"].isVisible()
+
+
+def test_a_download_can_be_given_up(
+    qtbot: QtBot, cnn: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is silent: giving up needs no word from it."""
+
+    def silent(*, cancel: Callable[[], bool], progress: object) -> None:
+        while not cancel():
+            threading.Event().wait(0.01)
+        raise Cancelled("Given up.")
+
+    monkeypatch.setattr(image_session, "download_cifar10", silent)
+    page, before = cnn.cnn.images_page, cnn.convnet_lab.session.images
+    page.buttons[3].click()
+    qtbot.waitUntil(lambda: "downloading CIFAR-10" in page.cancel.text(), timeout=5000)
+    assert not page.cancel.isHidden()
+    page.cancel.click()
+    qtbot.waitUntil(lambda: not cnn.convnet_lab.session.busy, timeout=5000)
+    assert page.cancel.isHidden()
+    assert cnn.convnet_lab.session.images is before
 
 
 def test_presets_bring_their_images(qtbot: QtBot, cnn: MainWindow) -> None:

@@ -56,6 +56,7 @@ class ImagesPage(QWidget):
         super().__init__()
         self.setObjectName("imagesPage")
         self.session = session
+        session.working.connect(self._on_working)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
@@ -68,6 +69,12 @@ class ImagesPage(QWidget):
             self.download_clicked,
         )
         self.buttons: list[QPushButton] = []
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setObjectName("imagesCancel")
+        self.cancel.setToolTip("Give up reading or downloading; what was open stays")
+        self.cancel.setAccessibleName("Cancel")
+        self.cancel.clicked.connect(session.cancel)
+        self.cancel.hide()
         for place, ((name, text, tip), signal) in enumerate(zip(BUTTONS, signals, strict=True)):
             button = QPushButton(text)
             button.setObjectName(name)
@@ -78,6 +85,7 @@ class ImagesPage(QWidget):
             grid.addWidget(button, place // 2, place % 2)
             self.buttons.append(button)
         layout.addLayout(grid)
+        layout.addWidget(self.cancel)
         self.source = QLabel()
         self.source.setObjectName("imagesSource")
         self.source.setTextFormat(Qt.TextFormat.PlainText)
@@ -102,6 +110,10 @@ class ImagesPage(QWidget):
         column.addStretch(1)
         scroll.setWidget(inside)
         layout.addWidget(scroll, 1)
+
+    def _on_working(self, text: str) -> None:
+        self.cancel.setText(f"Cancel {text[:1].lower()}{text[1:]}")
+        self.cancel.setVisible(bool(text))
 
     def refresh(self) -> None:
         """Say what is open."""
