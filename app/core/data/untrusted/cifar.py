@@ -125,7 +125,7 @@ def _names(found: Any) -> list[str]:
 class _Counted(io.RawIOBase):
     """Passes bytes on and counts them: what unpacks to too much is given up on the way."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile) -> None:
         self.stream, self.passed = stream, 0
 
     def read(self, size: int = -1) -> bytes:
