@@ -140,6 +140,7 @@ def curve(path):
     return RunFolder.open(path).read_history()[0].terms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 def test_the_same_seed_gives_the_same_curve_however_it_is_trained(said, data, tmp_path, solver):
     """Twice from the command line, on other threads, and by hand: paused and in single steps."""
@@ -517,6 +518,7 @@ def test_ctrl_c_saves_and_ends_with_130(data, tmp_path):
     assert 0 <= result["epochs"] < 1_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text on other systems")
 def test_names_that_are_no_text_go_through(tmp_path):
     file = write(tmp_path / "p.h5", images()).rename(tmp_path / os.fsdecode(b"caf\xe9.h5"))
