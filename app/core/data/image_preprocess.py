@@ -107,7 +107,8 @@ class FittedImages:
             batch = windows[np.arange(len(batch)), :, top, left]  # type: ignore[assignment]
         if self.spec.flip:
             flipped = rng.random(len(batch)) < 0.5
-            batch = np.where(flipped[:, None, None, None], batch[..., ::-1], batch)  # type: ignore[assignment]
+            batch = batch.copy()
+            batch[flipped] = batch[flipped][..., ::-1]
         return batch
 
     def state(self) -> dict[str, NDArray[np.float64]]:
