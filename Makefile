@@ -34,6 +34,7 @@ check: .venv/ready-tests
 
 bench: .venv/ready-tests
 	@$(BIN)/python main.py bench $(ARGS)
+	@QT_QPA_PLATFORM=offscreen $(BIN)/python tools/bench_window.py
 
 screenshots: .venv/ready-window
 	QT_QPA_PLATFORM=offscreen $(BIN)/python tools/screenshots.py $(ARGS)
