@@ -525,6 +525,7 @@ class MainWindow(QMainWindow):
         self.data.cancel()
         self.convnet_lab.session.cancel()
         self.convnet_lab.readings.cancel()
+        self.workbench.cancel()
         for lab in (self.autoencoder_lab, self.convnet_lab):
             lab.training.stop()
         if not self.runner.shutdown(3.0):

@@ -166,6 +166,11 @@ class WorkbenchPanel(QWidget):
         self._show_topic()
         self._check_unseen()
 
+    def cancel(self) -> None:
+        """Give up all that is under way: the window closes."""
+        for part in (self.checks, self.time, self.holds.ladder, self.playground):
+            part.cancel()
+
     def open_photograph(self, path: str) -> None:
         """Filter a photograph of the person's."""
         self.show_topic("pictures")

@@ -119,14 +119,15 @@ class CheckSession(QObject):
             self._active = None
             self.check_changed.emit(outcome.check.name)
 
-    def _on_ended(self, _cancelled: bool) -> None:
+    def _on_ended(self, cancelled: bool) -> None:
         left = [*self._waiting, *([self._active] if self._active else [])]
         self._waiting, self._active = [], None
         self.ended_at = time.monotonic()
         for name in left:
             self.check_changed.emit(name)
         following, self._next = self._next, []
-        if following:
+        # Given up is given up, also when it is the window that closes.
+        if following and not cancelled:
             self._start(following)
         else:
             self.running_changed.emit()

@@ -138,9 +138,13 @@ class LadderPage(QWidget):
             step.seconds,
         )
 
+    def cancel(self) -> None:
+        """Give up; the steps that were tried stay."""
+        self._job.cancel()
+
     def _on_climb(self) -> None:
         if self.running:
-            self._job.cancel()
+            self.cancel()
             return
         self._climbed = self.source
         self._steps[self.source] = {}

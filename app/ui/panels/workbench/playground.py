@@ -215,6 +215,12 @@ class Playground(QWidget):
         """Take a photograph of the person's."""
         self._read(Path(path))
 
+    def cancel(self) -> None:
+        """Give up what is being read, and let nothing follow."""
+        self._wanted, self._stale = None, False
+        if self._reader is not None:
+            self._reader.request_stop()
+
     def _on_which(self, place: int) -> None:
         self._read(str(self.which.itemData(place)))
 
