@@ -84,19 +84,19 @@ class ConvNetPreset:
 CNN_PRESETS: dict[str, ConvNetPreset] = {
     "report": ConvNetPreset(
         "The exercise's report",
-        "One epoch with pixels 0 … 255 and first weights of 0.001: half of the images are named.",
-        ConvNetSpec(epochs=1),
+        "One epoch with pixels 0 … 255 and first weights of 0.001: nearly half of the images are named.",
+        ConvNetSpec(epochs=1, evaluate_every=100),
         ImageSpec(),
     ),
     "quick": ConvNetPreset(
         "The same network, better begun",
-        "Channels of variance 1, He's first weights and a rate that falls to zero: the same epoch gives more.",
+        "Channels of variance 1 and a rate that rises and falls to zero: the same epoch gives more.",
+        # First weights this small are soon forgotten: what a filter shows then is what it learned.
         ConvNetSpec(
             epochs=1,
-            initialisation="he",
+            weight_scale=0.01,
             schedule="one_cycle",
-            learning_rate=1e-3,
-            reg=1e-4,
+            evaluate_every=100,
         ),
         ImageSpec(normalisation="per_channel"),
     ),
