@@ -28,9 +28,14 @@ class Recipe(Protocol):
         A model goes on only while these settings stay; with another value, Train begins anew.
     """
 
-    noun: str
-    term_names: tuple[str, ...]
-    kept: tuple[str, ...]
+    @property
+    def noun(self) -> str: ...
+
+    @property
+    def term_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def kept(self) -> tuple[str, ...]: ...
 
     def examples(self, data: Any, spec: Any) -> int:
         """Return how many rows of `data` are trained on."""

@@ -100,7 +100,10 @@ class ConvNetLab(Lab):
         def job(task: Task) -> NDArray[np.uint8]:
             pixels = read_photograph(path, side, cancel=task.cancelled)
             if channels == 1:
-                return np.rint(pixels.mean(axis=0, keepdims=True)).astype(np.uint8)
+                grey: NDArray[np.uint8] = np.rint(pixels.mean(axis=0, keepdims=True)).astype(
+                    np.uint8
+                )
+                return grey
             return pixels
 
         self._photo_worker = TaskWorker(job)

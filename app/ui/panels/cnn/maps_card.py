@@ -23,7 +23,9 @@ FIRST_ROW = (0,)
 
 def pixels_of(data: FittedImages, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return images (n, C, H, W) of the set as 0 … 1."""
-    return np.asarray(data.images.x[rows], np.float32) / 255
+    pixels: NDArray[np.float32] = data.images.x[rows].astype(np.float32)
+    pixels /= 255
+    return pixels
 
 
 class MapsCard(TabbedCard):
@@ -166,7 +168,9 @@ class MapsCard(TabbedCard):
         self.image.set_tiles(np.asarray(pixels, np.float32)[None] / 255)
         own = data.classes[data.images.y[self.chosen]]
         self.true.setText("your image" if self.dropped is not None else own)
-        likely = [] if probabilities is None else np.argsort(-probabilities)[: len(self.says)]
+        likely: list[int] = []
+        if probabilities is not None:
+            likely = np.argsort(-probabilities)[: len(self.says)].tolist()
         for label in self.says:
             label.setText("")
         for label, said in zip(self.says, likely, strict=False):
