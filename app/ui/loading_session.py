@@ -32,12 +32,15 @@ class LoadingSession(QObject):
         Share of the work that is done.
     problem(str, str)
         Why something could not be opened or prepared, and what to do.
+    fault(str, str)
+        The program itself failed: one line, and the report.
     """
 
     changed = pyqtSignal()
     working = pyqtSignal(str)
     progressed = pyqtSignal(float)
     problem = pyqtSignal(str, str)
+    fault = pyqtSignal(str, str)
 
     def __init__(self, runner: Runner, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -132,4 +135,4 @@ class LoadingSession(QObject):
         elif worker.error is not None:
             self.problem.emit(*worker.error)
         elif worker.bug:
-            self.problem.emit("Opening this ended with a fault in the program.", worker.bug)
+            self.fault.emit("opening this did not end as it should", worker.bug)

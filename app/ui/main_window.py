@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import (
     QAbstractButton,
     QApplication,
     QButtonGroup,
+    QComboBox,
     QFileDialog,
     QHBoxLayout,
     QMainWindow,
@@ -236,6 +237,7 @@ class MainWindow(QMainWindow):
         for session in (self.data, images):
             session.working.connect(self._on_working)
             session.problem.connect(self._on_problem)
+            session.fault.connect(self.report_bug)
             session.progressed.connect(self._on_loading)
         self.transport.main_clicked.connect(self.on_main)
         self.transport.step_clicked.connect(self.on_step)
@@ -416,6 +418,8 @@ class MainWindow(QMainWindow):
         focused = QApplication.focusWidget()
         if isinstance(focused, QAbstractButton) and focused is not self.transport.main:
             focused.click()
+        elif isinstance(focused, QComboBox):
+            focused.showPopup()
         else:
             self.on_main()
 
@@ -467,8 +471,10 @@ class MainWindow(QMainWindow):
     # --- the rest
 
     def _on_export(self) -> None:
-        corner = self.export_button.rect().bottomLeft()
-        self.exporter.menu.popup(self.export_button.mapToGlobal(corner))
+        # Below the button, right edges in line: it stays inside the window.
+        menu, corner = self.exporter.menu, self.export_button.rect().bottomRight()
+        corner.setX(corner.x() - menu.sizeHint().width())
+        menu.popup(self.export_button.mapToGlobal(corner))
 
     def _on_keys(self) -> None:
         dialog = ShortcutsDialog(self)

@@ -170,6 +170,23 @@ def test_photographs_are_cut(qtbot, session, tmp_path: Path) -> None:
     np.testing.assert_array_equal(session.patches.x, first)
 
 
+def test_a_fault_of_the_program_is_one_line_with_a_report(
+    qtbot, session, patch_file: Path, monkeypatch, logs
+) -> None:
+    logs.expect("A worker ended with a bug")
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("boom")
+
+    monkeypatch.setattr("app.ui.data_session.examine", broken)
+    with qtbot.waitSignal(session.fault, timeout=20_000) as fault:
+        session.open(DataRequest(patch_file))
+    line, report = fault.args
+    assert "\n" not in line
+    assert "KeyError" in report
+    assert not session.busy
+
+
 def test_cancel_gives_up_quietly(qtbot, session, patch_file: Path) -> None:
     session.open(DataRequest(patch_file))
     with qtbot.assertNotEmitted(session.problem), qtbot.assertNotEmitted(session.changed):

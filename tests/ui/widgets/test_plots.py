@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPointF, Qt
@@ -113,15 +111,20 @@ def test_plottable_pairs_are_finite_and_positive_where_needed() -> None:
 
 
 @pytest.fixture
-def bars(qtbot: QtBot) -> Iterator[UnitBars]:
-    # In a window, as ever: a plot that is closed by itself is taken apart.
+def holder(qtbot: QtBot) -> QWidget:
+    """Return a window to put plots in: one that is closed by itself is taken apart."""
     holder = QWidget()
     qtbot.addWidget(holder)
+    return holder
+
+
+@pytest.fixture
+def bars(qtbot: QtBot, holder: QWidget) -> UnitBars:
     plot = UnitBars()
     QVBoxLayout(holder).addWidget(plot)
     holder.resize(400, 200)
     holder.show()
-    yield plot
+    return plot
 
 
 @pytest.mark.parametrize(
