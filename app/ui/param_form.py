@@ -115,7 +115,7 @@ class _Row(QWidget):
         """Show a value, telling nobody."""
 
     def refuse(self, reason: str) -> None:
-        """The value that was given cannot be taken."""
+        """Say why the value that was given cannot be taken."""
         self.on_problem(reason)
 
     def set_locked(self, locked: bool) -> None:

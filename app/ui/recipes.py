@@ -16,26 +16,19 @@ __all__ = ["AutoencoderRecipe", "ConvNetRecipe", "Recipe"]
 
 
 class Recipe(Protocol):
-    """What a session needs to train one kind of network.
-
-    Attributes
-    ----------
-    noun : str
-        What is learned from, in the plural.
-    term_names : tuple of str
-        Terms of the cost.
-    kept : tuple of str
-        A model goes on only while these settings stay; with another value, Train begins anew.
-    """
+    """What a session needs to train one kind of network."""
 
     @property
-    def noun(self) -> str: ...
+    def noun(self) -> str:
+        """What is learned from, in the plural."""
 
     @property
-    def term_names(self) -> tuple[str, ...]: ...
+    def term_names(self) -> tuple[str, ...]:
+        """Terms of the cost."""
 
     @property
-    def kept(self) -> tuple[str, ...]: ...
+    def kept(self) -> tuple[str, ...]:
+        """Settings with which a model goes on; with another value of one, Train begins anew."""
 
     def examples(self, data: Any, spec: Any) -> int:
         """Return how many rows of `data` are trained on."""

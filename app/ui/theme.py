@@ -178,7 +178,7 @@ class Theme(QObject):
         self.changed.emit()
 
     def follow_system(self) -> None:
-        """The system changed its colours: follow, unless a theme was chosen."""
+        """Take the system's new colours, unless a theme was chosen."""
         if self.choice == "system":
             self.choose("system")
 
@@ -210,7 +210,7 @@ class Theme(QObject):
         application.setPalette(palette)
         application.setStyleSheet(
             STYLE.substitute(
-                {k: v for k, v in vars(c).items()},
+                vars(c),
                 font_size=13,
                 small=12,
                 symbol=15,

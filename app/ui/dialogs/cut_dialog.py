@@ -59,7 +59,7 @@ class CutDialog(QDialog):
         layout.addWidget(buttons)
 
     def request(self) -> DataRequest:
-        """What the person asked for."""
+        """Return what the person asked for."""
         spec = self.form.spec
         assert isinstance(spec, CutSpec)
         return DataRequest(

@@ -63,7 +63,7 @@ class DatasetDialog(QDialog):
         layout.addWidget(buttons)
 
     def request(self) -> DataRequest:
-        """The file with the chosen data set."""
+        """Return the file with the chosen data set."""
         item = self.list.currentItem()
         name = None if item is None else item.data(Qt.ItemDataRole.UserRole)
         return DataRequest(self._path, dataset=name)

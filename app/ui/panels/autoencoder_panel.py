@@ -328,7 +328,7 @@ class AutoencoderPanel(QWidget):
         self._read()
 
     def set_bound(self, bound: float | None, components: int) -> None:
-        """The PCA bound for as many components is known."""
+        """Draw the PCA bound for as many components; None while it is not known."""
         self.cost.set_bound(bound, components)
 
     def tick(self, snapshot: Snapshot | None, grew: bool) -> None:

@@ -77,6 +77,7 @@ class UnitBars(Plot):
         )
 
     def repaint_theme(self) -> None:
+        """Take the colours that are in force."""
         super().repaint_theme()
         if not hasattr(self, "_line"):
             return
@@ -138,6 +139,7 @@ class HistogramPlot(Plot):
         )
 
     def repaint_theme(self) -> None:
+        """Take the colours that are in force."""
         super().repaint_theme()
         if not hasattr(self, "_mark"):
             return

@@ -181,7 +181,8 @@ class MosaicView(QWidget):
 
     def _raw_index(self, index: int, band: int) -> int:
         """Position in the mosaic of tile `index` of `band`."""
-        assert self._mosaic is not None and self._bands is not None
+        assert self._mosaic is not None
+        assert self._bands is not None
         if len(self._bands) == 1:
             return index
         columns = self._mosaic.columns
