@@ -49,6 +49,8 @@ LATEST_SNAPSHOT, LATEST_CHECKPOINT = 1.0, 60.0
 
 # After a stop, the cost over a set larger than this is not worth the wait.
 EVALUATE_AFTER_STOP = 200_000
+# Nor is it with an engine whose single step takes longer than this.
+SLOW_STEP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class _Trainer:
         self.step = self.epoch = self.steps_into_epoch = 0
         self.steps_per_epoch = learner.steps_per_epoch(spec)
         self.steps_per_call = 1
+        self.step_seconds = 0.0
         self.next_snapshot = -np.inf
         self.next_checkpoint = np.inf
         self.waiting = False
@@ -197,7 +200,8 @@ class _Trainer:
         yield from self.snapshot()
         yield from self.checkpoint()
         terms_now: NDArray[np.float64] | None = None
-        if reason != "stopped" or self.examples <= EVALUATE_AFTER_STOP:
+        quick = self.examples <= EVALUATE_AFTER_STOP and self.step_seconds <= SLOW_STEP_SECONDS
+        if reason != "stopped" or quick:
             terms_now = self.learner.evaluate(self.spec)
         seconds = self.clock() - began
         yield Finished(self.run_id, self.step, self.fraction, reason, terms_now, seconds)
@@ -249,6 +253,8 @@ class _Trainer:
         outcome = self.learner.steps(rows[visited:], self.spec, self.control.interrupt, most)
         seconds = self.clock() - began
         taken = len(outcome.terms)
+        # A step that was given up counts by what it took until then.
+        self.step_seconds = seconds / max(taken, 1)
         if taken:
             first = self.step + 1
             self.step += taken

@@ -314,3 +314,15 @@ def test_the_feed_drops_events_of_another_run():
     for event in begin(spec()):
         feed.put(event)
     assert feed.collect() == ([], None)
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0.001, True), (5.0, False)])
+def test_after_a_stop_nobody_waits_for_a_slow_engine(seconds, known):
+    control, moments = Control(), itertools.count(0, seconds)
+    events = begin(spec(epochs=100), control, clock=lambda: next(moments))
+    for event in events:
+        if isinstance(event, Steps):
+            control.stop()
+        if isinstance(event, Finished):
+            assert event.reason == "stopped"
+            assert (event.terms is not None) is known
