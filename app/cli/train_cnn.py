@@ -107,7 +107,8 @@ def run_train_cnn(options: argparse.Namespace) -> int:
     result["val_accuracy"] = None if evaluation is None else evaluation.validation_accuracy
     result["best_val_accuracy"] = None if best is None else best.accuracy
     result["loss"] = result.pop("cost", None)
-    if options.test and "failed" not in result:
+    # Who interrupted it will train on: the test images are kept for then.
+    if options.test and "failed" not in result and result.get("reason") != "stopped":
         found = learner.score("test", progress=screen.share)
         screen.end()
         step = learner.taken if best is None else best.step

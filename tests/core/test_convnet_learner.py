@@ -437,6 +437,19 @@ def test_what_cannot_be_trained_is_refused_at_the_start():
         ConvNetLearner(data(), spec(solver="lbfgs", dropout=0.1))
 
 
+@pytest.mark.parametrize(
+    "values", [{"layers": "affine 16384, relu, affine 16384"}, {"layers": "[conv 4096 1x1] x 5"}]
+)
+def test_what_does_not_fit_into_memory_is_said_at_the_start(values, monkeypatch):
+    class Free:
+        available = 100 << 20
+
+    monkeypatch.setattr("app.core.memory.psutil.virtual_memory", lambda: Free)
+    with pytest.raises(FilterscopeError, match=r"need .* GiB of memory|are more than the"):
+        ConvNetLearner(data(), spec(**values))
+    ConvNetLearner(data(), spec())
+
+
 def test_lbfgs_is_for_few_images(monkeypatch):
     monkeypatch.setattr("app.core.learners.convnet.MOST_LBFGS_IMAGES", 79)
     with pytest.raises(FilterscopeError, match="all 80 images"):

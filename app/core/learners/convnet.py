@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -16,6 +17,8 @@ from app.core.control import GIVE_UP
 from app.core.data.image_preprocess import FittedImages, augmentation_rng
 from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.learners.protocol import Evaluation, StepOutcome
+from app.core.memory import enough_memory
+from app.core.nn.description import describe_network
 from app.core.nn.network import TERM_NAMES, Network
 from app.core.nn.operations import SAMPLE, Mover, nothing
 from app.core.predictions import Predictions
@@ -35,6 +38,10 @@ TWIN_PRODUCTS = 500_000_000
 MARK_STEPS = 50
 # Images that L-BFGS, which looks at all of them in each iteration, is good for.
 MOST_LBFGS_IMAGES = 20_000
+
+# Arrays of the weights' size: they, the solver's memory, both at the mark and in a checkpoint's
+# copies, the best model, the gradient, and snapshots.
+COPIES = {solver: 5 * (1 + memory) + 6 for solver, memory in MEMORY.items()} | {"lbfgs": 6 * 41}
 
 Array = NDArray[Any]
 Part = Literal["train", "validation", "test"]
@@ -111,6 +118,7 @@ class ConvNetLearner:
     ) -> None:
         if spec.solver == "lbfgs":
             _check_lbfgs(data, spec)
+        _check_memory(data, spec)
         self.data = data
         self.threads = threads or kernel_threads(window=False)
         self.network = Network(
@@ -565,6 +573,28 @@ class ConvNetLearner:
         if spec.solver == "lbfgs":
             return "Try stronger L2 regularisation or another solver."
         return f"Try a learning rate of {spec.learning_rate / 10:.1g}, then Continue."
+
+
+def _check_memory(data: FittedImages, spec: ConvNetSpec) -> None:
+    """Refuse a network or a batch for which there is no room.
+
+    Raises
+    ------
+    ShapeError
+        A row of the network is impossible.
+    """
+    description = describe_network(spec.rows, data.images.shape, len(data.classes))
+    if description.error is not None:
+        raise description.error
+    size = np.dtype(spec.precision).itemsize
+    images = min(spec.batch_size, len(data.split.train))
+    values = math.prod(data.images.shape) + sum(math.prod(x.out_shape) for x in description.layers)
+    # What every row gives is kept for the way back, and its slope beside it.
+    enough_memory(
+        size * (COPIES[spec.solver] * description.parameter_count + 3 * images * values),
+        "This network and its batches",
+        "Take smaller batches, fewer or smaller layers, or pool earlier.",
+    )
 
 
 def _check_lbfgs(data: FittedImages, spec: ConvNetSpec) -> None:
