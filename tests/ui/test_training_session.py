@@ -365,7 +365,8 @@ def test_a_run_is_kept_in_a_folder(session, until, patches) -> None:
     session.start(patches, SHORT)
     until(State.ENDED)
     (run,) = list_runs(data_folder())
-    history = run.history()
+    history, trouble = run.read_history()
+    assert trouble == ""
     np.testing.assert_array_equal(history.terms, session.training.history.terms)
 
 
