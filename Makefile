@@ -12,7 +12,7 @@
 BIN := .venv/bin
 ARGS :=
 BUILT_FROM := pyproject.toml setup.py constraints.txt tools/environment.sh \
-	$(wildcard app/core/kernels/*.pyx app/core/kernels/*.h)
+	$(wildcard app/core/kernels/*.pyx app/core/kernels/*.pxi app/core/kernels/*.h)
 
 .venv/ready-window: $(BUILT_FROM)
 	@MAKE_TARGET='$(MAKECMDGOALS)' sh tools/environment.sh window

@@ -56,7 +56,7 @@ def extensions() -> list[Extension]:
         Extension(
             f"app.core.kernels.{name}",
             [f"{HERE}/{name}.pyx"],
-            depends=[f"{HERE}/{header}.h" for header in headers],
+            depends=[f"{HERE}/_sharing.pxi", *(f"{HERE}/{header}.h" for header in headers)],
             extra_compile_args=FLAGS,
         )
         for name, headers in MODULES.items()

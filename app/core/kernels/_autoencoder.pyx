@@ -171,33 +171,7 @@ cdef int _point_at(Workspace space, x) except -1:
     return 0
 
 
-cdef object _wait_for_one(outbox):
-    """Wait until one part is done; return what was raised meanwhile, such as Ctrl-C, or None."""
-    try:
-        outbox.get()
-    except BaseException as error:
-        _wait_for_one(outbox)
-        return error
-    return None
-
-
-cdef int _share_out(Workspace space, helpers) except -1:
-    """Run all parts: the first here, the others in the helpers' threads.
-
-    Parts wait for each other, so all must start and all must end. No signal is looked at
-    between the puts and the first part, as this is no bytecode; one that comes while waiting
-    is raised when all are done.
-    """
-    cdef list tasks = [(space.run, part) for part in range(1, space.threads)]
-    late = None
-    for inbox, task in zip(helpers.inboxes, tasks):
-        inbox.put(task)
-    space.run(0)
-    for task in tasks:
-        late = _wait_for_one(helpers.outbox) or late
-    if late is not None:
-        raise late
-    return 0
+include "_sharing.pxi"
 
 
 def train_steps(
@@ -232,7 +206,7 @@ def train_steps(
     task.sums = &space.sums[0]
     space.training = True
     _point_at(space, x)
-    _share_out(space, helpers)
+    share_out(space.run, space.threads, helpers)
     _move(space, &theta[0], first_memory, memory.shape[1], slots, 1)
     return int(task.done), bool(task.finite)
 
@@ -271,7 +245,7 @@ def full_pass(
     task.given_pull = &pull[0]
     space.training = False
     _point_at(space, x)
-    _share_out(space, helpers)
+    share_out(space.run, space.threads, helpers)
     if wanted:
         if real is float:
             copy_f32(&space.f32, &gradient[0], space.f32.m1, space.f32.mb1, space.f32.m2, space.f32.mb2, 1)

@@ -166,32 +166,7 @@ cdef class Work:
         return 0
 
 
-cdef object _wait_for_one(outbox):
-    """Wait until one part is done; return what was raised meanwhile, such as Ctrl-C, or None."""
-    try:
-        outbox.get()
-    except BaseException as error:
-        _wait_for_one(outbox)
-        return error
-    return None
-
-
-cdef int _share_out(Work work, int parts, helpers) except -1:
-    """Run all parts: the first here, the others in the helpers' threads.
-
-    All must end before the arrays may go. No signal is looked at between the puts and the first
-    part, as this is no bytecode; one that comes while waiting is raised when all are done.
-    """
-    cdef list tasks = [(work.run, part) for part in range(1, parts)]
-    late = None
-    for inbox, task in zip(helpers.inboxes, tasks):
-        inbox.put(task)
-    work.run(0)
-    for task in tasks:
-        late = _wait_for_one(helpers.outbox) or late
-    if late is not None:
-        raise late
-    return 0
+include "_sharing.pxi"
 
 
 cdef void _set_conv(conv *conv, x_shape, w_shape, windows):
@@ -222,7 +197,7 @@ def conv_forward(x, w, b, out, windows, bint relu, pool_windows, where, int part
         work.pool.where = <int32_t *>address(where, True)
         work.conv.pool = &work.pool
     work.lay_out_conv(False)
-    _share_out(work, parts, helpers)
+    share_out(work.run, parts, helpers)
 
 
 def conv_backward(
@@ -248,7 +223,7 @@ def conv_backward(
         work.pool.where = <int32_t *>address(where)
         work.conv.pool = &work.pool
     work.lay_out_conv(True)
-    _share_out(work, parts, helpers)
+    share_out(work.run, parts, helpers)
     with nogil:
         conv_gather(&work.conv, work.double, work.instructions)
 
@@ -261,7 +236,7 @@ def max_pool_forward(x, out, where, windows, int parts, helpers):
     work.pool.x = address(x)
     work.pool.out = address(out, True)
     work.pool.where = <int32_t *>address(where, True)
-    _share_out(work, parts, helpers)
+    share_out(work.run, parts, helpers)
 
 
 def max_pool_backward(dout, where, dx, windows, int parts, helpers):
@@ -272,7 +247,7 @@ def max_pool_backward(dout, where, dx, windows, int parts, helpers):
     work.pool.dout = address(dout)
     work.pool.dx = address(dx, True)
     work.pool.where = <int32_t *>address(where)
-    _share_out(work, parts, helpers)
+    share_out(work.run, parts, helpers)
 
 
 def avg_pool_forward(x, out, windows, int parts, helpers):
@@ -282,7 +257,7 @@ def avg_pool_forward(x, out, windows, int parts, helpers):
     work.pool.parts = parts
     work.pool.x = address(x)
     work.pool.out = address(out, True)
-    _share_out(work, parts, helpers)
+    share_out(work.run, parts, helpers)
 
 
 def avg_pool_backward(dout, dx, windows, int parts, helpers):
@@ -292,7 +267,7 @@ def avg_pool_backward(dout, dx, windows, int parts, helpers):
     work.pool.parts = parts
     work.pool.dout = address(dout)
     work.pool.dx = address(dx, True)
-    _share_out(work, parts, helpers)
+    share_out(work.run, parts, helpers)
 
 
 cdef void _set_rule(rule *rule, int solver, int64_t step, double learning_rate, double momentum, double reg):
@@ -310,7 +285,7 @@ def dense_forward(x, w, b, out, bint relu, int parts, helpers):
     work.dense.x, work.dense.w, work.dense.b = address(x), address(w), address(b)
     work.dense.out = address(out, True)
     work.lay_out_dense(False)
-    _share_out(work, parts, helpers)
+    share_out(work.run, parts, helpers)
 
 
 def dense_backward(dout, x, w, dx, dw, db, seen, int parts, helpers):
@@ -329,7 +304,7 @@ def dense_backward(dout, x, w, dx, dw, db, seen, int parts, helpers):
     if seen is not None:
         work.dense.seen = address(seen)
     work.lay_out_dense(True)
-    _share_out(work, parts, helpers)
+    share_out(work.run, parts, helpers)
 
 
 def dense_backward_update(
@@ -358,7 +333,7 @@ def dense_backward_update(
         work.dense.v = address(memory[1], True)
     _set_rule(&work.dense.rule, solver, step, learning_rate, momentum, reg)
     work.lay_out_dense(True)
-    _share_out(work, parts, helpers)
+    share_out(work.run, parts, helpers)
 
 
 def update(
@@ -375,4 +350,4 @@ def update(
     if len(memory) > 1:
         work.dense.v = address(memory[1], True)
     _set_rule(&work.dense.rule, solver, step, learning_rate, momentum, reg)
-    _share_out(work, parts, helpers)
+    share_out(work.run, parts, helpers)

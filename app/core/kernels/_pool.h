@@ -12,11 +12,11 @@ static NOINLINE void NAME(max_plane)(const struct pool *pool, const REAL *in, RE
                                      int32_t *where)
 {
     const int64_t W = pool->W, OW = pool->OW;
-    const int pairs = pool->HH == 2 && pool->WW == 2 && pool->sx == 2;
     for (int64_t y = 0; y < pool->OH; y++) {
         const int64_t line = y * pool->sy * W;
         int64_t x = 0;
 #if VL > 1
+        const int pairs = pool->HH == 2 && pool->WW == 2 && pool->sx == 2;
         IVEC ramp = (IVEC){0};
         UNROLL
         for (int i = 0; i < VL; i++) ramp[i] = 2 * i;
