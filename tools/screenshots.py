@@ -36,6 +36,7 @@ from app.ui.training_session import State
 EPOCHS = 120
 # Where ρ is moved on the way, so that the mark of a live value is seen.
 MOVED_AT, FIRST_RHO = 4, 0.2
+CNN_EPOCHS = 4
 SIZE = (1400, 880)
 
 
@@ -88,6 +89,22 @@ def train(window: MainWindow) -> None:
     wait_until(lambda: lab.training.state is State.ENDED)
 
 
+def train_network(window: MainWindow) -> None:
+    """Train the three-layer network on the drawn shapes, and look at one of them."""
+    lab = window.convnet_lab
+    window.show_lab(2)
+    wait_until(lambda: lab.data is not None and not window.runner.busy)
+    lab.take_spec(lab.spec.changed(epochs=CNN_EPOCHS, evaluate_every=60))
+    lab.show_spec()
+    lab.start()
+    wait_until(lambda: lab.training.state is State.ENDED)
+    wait_until(lambda: not lab.readings.busy)
+    answers = lab.panel.answers
+    wrong = answers.mistakes()
+    lab.panel.choose_image(int(answers.rows[wrong[0] if len(wrong) else 0]))
+    wait_until(lambda: not lab.readings.busy)
+
+
 def main() -> int:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs"
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,6 +127,8 @@ def main() -> int:
         take(window, folder, "unit-light")
         window.show_lab(0)
         take(window, folder, "data-light")
+        train_network(window)
+        take(window, folder, "cnn-light")
         window.close()
     return 0
 
