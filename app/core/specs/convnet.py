@@ -38,21 +38,56 @@ class ConvNetSpec(TrainingSpec):
     layers: Annotated[
         str,
         AfterValidator(normal_layers),
-        Hyper("", "Layers", "What comes after what; the layer that gives the classes' scores is added where it is missing."),
+        Hyper(
+            "",
+            "Layers",
+            "What comes after what; the layer that gives the classes' scores is added where it is missing.",
+        ),
     ] = "conv 32 7x7, relu, pool 2, affine 500, relu"
     loss: Annotated[
         Literal["softmax", "svm"],
-        Hyper("", "Loss", "How wrong scores are counted.", choices={"softmax": "softmax", "svm": "SVM (hinge)"}),
+        Hyper(
+            "",
+            "Loss",
+            "How wrong scores are counted.",
+            choices={"softmax": "softmax", "svm": "SVM (hinge)"},
+        ),
     ] = "softmax"
+    label_smoothing: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Hyper(
+            "ε",
+            "Label smoothing",
+            "This share of each right answer is spread over all classes, so that no score need grow for ever (softmax only).",
+            "linear",
+            (0.0, 0.4),
+            live=True,
+        ),
+    ] = 0.0
     reg: Annotated[
         float,
         Field(ge=0, le=1e6),
-        Hyper("λ", "L2 regularisation", "Keeps weights small: reg/2 ΣW² is added to the loss.", "log", (1e-6, 1.0), live=True),
+        Hyper(
+            "λ",
+            "L2 regularisation",
+            "Keeps weights small: reg/2 ΣW² is added to the loss.",
+            "log",
+            (1e-6, 1.0),
+            live=True,
+        ),
     ] = 1e-3
     dropout: Annotated[
         float,
         Field(ge=0, lt=1),
-        Hyper("", "Dropout", "This share of values is left out at random, at the dropout rows or, without any, before the scores.", "linear", (0.0, 0.9), live=True),
+        Hyper(
+            "",
+            "Dropout",
+            "This share of values is left out at random, at the dropout rows or, without any, before the scores.",
+            "linear",
+            (0.0, 0.9),
+            live=True,
+        ),
     ] = 0.0
     initialisation: Annotated[
         Literal["normal", "he"],
@@ -66,7 +101,13 @@ class ConvNetSpec(TrainingSpec):
     weight_scale: Annotated[
         float,
         Field(gt=0, le=1e3),
-        Hyper("s", "Weight scale", "Standard deviation of the first weights, for N(0, s).", "log", (1e-4, 1.0)),
+        Hyper(
+            "s",
+            "Weight scale",
+            "Standard deviation of the first weights, for N(0, s).",
+            "log",
+            (1e-4, 1.0),
+        ),
     ] = 1e-3
     schedule: Annotated[
         Literal["constant", "decay", "step", "cosine", "one_cycle"],
@@ -86,22 +127,47 @@ class ConvNetSpec(TrainingSpec):
     rate_decay: Annotated[
         float,
         Field(gt=0, le=1),
-        Hyper("", "Rate decay", "What the rate is multiplied with, each epoch or at each step of the schedule.", "log", (0.01, 1.0)),
+        Hyper(
+            "",
+            "Rate decay",
+            "What the rate is multiplied with, each epoch or at each step of the schedule.",
+            "log",
+            (0.01, 1.0),
+        ),
     ] = 0.95
     step_epochs: Annotated[
         int,
         Field(ge=1, le=1_000_000),
-        Hyper("", "Epochs to a step", "After so many epochs the stepped schedule falls.", "log", (1, 100)),
+        Hyper(
+            "",
+            "Epochs to a step",
+            "After so many epochs the stepped schedule falls.",
+            "log",
+            (1, 100),
+        ),
     ] = 10
     warmup: Annotated[
         float,
         Field(ge=0, lt=1),
-        Hyper("", "Warm-up", "Share of all steps in which a cosine or one-cycle schedule rises first.", "linear", (0.0, 0.5)),
+        Hyper(
+            "",
+            "Warm-up",
+            "Share of all steps in which a cosine or one-cycle schedule rises first.",
+            "linear",
+            (0.0, 0.5),
+        ),
     ] = 0.0
     evaluate_every: Annotated[
         int,
         Field(ge=0, le=1_000_000_000),
-        Hyper("", "Evaluate every", "So many steps lie between two looks at validation images; 0 means an epoch.", "linear", (0, 1000), unit="steps"),
+        Hyper(
+            "",
+            "Evaluate every",
+            "So many steps lie between two looks at validation images; 0 means an epoch.",
+            "linear",
+            (0, 1000),
+            unit="steps",
+        ),
     ] = 0
     # Two more than the autoencoder's kernel knows.
     solver: Annotated[
@@ -111,7 +177,14 @@ class ConvNetSpec(TrainingSpec):
     learning_rate: Annotated[
         float,
         Field(gt=0, le=1e9),
-        Hyper("η", "Learning rate", "How far one step moves the weights.", "log", (1e-5, 1.0), live=True),
+        Hyper(
+            "η",
+            "Learning rate",
+            "How far one step moves the weights.",
+            "log",
+            (1e-5, 1.0),
+            live=True,
+        ),
     ] = 1e-3
     batch_size: Annotated[
         int,
@@ -121,8 +194,71 @@ class ConvNetSpec(TrainingSpec):
     epochs: Annotated[
         int,
         Field(ge=1, le=1_000_000),
-        Hyper("", "Epochs", "How often every image is seen; for L-BFGS, iterations.", "log", (1, 200)),
+        Hyper(
+            "", "Epochs", "How often every image is seen; for L-BFGS, iterations.", "log", (1, 200)
+        ),
     ] = 10
+    engine: Annotated[
+        Literal["compiled", "reference", "torch"],
+        Hyper(
+            "",
+            "Engine",
+            "What computes: this program's compiled layers, their readable loops, or PyTorch.",
+            choices={"compiled": "compiled", "reference": "readable loops", "torch": "PyTorch"},
+        ),
+    ] = "compiled"
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"],
+        Hyper(
+            "",
+            "Device",
+            "Where PyTorch computes; one that does not answer is replaced by the CPU.",
+            choices={
+                "auto": "the fastest there is",
+                "cpu": "CPU",
+                "cuda": "NVIDIA or AMD GPU",
+                "mps": "Apple GPU",
+            },
+        ),
+    ] = "auto"
+    level: Annotated[
+        Literal["barebones", "module", "sequential"],
+        Hyper(
+            "",
+            "Level",
+            "How the network is written for PyTorch: bare tensors, a class with a forward method, or a list of modules; all give the same.",
+            choices={
+                "barebones": "bare tensors",
+                "module": "nn.Module",
+                "sequential": "nn.Sequential",
+            },
+        ),
+    ] = "sequential"
+    mixed_precision: Annotated[
+        Literal["none", "bfloat16"],
+        Hyper(
+            "",
+            "Mixed precision",
+            "PyTorch multiplies in 16 bits, with weights kept in 32: faster where the device has it.",
+            choices={"none": "off", "bfloat16": "bfloat16"},
+        ),
+    ] = "none"
+    channels_last: Annotated[
+        bool,
+        Hyper(
+            "",
+            "Channels last",
+            "PyTorch keeps the channels of a pixel side by side, which its convolutions like better.",
+        ),
+    ] = False
+    compile: Annotated[
+        bool,
+        Hyper(
+            "",
+            "torch.compile",
+            "PyTorch translates the network into one program first: slow to start, then faster; where it cannot, it goes on without.",
+        ),
+    ] = False
 
     @property
     def rows(self) -> tuple[Layer, ...]:

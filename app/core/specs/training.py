@@ -25,12 +25,26 @@ class TrainingSpec(Spec):
     learning_rate: Annotated[
         float,
         Field(gt=0, le=1e9),
-        Hyper("η", "Learning rate", "How far one step moves the weights.", "log", (1e-5, 1.0), live=True),
+        Hyper(
+            "η",
+            "Learning rate",
+            "How far one step moves the weights.",
+            "log",
+            (1e-5, 1.0),
+            live=True,
+        ),
     ] = 0.006
     momentum: Annotated[
         float,
         Field(ge=0, lt=1),
-        Hyper("μ", "Momentum", "How much of the last step is kept (momentum and Nesterov only).", "linear", (0.0, 0.99), live=True),
+        Hyper(
+            "μ",
+            "Momentum",
+            "How much of the last step is kept (momentum and Nesterov only).",
+            "linear",
+            (0.0, 0.99),
+            live=True,
+        ),
     ] = 0.9
     solver: Annotated[
         Literal["sgd", "momentum", "nesterov", "adam", "lbfgs"],
@@ -44,11 +58,18 @@ class TrainingSpec(Spec):
     epochs: Annotated[
         int,
         Field(ge=1, le=1_000_000),
-        Hyper("", "Epochs", "How often every patch is seen; for L-BFGS, iterations.", "log", (1, 2000)),
+        Hyper(
+            "", "Epochs", "How often every patch is seen; for L-BFGS, iterations.", "log", (1, 2000)
+        ),
     ] = 400
     precision: Annotated[
         Literal["float32", "float64"],
-        Hyper("", "Precision", "float32 is twice as fast; float64 is for checking.", choices={"float32": "float32", "float64": "float64"}),
+        Hyper(
+            "",
+            "Precision",
+            "float32 is twice as fast; float64 is for checking.",
+            choices={"float32": "float32", "float64": "float64"},
+        ),
     ] = "float32"
     seed: Annotated[
         int,
@@ -62,6 +83,5 @@ def live_changes(old: TrainingSpec, new: TrainingSpec) -> dict[str, tuple[Any, A
     return {
         parameter.name: (getattr(old, parameter.name), getattr(new, parameter.name))
         for parameter in describe(type(old))
-        if parameter.hyper.live
-        and getattr(old, parameter.name) != getattr(new, parameter.name)
+        if parameter.hyper.live and getattr(old, parameter.name) != getattr(new, parameter.name)
     }
