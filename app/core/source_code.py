@@ -94,14 +94,14 @@ def _relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
 
 
-def _function(function: FunctionType) -> Excerpt:
-    """Return a Python function, and the private ones of its file that it uses."""
-    path = Path(inspect.getfile(function))
-    module = inspect.getmodule(function)
-    found: dict[str, FunctionType] = {function.__name__: function}
-    waiting = [function]
+def _functions(*functions: FunctionType) -> Excerpt:
+    """Return Python functions of one file, and the private ones there that they use."""
+    first_of_all = functions[0]
+    path, module = Path(inspect.getfile(first_of_all)), inspect.getmodule(first_of_all)
+    found = {function.__name__: function for function in functions}
+    waiting = list(functions)
     while waiting:
-        for name in waiting.pop().__code__.co_names:
+        for name in waiting.pop(0).__code__.co_names:
             helper = getattr(module, name, None)
             if name in found or not isinstance(helper, FunctionType) or not name.startswith("_"):
                 continue
@@ -117,9 +117,13 @@ def _function(function: FunctionType) -> Excerpt:
     return Excerpt(_relative(path), "python", tuple(lines))
 
 
-def twin_code(name: str) -> tuple[Excerpt, ...]:
-    """Return the readable twin of the layer function `name`, such as ``conv_forward``."""
-    return (_function(getattr(reference, name)),)
+def twin_code(*names: str) -> tuple[Excerpt, ...]:
+    """Return the readable twins of layer functions such as ``conv_forward``, file by file."""
+    files: dict[str, list[FunctionType]] = {}
+    for name in names:
+        function = getattr(reference, name)
+        files.setdefault(inspect.getfile(function), []).append(function)
+    return tuple(_functions(*functions) for functions in files.values())
 
 
 def code_of(dotted: str) -> tuple[Excerpt, ...]:
@@ -132,7 +136,7 @@ def code_of(dotted: str) -> tuple[Excerpt, ...]:
             continue
         for part in parts[cut:]:
             found = getattr(found, part)
-        return (_function(found),)
+        return (_functions(found),)
     raise LookupError(dotted)
 
 
@@ -155,7 +159,7 @@ def compiled_code(name: str) -> tuple[Excerpt, ...]:
         return ()
     function = getattr(kernels.choose("compiled"), name)
     module = inspect.getmodule(function)
-    wrapper = _function(function)
+    wrapper = _functions(function)
     excerpts = [wrapper]
     called = _calls(wrapper.text)
     cython, c = [], []

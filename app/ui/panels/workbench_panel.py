@@ -133,6 +133,7 @@ class WorkbenchPanel(QWidget):
         self.holds.measure_opened.connect(self.gradient.show_measure)
         self.time = TimeCard(self._runner)
         self.time.problem.connect(self.problem)
+        self.time.running_changed.connect(self._on_timing)
         self.playground = Playground(self._runner)
         self.playground.problem.connect(self.problem)
         self.pages = QStackedWidget()
@@ -177,7 +178,8 @@ class WorkbenchPanel(QWidget):
         self.playground.open_photograph(path)
 
     def _check_unseen(self) -> None:
-        if not self.isVisible():
+        # Times would be those of a busy machine.
+        if not self.isVisible() or self.time.running:
             return
         names = [name for name in self.topic.checks if name not in self.checks.outcomes]
         self.checks.run([name for name in names if not CHECKS[name].slow])
@@ -205,7 +207,7 @@ class WorkbenchPanel(QWidget):
         else:
             self.holds.show_page(0)
         self._show_gradients()
-        self.check_one.setEnabled(bool(topic.checks) and not self.checks.running)
+        self._show_busy()
         pictures = topic.key == "pictures"
         self.pages.setCurrentIndex(1 if pictures else 0)
         if pictures:
@@ -224,7 +226,21 @@ class WorkbenchPanel(QWidget):
             self._show_gradients()
             self._on_ladder()
 
+    def _on_timing(self) -> None:
+        self._show_busy()
+        if not self.time.running:
+            self._check_unseen()
+
+    def _show_busy(self) -> None:
+        """Offer what can be begun now: checks and times are in each other's way."""
+        timing, checking = self.time.running, self.checks.running
+        self.check_all.setEnabled(not timing)
+        self.check_one.setEnabled(bool(self.topic.checks) and not checking and not timing)
+        self.holds.ladder.climb.setEnabled(not timing)
+        self.time.set_quiet(not checking and not self.holds.ladder.running)
+
     def _on_ladder(self) -> None:
+        self._show_busy()
         self.list.set_standing("network", *self.holds.ladder.standing_of(self.network()[0]))
         if self.topic.key in NETWORKS:
             self._show_gradients()
@@ -268,7 +284,7 @@ class WorkbenchPanel(QWidget):
         self.doing.setVisible(running)
         self.progress.setValue(0)
         self.check_all.setText("Stop" if running else "Check all")
-        self.check_one.setEnabled(bool(self.topic.checks) and not running)
+        self._show_busy()
         if not running:
             self._show_gradients()
         self._show_summary()

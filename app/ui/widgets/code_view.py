@@ -177,6 +177,16 @@ class CodeView(QPlainTextEdit):
         if bar is not None and place < len(self._starts):
             bar.setValue(self._starts[place])
 
+    def show_definition(self, name: str) -> None:
+        """Scroll to where a function is defined."""
+        document, bar = self.document(), self.verticalScrollBar()
+        assert document is not None
+        for number in range(document.blockCount()):
+            if document.findBlockByNumber(number).text().lstrip().startswith(f"def {name}("):
+                if bar is not None:
+                    bar.setValue(number if number > 1 else 0)
+                return
+
     def copy_all(self) -> None:
         """Copy what is selected, or all there is."""
         clipboard = QGuiApplication.clipboard()

@@ -76,6 +76,7 @@ def test_what_is_none_of_ours_is_refused(line: bytes) -> None:
 def serve(request: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Answer a request as the process would, without one."""
     monkeypatch.setattr(process, "_follow", lambda _stream: None)
+    monkeypatch.setattr(process, "step_back", lambda: None)
     sink = io.BytesIO()
     process.serve(io.BytesIO(json.dumps(request).encode() + b"\n"), sink)
     return [decode(line) for line in sink.getvalue().splitlines()]

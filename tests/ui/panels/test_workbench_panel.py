@@ -262,6 +262,21 @@ def test_a_layer_brings_its_own_boxes(panel: WorkbenchPanel) -> None:
     assert panel.time.spec == TimingSpec()
 
 
+def test_times_and_checks_keep_out_of_each_others_way(
+    qtbot: QtBot, panel: WorkbenchPanel, answers: dict[str, list[Any]]
+) -> None:
+    answers["timing"], answers["checks"] = [], outcomes("relu")
+    panel.time.run()
+    assert not panel.check_all.isEnabled()
+    assert not panel.check_one.isEnabled()
+    qtbot.waitUntil(lambda: not panel.time.running)
+    panel.checks.run(["relu"])
+    assert not panel.time.start.isEnabled()
+    qtbot.waitUntil(lambda: not panel.checks.running)
+    assert panel.time.start.isEnabled()
+    assert panel.check_all.isEnabled()
+
+
 # --- the ladder
 
 
@@ -465,10 +480,10 @@ def test_every_control_has_a_name_and_teaches(bench: WorkbenchPanel) -> None:
 def test_the_window_closes_in_the_middle_of_everything(qtbot: QtBot, window: MainWindow) -> None:
     panel = window.workbench
     window.show_lab([title for title, _ in window.labs].index("Workbench"))
-    panel.checks.run(["conv_fast"])
     panel.time.run()
+    panel.checks.run(["conv_fast"])
     panel.show_topic("network")
-    click(qtbot, panel, "climbLadder")
+    panel.holds.ladder._on_climb()
     panel.show_topic("pictures")
     qtbot.waitUntil(lambda: panel.checks.standing("conv_fast").key == "running", timeout=60_000)
     panel.checks.run(["relu"])

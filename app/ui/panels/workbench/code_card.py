@@ -6,7 +6,7 @@ from PyQt6.QtWidgets import QComboBox, QToolButton
 
 from app.core.checks.topics import Topic
 from app.core.kernels import reference
-from app.core.source_code import code_of, compiled_code, twin_code, why_not_compiled
+from app.core.source_code import Excerpt, code_of, compiled_code, twin_code, why_not_compiled
 from app.ui.widgets.card import TabbedCard, ToggleButton
 from app.ui.widgets.code_view import CodeView
 
@@ -99,14 +99,14 @@ class CodeCard(TabbedCard):
     def _show_code(self) -> None:
         name = self.function.currentData()
         self.function.setVisible(bool(name))
-        if not name:
-            return
         self.part.hide()
         self.docs.setVisible(self.page == 0)
+        if not name:
+            return
         if self.page == 0:
-            excerpts = code_of(name) if "." in name else twin_code(name)
-            shown = excerpts if self.docs.isChecked() else [one.brief() for one in excerpts]
-            self.twin.set_code(shown)
+            # All of the topic in one piece; the choice goes to its place.
+            self.twin.set_code(self._readable())
+            self.twin.show_definition(name.rpartition(".")[2])
         elif "." in name:
             self.compiled.set_code((), "It calls its layers: their code is at each of them.")
         else:
@@ -115,3 +115,12 @@ class CodeCard(TabbedCard):
             self.part.clear()
             self.part.addItems([excerpt.path.rpartition("/")[2] for excerpt in excerpts])
             self.part.setVisible(len(excerpts) > 1)
+
+    def _readable(self) -> list[Excerpt]:
+        names = [str(self.function.itemData(place)) for place in range(self.function.count())]
+        layers = [name for name in names if "." not in name]
+        excerpts = [*twin_code(*layers)]
+        for name in names:
+            if "." in name:
+                excerpts += code_of(name)
+        return excerpts if self.docs.isChecked() else [one.brief() for one in excerpts]

@@ -193,7 +193,9 @@ class GradientCard(Card):
         else:
             self.rows.choose(measure.name)
             self.note.setText(f"h {short_power(check.h)}")
-            steps = [f"{one.h:.0e} → {one.error:.0e}" for one in check.tried]
+            steps = [
+                f"{one.h:.0e} → {f'{one.error:.0e}' if one.error else 0}" for one in check.tried
+            ]
             self.sweep.setText(f"its error by h   {'   '.join(steps)}".replace("e-0", "e-"))
             self._on_element(None)
         self.shown.emit(check)

@@ -51,10 +51,13 @@ class TimeCard(Card):
 
     Signals
     -------
+    running_changed()
+        It began or ended to time.
     problem(str, str, str)
         Message, hint and, for a bug, the report.
     """
 
+    running_changed = pyqtSignal()
     problem = pyqtSignal(str, str, str)
 
     def __init__(self, runner: Runner) -> None:
@@ -235,6 +238,10 @@ class TimeCard(Card):
         else:
             self.run()
 
+    def set_quiet(self, quiet: bool) -> None:
+        """Offer to time only while nothing else computes: it would be in the way."""
+        self.start.setEnabled(quiet or self.running)
+
     # --- timing
 
     @property
@@ -249,6 +256,7 @@ class TimeCard(Card):
         self._coming = []
         self._job.start("timing", spec=self.spec.model_dump())
         self._show_running("Starting")
+        self.running_changed.emit()
 
     def cancel(self) -> None:
         """Give up."""
@@ -272,6 +280,7 @@ class TimeCard(Card):
 
     def _on_ended(self, cancelled: bool) -> None:
         self._show_running("")
+        self.running_changed.emit()
         if cancelled:
             self.verdict.setText("Stopped.")
 
