@@ -103,8 +103,8 @@ CNN_PRESETS: dict[str, ConvNetPreset] = {
     "overfit": ConvNetPreset(
         "Learn 100 images by heart",
         "A network that cannot do this has a fault; one that can has room enough.",
-        ConvNetSpec(epochs=15, reg=0.0),
-        ImageSpec(train_count=100),
+        ConvNetSpec(epochs=15, reg=0.0, weight_scale=0.01),
+        ImageSpec(train_count=100, normalisation="per_channel"),
     ),
     "deeper": ConvNetPreset(
         "Three convolutions with batchnorm",
