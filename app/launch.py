@@ -20,7 +20,7 @@ from app import crash
 
 __all__ = ["COMMANDS", "imports_before_qt", "limit_threads", "main", "window_options"]
 
-COMMANDS = ("info", "train", "check", "bench", "export", "runs")
+COMMANDS = ("info", "train", "range", "check", "bench", "export", "runs")
 FOR_COMMAND_LINE = (*COMMANDS, "--help", "-h", "--version")
 
 # BLAS is held to one thread: the kernels divide a batch over threads of their own, and two

@@ -317,7 +317,7 @@ def test_help_names_every_setting_and_preset(said):
         assert name in out
     code, out, _ = said("--help")
     assert code == 0
-    for command in ("info", "train", "bench", "export", "runs", "check"):
+    for command in ("info", "train", "range", "bench", "export", "runs", "check"):
         assert command in out
     assert said("--version")[1].startswith("filterscope ")
     assert said()[0] == 2

@@ -12,6 +12,7 @@ from app.cli.bench import add_bench
 from app.cli.check import add_check
 from app.cli.export import add_export
 from app.cli.info import add_info
+from app.cli.range import add_range
 from app.cli.runs import add_runs
 from app.cli.train import add_train
 from app.core.errors import FilterscopeError
@@ -70,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_info(commands)
     add_train(commands)
+    add_range(commands)
     add_check(commands)
     add_bench(commands)
     add_export(commands)

@@ -19,7 +19,7 @@ from app.core.errors import UsageError
 from app.core.presets import CNN_PRESETS
 from app.core.specs import ConvNetSpec, ImageSpec
 
-__all__ = ["add_train_cnn", "read_cnn_settings", "run_train_cnn"]
+__all__ = ["CNN_DATA", "add_train_cnn", "read_cnn_settings", "run_train_cnn"]
 
 RESULTS = (
     "loss",
@@ -29,6 +29,12 @@ RESULTS = (
     "val_accuracy",
     "best_val_accuracy",
     "test_accuracy",
+)
+
+
+CNN_DATA = (
+    "CIFAR-10 (a folder or archive, or the word cifar10 for what was downloaded), a folder "
+    "with a folder of images for each class, or FILE::images,labels; drawn images by default"
 )
 
 
@@ -45,10 +51,10 @@ def add_train_cnn(kinds: Any) -> None:
         "data",
         nargs="?",
         metavar="DATA",
-        help="CIFAR-10 (a folder or archive, or the word cifar10 for what was downloaded), a folder "
-        "with a folder of images for each class, or FILE::images,labels; drawn images by default",
+        help=CNN_DATA,
     )
     run_options(parser, list(CNN_PRESETS))
+    parser.add_argument("--device", metavar="D", help="the same as --set device=D")
     parser.add_argument(
         "--test",
         action="store_true",
@@ -72,7 +78,7 @@ def run_train_cnn(options: argparse.Namespace) -> int:
     from app.core.data.image_preprocess import fit_images
     from app.core.data.image_reader import open_images
     from app.core.data.synthetic import SYNTHETIC_NAME
-    from app.core.learners import ConvNetLearner
+    from app.core.learners import make_convnet_learner
     from app.core.nn.description import complete_layers
     from app.core.runs import RunFolder
     from app.core.settings import data_folder
@@ -88,7 +94,7 @@ def run_train_cnn(options: argparse.Namespace) -> int:
     if options.test and not len(data.split.test):
         raise UsageError("There are no test images.", "Leave --test out, or train on fewer images.")
     threads = options.threads or threading_.kernel_threads(window=False)
-    learner = ConvNetLearner(data, spec, threads=threads)
+    learner = make_convnet_learner(data, spec, threads=threads)
     run = RunFolder.create(
         data_folder(),
         kind="cnn",

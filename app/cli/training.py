@@ -13,13 +13,25 @@ from app.cli.options import json_flag
 from app.cli.progress import Interruptible, Progress
 from app.core.errors import AlreadyExistsError, FilterscopeError, UsageError
 
-__all__ = ["assignments_of", "check_options", "conclude", "run_options", "train_and_record"]
+__all__ = [
+    "assignments_of",
+    "check_options",
+    "conclude",
+    "run_options",
+    "setting_options",
+    "train_and_record",
+]
 
 
 def run_options(parser: argparse.ArgumentParser, presets: Sequence[str]) -> None:
-    """Add the options that each network has."""
+    """Add the options that the training of each network has."""
     parser.add_argument("--out", metavar="RUN", type=Path, help="folder of the run")
     parser.add_argument("--force", action="store_true", help="write into a folder that exists")
+    setting_options(parser, presets)
+
+
+def setting_options(parser: argparse.ArgumentParser, presets: Sequence[str]) -> None:
+    """Add the options that choose the settings of a network."""
     parser.add_argument("--preset", choices=list(presets), help="settings to start from")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="assignments",
@@ -35,8 +47,8 @@ def assignments_of(options: argparse.Namespace) -> list[str]:
     """Return all settings that were asked for as ``NAME=VALUE``."""
     short = [
         f"{name}={getattr(options, name)}"
-        for name in ("epochs", "seed")
-        if getattr(options, name) is not None
+        for name in ("epochs", "seed", "device")
+        if getattr(options, name, None) is not None
     ]
     return [*options.assignments, *short]
 
