@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,8 @@ def _forward(
     """Return the output, x and w as they were used, and the places of a pool's maxima."""
     kind = kind_of(x, w)
     x, w, b = (np.ascontiguousarray(one, kind) for one in (x, w, b))
-    _small_enough(x.shape, windows)
+    height, width = (x.shape[2 + i] + 2 * windows.pad[i] + windows.stride[i] for i in (0, 1))
+    _small_enough(x.shape[1], (height, width))
     places = pooled.places if pooled else windows.places
     out = np.empty((len(x), len(w), *places), kind)
     where = np.empty(out.shape, np.int32) if pooled else None
@@ -122,6 +123,7 @@ def _backward(
     expected = (len(x), len(w), *(pooled.places if pooled else windows.places))
     if dout.shape != expected:
         raise ShapeError(f"dout has the shape {dout.shape}; the output's was {expected}.")
+    _small_enough(len(w), [windows.places[axis] + 2 * windows.size[axis] + 2 for axis in (0, 1)])
     kind = kind_of(x, w)
     x, w, dout = (np.ascontiguousarray(one, kind) for one in (x, w, dout))
     if not dout.size or not w.size:
@@ -140,9 +142,9 @@ def _backward(
     return dx, dw, db
 
 
-def _small_enough(shape: tuple[int, ...], windows: Windows) -> None:
-    height, width = (shape[2 + axis] + 2 * windows.pad[axis] for axis in (0, 1))
-    if shape[1] * height * width > MOST_PLACES:
+def _small_enough(channels: int, size: Sequence[int]) -> None:
+    """Refuse padded pictures whose places are not told apart by the kernel's numbers."""
+    if channels * size[0] * size[1] > MOST_PLACES:
         raise ShapeError(
-            f"Pictures of {shape[1]}×{height}×{width} with their padding are too large."
+            f"{channels} channels of {size[0]}×{size[1]}, padding included, are too large."
         )
