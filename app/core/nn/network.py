@@ -268,6 +268,7 @@ class Network:
         *,
         reg: float = 0.0,
         kind: str = "softmax",
+        smoothing: float = 0.0,
         keep: float = 1.0,
         mode: Literal["train", "test"] = "train",
         rng: np.random.Generator | None = None,
@@ -283,6 +284,8 @@ class Network:
         Parameters
         ----------
         kind : {"softmax", "svm"}
+        smoothing : float
+            Of the labels, see `data_loss`.
         keep : float
             Share of values that dropout keeps where its row says none.
         check : callable
@@ -297,7 +300,7 @@ class Network:
         scores, caches = self.forward(
             x, mode, rng, keep=keep, check=check, momentum=momentum, gradient=dict(slopes)
         )
-        data, dscores = self.data_loss(scores, y, kind)
+        data, dscores = self.data_loss(scores, y, kind, smoothing)
         _, dx = self.backward(dscores, caches, need_dx)
         squares = 0.0
         for name in sorted(self.decayed) if reg else ():
@@ -315,6 +318,7 @@ class Network:
         mover: Mover,
         *,
         kind: str = "softmax",
+        smoothing: float = 0.0,
         keep: float = 1.0,
         rng: np.random.Generator | None = None,
         check: Callable[[], None] = nothing,
@@ -328,12 +332,12 @@ class Network:
         ----------
         mover : Mover
             The solver with its memory.
-        kind, keep, rng : see `loss`
+        kind, smoothing, keep, rng : see `loss`
         check : callable
             Called between layers on the way forth; what it raises ends it, with nothing moved.
         """
         scores, (caches, run) = self.forward(x, "train", rng, keep=keep, check=check, mover=mover)
-        data, dscores = self.data_loss(scores, y, kind)
+        data, dscores = self.data_loss(scores, y, kind, smoothing)
         accuracy = float((scores.argmax(axis=1) == y).mean())
         if np.isfinite(data):
             # From here on there is no way back.
@@ -347,11 +351,25 @@ class Network:
         weights = [self.parameters[name] for name in sorted(self.decayed)]
         return reg / 2 * sum(float(np.vdot(w, w)) for w in weights)
 
-    def data_loss(self, scores: Array, y: NDArray[np.int64], kind: str) -> tuple[float, Array]:
-        """Return the mean loss of scores (N, classes), and its slope along them."""
+    def data_loss(
+        self, scores: Array, y: NDArray[np.int64], kind: str, smoothing: float = 0.0
+    ) -> tuple[float, Array]:
+        """Return the mean loss of scores (N, classes), and its slope along them.
+
+        With `smoothing` ε, the right class is wanted with 1 − ε and every class with ε / C more
+        (Szegedy et al. 2016): ``loss = CE + ε mean_n(s[n, y_n] − mean_c s[n, c])``. Softmax only.
+        """
         function = self.kernel.svm_loss if kind == "svm" else self.kernel.softmax_loss
-        result: tuple[float, Array] = function(scores, y)
-        return result
+        loss: float
+        loss, dscores = function(scores, y)
+        if smoothing and kind == "softmax":
+            rows, count = np.arange(len(scores)), scores.dtype.type(len(scores))
+            share = scores.dtype.type(smoothing) / count
+            right = scores[rows, y] - scores.mean(axis=1)
+            loss += smoothing * float(right.mean(dtype=np.float64))
+            dscores -= share / scores.dtype.type(scores.shape[1])
+            dscores[rows, y] += share
+        return loss, dscores
 
     def scores(self, x: Array, *, check: Callable[[], None] = nothing) -> Array:
         """Return scores (N, classes) without dropout, some images at a time."""
@@ -385,3 +403,36 @@ class Network:
             out, _ = operation.forward(out, run)
             if not (extra and index == len(layers) - 1):
                 yield next(waiting), out
+
+    @property
+    def rows(self) -> tuple[LayerInfo, ...]:
+        """The rows of the list, without those inside of residual blocks."""
+        return tuple(layer for layer in self.description.layers if len(layer.place) == 1)
+
+    def through(
+        self,
+        x: Array,
+        first: int = 0,
+        last: int | None = None,
+        *,
+        check: Callable[[], None] = nothing,
+    ) -> tuple[Array, Callable[[Array], Array]]:
+        """Return what rows `first` to `last` of the list make of x, and the way back through them.
+
+        The way back takes a slope along what comes out and returns the slope along x. Nothing is
+        left out, and batchnorm uses its running averages.
+        """
+        count = len(self.rows)
+        end = count - 1 if last is None else last
+        # An operation that no row stands for, dropout before the scores, does nothing here.
+        extra = len(self._rows.operations) - count if end == count - 1 else 0
+        chain = Chain(self._rows.operations[first : end + 1 + extra])
+        run = self._pass("test", check=check)
+        out, cache = chain.forward(np.asarray(x, self.dtype), run)
+
+        def back(dout: Array) -> Array:
+            dx = chain.backward(np.asarray(dout, self.dtype).reshape(out.shape), cache, run, True)
+            assert dx is not None
+            return dx
+
+        return out, back
