@@ -27,6 +27,8 @@ MODULES = {
         "_lanes",
         "_lanes_end",
         "_solvers",
+        "_plans",
+        "_correlate",
         "_conv",
         "_pool",
         "_dense",
