@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.core.checks.timing import MachineRate, Timed, TimingSpec
 
-__all__ = ["USED", "Compared", "Comparison"]
+__all__ = ["USED", "Compared", "Comparison", "parts_of", "times"]
 
 # What matters for a layer; the rest of the shape is not asked for.
 _PICTURE = ("batch", "channels", "height", "width")

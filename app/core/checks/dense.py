@@ -117,16 +117,16 @@ def _loss(
 ) -> Iterator[Measure]:
     rng = draws()
     x, y = 0.001 * rng.randn(50, 10), rng.randint(10, size=50)
-    found = check_gradient(lambda x: function(x, y)[0], x, function(x, y)[1])
-    yield Measure("dx", found.error, bound)
+    found = check_gradient(lambda x: function(x, y)[0], x, function(x, y)[1], bound=bound)
+    yield Measure("dx", found.error, bound, detail=found)
 
 
 @check(LOSSES, "L2's gradient agrees with central differences", code=("l2_loss",))
 def l2(_: Conditions) -> Iterator[Measure]:
     w = draws().randn(6, 5)
     slope = reference.l2_loss(w, 0.3)[1]
-    found = check_gradient(lambda w: reference.l2_loss(w, 0.3)[0], w, slope)
-    yield Measure("dw", found.error, 1e-7)
+    found = check_gradient(lambda w: reference.l2_loss(w, 0.3)[0], w, slope, name="w")
+    yield Measure("dw", found.error, 1e-7, detail=found)
 
 
 CHECKS = (affine, relu, leaky_relu, elu, dropout, softmax, svm, l2)

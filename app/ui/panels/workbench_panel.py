@@ -253,7 +253,11 @@ class WorkbenchPanel(QWidget):
             return
         known = [self.checks.outcomes.get(name) for name in self.topic.checks]
         outcomes = [outcome for outcome in known if outcome is not None]
-        text = "Checking …" if self.checks.running else "Press “Check this layer”"
+        text = "Press “Check this layer”" if self.topic.checks else ""
+        if self.checks.running:
+            text = "Checking …"
+        elif len(outcomes) == len(known):
+            text = "None of its checks is about a gradient"
         self.gradient.set_outcomes(outcomes, text)
 
     def _topic_standing(self, topic: Topic) -> tuple[Standing, str]:
