@@ -10,20 +10,19 @@ from PyQt6.QtWidgets import QWidget
 
 from app.core.export import (
     curves_csv,
-    evaluations_csv,
     mosaic_png,
     mosaic_svg,
     settings_text,
     weights_npz,
     weights_safetensors,
 )
-from app.core.learners import ConvNetLearner
-from app.ui.labs import AutoencoderLab, ConvNetLab, Lab
+from app.ui.labs.autoencoder_lab import AutoencoderLab
+from app.ui.labs.lab import Lab
 from app.ui.panels.data_panel import DataPanel
 from app.ui.pictures import widget_png, widget_svg
 from app.ui.widgets.mosaic_view import MosaicView
 
-__all__ = ["Item", "autoencoder_items", "convnet_items"]
+__all__ = ["Item", "Maker", "autoencoder_items"]
 
 Zoom = Callable[[], int]
 Text = Callable[[], dict[str, str]]
@@ -44,7 +43,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class _Maker:
+class Maker:
     """Makes the items of one lab.
 
     Attributes
@@ -140,7 +139,7 @@ def autoencoder_items(lab: AutoencoderLab, data: DataPanel, zoom: Zoom) -> list[
     def there() -> bool:
         return panel.weights is not None
 
-    make = _Maker(lab, zoom, settings, caption)
+    make = Maker(lab, zoom, settings, caption)
     return [
         make.picture("filters", "Filters", panel.filters),
         make.picture("patches", "Patches as they are", data.before, captioned=False),
@@ -150,58 +149,4 @@ def autoencoder_items(lab: AutoencoderLab, data: DataPanel, zoom: Zoom) -> list[
         make.plot("activations", "Mean activations", panel.bars, there),
         make.plot("histogram", "Weight histogram", panel.histogram, there),
         make.weights("weights", "Weights", lambda: panel.weights),
-    ]
-
-
-def convnet_items(lab: ConvNetLab, zoom: Zoom) -> list[Item]:
-    """Return what the CNN lab offers."""
-    panel = lab.panel
-
-    def settings() -> dict[str, str]:
-        data = panel.seen_data
-        if data is None:
-            return settings_text(panel.seen_spec)
-        return settings_text(panel.seen_spec, data.spec, data_sha256=data.images.source.sha256)
-
-    def caption() -> str:
-        spec = panel.seen_spec
-        return f"{spec.layers}; {spec.solver}, rate {spec.learning_rate:g}, seed {spec.seed}"
-
-    def answered() -> bool:
-        return panel.answers is not None
-
-    def evaluations() -> bytes:
-        training = lab.training.training
-        assert training is not None
-        return evaluations_csv(training.history)
-
-    def validated() -> bool:
-        training = lab.training.training
-        return training is not None and bool(training.history.evaluations)
-
-    def best() -> Mapping[str, Any] | None:
-        training = lab.training.training
-        learner = None if training is None else training.learner
-        if lab.training.state.alive or not isinstance(learner, ConvNetLearner):
-            return None
-        return None if learner.best is None else learner.best_network().weights()
-
-    def best_is_there() -> bool:
-        training = lab.training.training
-        learner = None if training is None else training.learner
-        known = isinstance(learner, ConvNetLearner) and learner.best is not None
-        return known and not lab.training.state.alive
-
-    make = _Maker(lab, zoom, settings, caption)
-    chosen = make.weights("best", "Weights of the best validation", best)
-    return [
-        make.picture("cnn_filters", "First-layer filters", panel.filters),
-        make.picture("feature_maps", "Feature maps", panel.maps_card.maps),
-        make.picture("images", "Images of each class", panel.maps_card.samples, captioned=False),
-        make.picture("mistakes", "Worst mistakes", panel.mistakes_card.images),
-        make.plot("confusion", "Confusion matrix", panel.confusion_card.matrix, answered),
-        make.plot("loss", "Loss curves", panel.loss_card.plot, make.trained, make.curves),
-        make.plot("accuracy", "Accuracy curves", panel.accuracy, validated, evaluations),
-        make.weights("cnn_weights", "Weights", lambda: panel.weights),
-        Item(lab, chosen.key, chosen.text, chosen.makers, best_is_there),
     ]

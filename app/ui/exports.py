@@ -11,8 +11,7 @@ from PyQt6.QtWidgets import QFileDialog, QMenu
 
 from app.core.errors import FilterscopeError
 from app.core.storage import safe_name, save_bytes
-from app.ui.export_items import Item, autoencoder_items, convnet_items
-from app.ui.panels.workbench.exports import workbench_items
+from app.ui.export_items import Item, autoencoder_items
 
 if TYPE_CHECKING:
     from app.ui.main_window import MainWindow
@@ -31,22 +30,11 @@ class Exporter(QObject):
         self.zoom = window.settings.zoom
         self.menu = QMenu("Export", window)
         self.menu.setObjectName("exportMenu")
-        self.all_items = [
-            *autoencoder_items(window.autoencoder_lab, window.data_panel, lambda: self.zoom),
-            *convnet_items(window.convnet_lab, lambda: self.zoom),
-            *workbench_items(window.workbench, lambda: self.zoom),
-        ]
+        self.all_items: list[Item] = []
         self.actions: dict[str, QAction] = {}
-        for item in self.all_items:
-            action = QAction(f"{item.text}…", window)
-            action.setObjectName(f"export_{item.key}")
-            action.setData(item.key)
-            action.setToolTip(f"Save as {' or '.join(kind.upper() for kind in item.makers)}")
-            action.triggered.connect(self._on_chosen)
-            self.menu.addAction(action)
-            self.actions[item.key] = action
         self.menu.aboutToShow.connect(self.refresh)
-        self.menu.addSeparator()
+        self._below = self.menu.addSeparator()
+        self.add(autoencoder_items(window.autoencoder_lab, window.data_panel, self.current_zoom))
         self.menu.setToolTipsVisible(True)
         zoom = self.menu.addMenu("Zoom of pictures")
         assert zoom is not None
@@ -62,6 +50,22 @@ class Exporter(QObject):
             group.addAction(choice)
             zoom.addAction(choice)
         group.triggered.connect(self._on_zoom)
+
+    def add(self, items: list[Item]) -> None:
+        """Offer the things of one more lab."""
+        for item in items:
+            action = QAction(f"{item.text}…", self.window_)
+            action.setObjectName(f"export_{item.key}")
+            action.setData(item.key)
+            action.setToolTip(f"Save as {' or '.join(kind.upper() for kind in item.makers)}")
+            action.triggered.connect(self._on_chosen)
+            self.menu.insertAction(self._below, action)
+            self.actions[item.key] = action
+        self.all_items.extend(items)
+
+    def current_zoom(self) -> int:
+        """Return how many pixels of a file a pixel of a tile becomes."""
+        return self.zoom
 
     @property
     def items(self) -> list[Item]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtGui import (
-    QAction,
-    QActionGroup,
     QCloseEvent,
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
-    QKeySequence,
     QShowEvent,
 )
 from PyQt6.QtWidgets import (
@@ -24,13 +22,13 @@ from PyQt6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QMainWindow,
-    QMenu,
     QPushButton,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
+from app.core.data.files import is_photograph
 from app.core.data.sample import sample_path
 from app.core.errors import FilterscopeError
 from app.core.settings import Settings
@@ -40,11 +38,12 @@ from app.ui.dialogs.cut_dialog import CutDialog
 from app.ui.dialogs.dataset_dialog import DatasetDialog
 from app.ui.dialogs.help_dialogs import AboutDialog, ShortcutsDialog
 from app.ui.exports import Exporter
-from app.ui.labs import AutoencoderLab, ConvNetLab, Lab
+from app.ui.file_kinds import LABELLED_FILES, PATCH_FILES, PHOTOGRAPH_FILES
+from app.ui.labs.autoencoder_lab import AutoencoderLab
+from app.ui.labs.lab import Lab
+from app.ui.loading_session import LoadingSession
+from app.ui.menus import Menus
 from app.ui.panels.data_panel import DataPanel
-from app.ui.panels.workbench.playground import IMAGES, is_photograph
-from app.ui.panels.workbench.your_network import network_of
-from app.ui.panels.workbench_panel import WorkbenchPanel
 from app.ui.theme import theme
 from app.ui.training_session import TrainingSession
 from app.ui.widgets.card import elided_label
@@ -53,11 +52,21 @@ from app.ui.widgets.notice_bar import NoticeBar
 from app.ui.widgets.transport import Transport
 from app.workers.thread import Runner
 
+if TYPE_CHECKING:
+    from app.ui.labs.convnet_lab import ConvNetLab
+    from app.ui.panels.cnn_panel import CnnPanel
+    from app.ui.panels.workbench_panel import WorkbenchPanel
+
 __all__ = ["MainWindow"]
+
+
+DATA, AUTOENCODER, CNN, WORKBENCH = range(4)
 
 
 class MainWindow(QMainWindow):
     """The one window of the program."""
+
+    TITLES = ("Data", "Autoencoder", "CNN", "Workbench")
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -69,15 +78,14 @@ class MainWindow(QMainWindow):
         self.data = DataSession(self.runner, self)
         self.data_panel = DataPanel(self.data)
         self.autoencoder_lab = AutoencoderLab(self.runner, self.data, self.data_panel, self)
-        self.convnet_lab = ConvNetLab(self.runner, self)
         # The lab that the bar at the bottom steers.
         self.lab: Lab = self.autoencoder_lab
         self._build()
-        self._build_menus()
+        self.menus = Menus(self)
         self._connect()
         self.resize(1400, 880)
         self.setMinimumSize(980, 640)
-        self.show_lab(1)
+        self.show_lab(AUTOENCODER)
 
     @property
     def training(self) -> TrainingSession:
@@ -85,9 +93,69 @@ class MainWindow(QMainWindow):
         return self.lab.training
 
     @property
+    def place(self) -> int:
+        """Which lab is in sight: its place in `TITLES`."""
+        return self.stack.currentIndex()
+
+    @property
     def exported(self) -> Lab | QWidget:
         """What the Export menu is about."""
-        return self.workbench if self.stack.currentWidget() is self.workbench else self.lab
+        return self.workbench if self.place == WORKBENCH else self.lab
+
+    @property
+    def labs(self) -> list[tuple[str, QWidget]]:
+        """Titles and panels, in the order of the tabs."""
+        panels = (self.data_panel, self.autoencoder, self.cnn, self.workbench)
+        return list(zip(self.TITLES, panels, strict=True))
+
+    # --- labs that are made when they are first asked for: the window is there sooner
+
+    @cached_property
+    def convnet_lab(self) -> ConvNetLab:
+        """The CNN lab."""
+        from app.ui.labs.convnet_lab import ConvNetLab
+        from app.ui.panels.cnn.exports import convnet_items
+
+        lab = ConvNetLab(self.runner, self)
+        lab.panel.images_page.file_clicked.connect(self.ask_for_file)
+        lab.panel.images_page.folder_clicked.connect(self.ask_for_folder)
+        lab.session.changed.connect(self._on_images)
+        self._follow(lab, lab.session)
+        self._put(CNN, lab.panel)
+        self.exporter.add(convnet_items(lab, self.exporter.current_zoom))
+        return lab
+
+    @property
+    def cnn(self) -> CnnPanel:
+        """The panel of the CNN lab."""
+        return self.convnet_lab.panel
+
+    @cached_property
+    def workbench(self) -> WorkbenchPanel:
+        """The workbench."""
+        from app.ui.panels.workbench.exports import workbench_items
+        from app.ui.panels.workbench.your_network import network_of
+        from app.ui.panels.workbench_panel import WorkbenchPanel
+
+        panel = WorkbenchPanel(self.runner)
+        panel.problem.connect(self._on_failed)
+        panel.network = partial(network_of, self.convnet_lab)
+        self.convnet_lab.changed.connect(panel.network_changed)
+        self._put(WORKBENCH, panel)
+        self.exporter.add(workbench_items(panel, self.exporter.current_zoom))
+        return panel
+
+    def _put(self, place: int, panel: QWidget) -> None:
+        """Let `panel` stand where a lab's place was kept."""
+        kept = self.stack.widget(place)
+        assert kept is not None
+        self.stack.removeWidget(kept)
+        kept.deleteLater()
+        self.stack.insertWidget(place, panel)
+
+    def _there(self) -> list[Lab]:
+        """Return the labs that have been made."""
+        return [self.autoencoder_lab, *([self.convnet_lab] if "convnet_lab" in vars(self) else [])]
 
     @property
     def spec(self) -> AutoencoderSpec:
@@ -111,15 +179,8 @@ class MainWindow(QMainWindow):
         self.stack = QStackedWidget()
         self._tabs = QButtonGroup(self)
         self.autoencoder = self.autoencoder_lab.panel
-        self.cnn = self.convnet_lab.panel
-        self.workbench = WorkbenchPanel(self.runner)
-        self.labs: list[tuple[str, QWidget]] = [
-            ("Data", self.data_panel),
-            ("Autoencoder", self.autoencoder),
-            ("CNN", self.cnn),
-            ("Workbench", self.workbench),
-        ]
-        for place, (title, panel) in enumerate(self.labs):
+        panels = (self.data_panel, self.autoencoder, QWidget(), QWidget())
+        for place, (title, panel) in enumerate(zip(self.TITLES, panels, strict=True)):
             tab = QPushButton(title)
             tab.setObjectName(f"tab{title}")
             tab.setProperty("tab", True)
@@ -152,141 +213,60 @@ class MainWindow(QMainWindow):
         self.overlay = DropOverlay(centre)
         self.exporter = Exporter(self)
 
-    def _action(
-        self, menu: QMenu, name: str, text: str, slot: object, keys: str = "", tip: str = ""
-    ) -> QAction:
-        action = QAction(text, self)
-        action.setObjectName(name)
-        if keys:
-            action.setShortcut(QKeySequence(keys))
-        action.setStatusTip(tip)
-        action.setToolTip(tip or text)
-        action.triggered.connect(slot)  # type: ignore[arg-type]
-        menu.addAction(action)
-        return action
-
-    def _menu(self, title: str) -> QMenu:
-        bar = self.menuBar()
-        assert bar is not None
-        menu = bar.addMenu(title)
-        assert menu is not None
-        menu.setToolTipsVisible(True)
-        return menu
-
-    def _build_menus(self) -> None:
-        file = self._menu("&File")
-        self._action(file, "actionOpen", "Open…", self.ask_for_file, "Ctrl+O", "An HDF5, .npy or .npz file of patches")
-        self._action(file, "actionPhotos", "Cut patches from photographs…", self.ask_for_folder, "Ctrl+Shift+O", "Squares at random places of the pictures in a folder")
-        self._action(file, "actionSample", "Open the sample patches", self.open_sample, "", "10 240 crops of free photographs that come with the program")
-        recent = file.addMenu("Open recent")
-        assert recent is not None
-        self.recent = recent
-        self.recent.aboutToShow.connect(self._fill_recent)
-        file.addSeparator()
-        file.addMenu(self.exporter.menu)
-        file.addSeparator()
-        self._action(file, "actionQuit", "Quit", self.close, "Ctrl+Q", "Stop what runs and close the window; runs stay in their folders")
-        train = self._menu("&Train")
-        self.main_action = self._action(train, "actionTrain", "Train", self.on_space, "Space", "Train, pause or go on")
-        self.step_action = self._action(train, "actionStep", "One step", self.on_step, ".", "One mini-batch, then wait")
-        self.stop_action = self._action(train, "actionStop", "Stop, keep the model", self.on_stop, "Ctrl+.", "End after this mini-batch; Continue goes on from there")
-        train.addSeparator()
-        self.reset_action = self._action(train, "actionReset", "Reset to the same first weights", self.on_reset, "Ctrl+R", "The same seed: the same noise, the same order, the same curve")
-        self.seed_action = self._action(train, "actionNewSeed", "Reset with a new seed", self.on_new_seed, "Ctrl+Shift+R", "Other noise to begin with: which filters come out each time?")
-        view = self._menu("&View")
-        for place, (title, _) in enumerate(self.labs):
-            action = self._action(view, f"actionLab{title}", title, self._lab_opener(place), f"Ctrl+{place + 1}")
-            action.setToolTip(f"The {title} lab")
-        view.addSeparator()
-        group = QActionGroup(self)
-        for choice, text, tip in (
-            ("system", "Colours of the system", "Dark or light as the system is, and follow it"),
-            ("light", "Light", "Dark signs on white, as on paper"),
-            ("dark", "Dark", "Light signs on black, for dim rooms"),
-        ):
-            action = self._action(
-                view, f"actionTheme{choice.title()}", text, self._theme_chooser(choice), "", tip
-            )
-            action.setCheckable(True)
-            action.setChecked(self.settings.theme == choice)
-            group.addAction(action)
-        view.addSeparator()
-        full = self._action(view, "actionFullScreen", "Full screen", self._on_full_screen, "F11", "All of the screen for the pictures, and back")
-        full.setCheckable(True)
-        help_ = self._menu("&Help")
-        self._action(help_, "actionShortcuts", "Keys", self._on_keys, "F1", "What can be done without the mouse")
-        self._action(help_, "actionDesktop", "Put a shortcut on the desktop", self._on_desktop_shortcut, "", "An icon that starts Filterscope with a double click")
-        self._action(help_, "actionAbout", "About Filterscope", self._on_about, "", "Version, engine and licence")
-        escape = QAction(self)
-        escape.setShortcut(QKeySequence("Esc"))
-        escape.triggered.connect(self.notice.hide)
-        self.addAction(escape)
-
     def _connect(self) -> None:
         self.open_button.clicked.connect(self.ask_for_file)
         self.export_button.clicked.connect(self._on_export)
         self.data_panel.open_clicked.connect(self.ask_for_file)
         self.data_panel.folder_clicked.connect(self.ask_for_folder)
         self.data_panel.sample_clicked.connect(self.open_sample)
-        self.cnn.images_page.file_clicked.connect(self.ask_for_file)
-        self.cnn.images_page.folder_clicked.connect(self.ask_for_folder)
         self.data.changed.connect(self._on_data)
         self.data.choice_needed.connect(self._on_choice)
-        images = self.convnet_lab.session
-        images.changed.connect(self._on_images)
-        for session in (self.data, images):
-            session.working.connect(self._on_working)
-            session.problem.connect(self._on_problem)
-            session.fault.connect(self.report_bug)
-            session.progressed.connect(self._on_loading)
         self.transport.main_clicked.connect(self.on_main)
         self.transport.step_clicked.connect(self.on_step)
         self.transport.stop_clicked.connect(self.on_stop)
         self.transport.reset_clicked.connect(self.on_reset)
-        for lab in (self.autoencoder_lab, self.convnet_lab):
-            lab.changed.connect(self._show_state)
-            lab.told.connect(self.notice.tell)
-            lab.began.connect(self._on_began)
-        self.workbench.problem.connect(self._on_failed)
-        self.workbench.network = partial(network_of, self.convnet_lab)
-        self.convnet_lab.changed.connect(self.workbench.network_changed)
+        self._follow(self.autoencoder_lab, self.data)
+
+    def _follow(self, lab: Lab, session: LoadingSession) -> None:
+        """Show what a lab and its data have to say."""
+        session.working.connect(self._on_working)
+        session.problem.connect(self._on_problem)
+        session.fault.connect(self.report_bug)
+        session.progressed.connect(self._on_loading)
+        lab.changed.connect(self._show_state)
+        lab.told.connect(self.notice.tell)
+        lab.began.connect(self._on_began)
 
     # --- labs and looks
 
     def show_lab(self, place: int) -> None:
         """Turn to a lab."""
+        if place == CNN:
+            self.lab = self.convnet_lab
+        elif place == WORKBENCH:
+            self.workbench.network_changed()
+        else:
+            self.lab = self.autoencoder_lab
         self.stack.setCurrentIndex(place)
         button = self._tabs.button(place)
         if button is not None:
             button.setChecked(True)
-        panel = self.stack.currentWidget()
-        if panel is self.cnn:
-            self.lab = self.convnet_lab
-        elif panel in (self.data_panel, self.autoencoder):
-            self.lab = self.autoencoder_lab
-        for lab in (self.autoencoder_lab, self.convnet_lab):
-            lab.visible = lab.panel is panel
+        for lab in self._there():
+            lab.visible = lab.panel is self.stack.currentWidget()
             if lab.visible:
                 lab.refresh()
         # The workbench has buttons of its own.
-        self.transport.setVisible(panel is not self.workbench)
+        self.transport.setVisible(place != WORKBENCH)
         self._show_info()
         self._show_state()
 
-    def _lab_opener(self, place: int) -> object:
-        def opened() -> None:
-            self.show_lab(place)
+    def choose_theme(self, choice: str) -> None:
+        """Use dark, light or the system's colours, now and the next time."""
+        theme.choose(choice)
+        self._save_settings(theme=choice)
 
-        return opened
-
-    def _theme_chooser(self, choice: str) -> object:
-        def chosen() -> None:
-            theme.choose(choice)
-            self._save_settings(theme=choice)
-
-        return chosen
-
-    def _on_full_screen(self, on: bool) -> None:
+    def show_full_screen(self, on: bool) -> None:
+        """Take all of the screen, or give it back."""
         self.showFullScreen() if on else self.showNormal()
 
     def report_bug(self, line: str, report: str) -> None:
@@ -307,13 +287,11 @@ class MainWindow(QMainWindow):
     def open_path(self, text: str) -> None:
         """Open a file, ``FILE::/data set``, or a folder, for the lab in sight."""
         path, _, dataset = text.partition("::")
-        if self.exported is self.workbench and is_photograph(path):
+        if self.place == WORKBENCH and is_photograph(path):
             self.workbench.open_photograph(path)
-            return
-        if self.lab is self.convnet_lab:
+        elif self.lab is not self.autoencoder_lab:
             self.convnet_lab.open_path(text)
-            return
-        if Path(path).is_dir():
+        elif Path(path).is_dir():
             self._ask_how_to_cut(Path(path))
         else:
             self.data.open(DataRequest(Path(path), dataset=dataset or None))
@@ -324,22 +302,18 @@ class MainWindow(QMainWindow):
 
     def ask_for_file(self) -> None:
         """Let the person choose a file."""
-        title, kinds = "Open patches", "Patches (*.h5 *.hdf5 *.mat *.npy *.npz);;All files (*)"
-        if self.exported is self.workbench:
-            title, kinds = "Open a photograph", IMAGES
-        elif self.lab is self.convnet_lab:
-            title = "Open images with labels, or an image to look at"
-            kinds = (
-                "Images (*.h5 *.hdf5 *.mat *.npz *.bin *.gz *.tar *.png *.jpg *.jpeg *.webp);;"
-                "All files (*)"
-            )
+        title, kinds = "Open patches", PATCH_FILES
+        if self.place == WORKBENCH:
+            title, kinds = "Open a photograph", PHOTOGRAPH_FILES
+        elif self.lab is not self.autoencoder_lab:
+            title, kinds = "Open images with labels, or an image to look at", LABELLED_FILES
         path, _ = QFileDialog.getOpenFileName(self, title, self.settings.last_folder, kinds)
         if path:
             self.open_path(path)
 
     def ask_for_folder(self) -> None:
         """Let the person choose a folder of photographs."""
-        labelled = self.lab is self.convnet_lab
+        labelled = self.lab is not self.autoencoder_lab
         title = "CIFAR-10, or a folder for each class" if labelled else "A folder of photographs"
         path = QFileDialog.getExistingDirectory(self, title, self.settings.last_folder)
         if path:
@@ -350,26 +324,6 @@ class MainWindow(QMainWindow):
         if dialog.exec():
             self.data.open(dialog.request())
         dialog.deleteLater()
-
-    def _fill_recent(self) -> None:
-        self.recent.clear()
-        for path in self.settings.recent:
-            action = self.recent.addAction(path)
-            assert action is not None
-            action.setObjectName("actionRecent")
-            action.setData(path)
-            action.setToolTip(f"Open {path} again")
-            action.triggered.connect(self._on_recent)
-        self.recent.setToolTipsVisible(True)
-        if not self.settings.recent:
-            nothing = self.recent.addAction("Nothing yet")
-            assert nothing is not None
-            nothing.setEnabled(False)
-
-    def _on_recent(self) -> None:
-        action = self.sender()
-        if isinstance(action, QAction):
-            self.open_path(action.data())
 
     def _on_data(self) -> None:
         request = self.data.request
@@ -446,9 +400,8 @@ class MainWindow(QMainWindow):
     def _on_began(self) -> None:
         lab = self.sender()
         self.notice.hide()
-        for place, (_, panel) in enumerate(self.labs):
-            if isinstance(lab, Lab) and panel is lab.panel and not lab.visible:
-                self.show_lab(place)
+        if isinstance(lab, Lab) and not lab.visible:
+            self.show_lab(self.TITLES.index(lab.title))
 
     def use_preset(self, name: str) -> None:
         """Use the settings and the preprocessing of a preset of the autoencoder lab."""
@@ -460,8 +413,8 @@ class MainWindow(QMainWindow):
         self.transport.show_state(
             lab.training.state, ready=lab.data is not None, goes_on=lab.goes_on
         )
-        self.main_action.setText(self.transport.main.text().strip())
-        self.stop_action.setEnabled(lab.training.state.alive)
+        self.menus.train.setText(self.transport.main.text().strip())
+        self.menus.stop.setEnabled(lab.training.state.alive)
         self.exporter.refresh()
         self.transport.show_progress(*lab.progress())
 
@@ -476,17 +429,20 @@ class MainWindow(QMainWindow):
         corner.setX(corner.x() - menu.sizeHint().width())
         menu.popup(self.export_button.mapToGlobal(corner))
 
-    def _on_keys(self) -> None:
+    def show_keys(self) -> None:
+        """Show what every key does."""
         dialog = ShortcutsDialog(self)
         dialog.exec()
         dialog.deleteLater()
 
-    def _on_about(self) -> None:
+    def show_about(self) -> None:
+        """Show version, engine and licence."""
         dialog = AboutDialog(self)
         dialog.exec()
         dialog.deleteLater()
 
-    def _on_desktop_shortcut(self) -> None:
+    def put_shortcut(self) -> None:
+        """Put an icon on the desktop."""
         from app.shortcut import install_shortcut
 
         try:
@@ -528,14 +484,14 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Qt: stop what runs, then go; nothing that was trained is lost, the run is recorded."""
         assert event is not None
-        self.data.cancel()
-        self.convnet_lab.session.cancel()
-        self.convnet_lab.readings.cancel()
-        self.workbench.cancel()
-        for lab in (self.autoencoder_lab, self.convnet_lab):
-            lab.training.stop()
+        for lab in self._there():
+            lab.cancel()
+        if "workbench" in vars(self):
+            self.workbench.cancel()
         if not self.runner.shutdown(3.0):
-            self.notice.tell("problem", "Still finishing a step; the window closes when it is done.")
+            self.notice.tell(
+                "problem", "Still finishing a step; the window closes when it is done."
+            )
             QTimer.singleShot(200, self.close)
             event.ignore()
             return

@@ -25,6 +25,7 @@ __all__ = [
     "PathLike",
     "Progress",
     "file_sha256",
+    "is_photograph",
     "list_arrays",
     "opened",
     "read_all",
@@ -235,3 +236,8 @@ def sha256(descriptor: int, cancel: Cancel | None = None) -> str:
             raise Cancelled("Reading was given up.")
         digest.update(block)
     return digest.hexdigest()
+
+
+def is_photograph(path: PathLike) -> bool:
+    """Return whether a file's name is that of a photograph."""
+    return Path(path).suffix.lower() in PHOTOGRAPHS

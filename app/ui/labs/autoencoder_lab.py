@@ -106,6 +106,11 @@ class AutoencoderLab(Lab):
         self.take_spec(self.spec)
         self.told.emit("plain", preset.title, preset.teaches, "")
 
+    def cancel(self) -> None:
+        """Stop what is under way."""
+        super().cancel()
+        self.session.cancel()
+
     def _on_data(self) -> None:
         self.panel.set_patches(self.session.patches)
         self.on_state()

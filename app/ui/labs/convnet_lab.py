@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QObject
 
+from app.core.data.files import is_photograph
 from app.core.data.image_preprocess import FittedImages
 from app.core.data.image_reader import CIFAR10_NAME
 from app.core.data.photographs import read_photograph
@@ -79,7 +80,7 @@ class ConvNetLab(Lab):
 
     def open_path(self, text: str) -> None:
         """Open images with labels, or look at one photograph."""
-        if _is_photograph(text) and self.data is not None:
+        if is_photograph(text) and self.data is not None:
             self._look_at(Path(text))
         else:
             self.session.open(ImageRequest(text))
@@ -91,6 +92,12 @@ class ConvNetLab(Lab):
     def open_cifar10(self) -> None:
         """Open CIFAR-10, downloading it when it is not there."""
         self.session.open(ImageRequest(CIFAR10_NAME, download=True))
+
+    def cancel(self) -> None:
+        """Stop what is under way."""
+        super().cancel()
+        self.session.cancel()
+        self.readings.cancel()
 
     def _look_at(self, path: Path) -> None:
         if self._photo_worker is not None or self.data is None:
@@ -226,7 +233,3 @@ class ConvNetLab(Lab):
             self._on_notice(*worker.error)
         elif worker.bug:
             self.told.emit("problem", "The test ended with a fault in the program.", "", worker.bug)
-
-
-def _is_photograph(text: str) -> bool:
-    return Path(text).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")

@@ -84,6 +84,10 @@ class Lab(QObject):
         """Return one line on the data that is open."""
         return ""
 
+    def cancel(self) -> None:
+        """Stop what is under way: the window closes."""
+        self.training.stop()
+
     # --- what they share
 
     def on_main(self) -> None:

@@ -20,7 +20,6 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.core.data.files import PHOTOGRAPHS
 from app.core.data.photographs import BUNDLED_PHOTOGRAPHS, bundled_photograph, read_photograph
 from app.core.filter_design import (
     DESIGNS,
@@ -31,6 +30,7 @@ from app.core.filter_design import (
     short,
     to_pixels,
 )
+from app.ui.file_kinds import PHOTOGRAPH_FILES
 from app.ui.widgets.card import Card, ChoiceButton, quiet_label
 from app.ui.widgets.kernel_grid import KernelGrid
 from app.ui.widgets.number_field import NumberField
@@ -39,15 +39,9 @@ from app.ui.widgets.window_view import WindowView
 from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
 
-__all__ = ["IMAGES", "Playground", "is_photograph"]
+__all__ = ["Playground"]
 
-IMAGES = "Photographs (*.png *.jpg *.jpeg *.bmp *.gif *.tif *.tiff *.webp);;All files (*)"
 CHANNELS = ("Red", "Green", "Blue")
-
-
-def is_photograph(path: str) -> bool:
-    """Return whether a file's name is that of a photograph."""
-    return Path(path).suffix.lower() in PHOTOGRAPHS
 
 
 class Playground(QWidget):
@@ -225,7 +219,7 @@ class Playground(QWidget):
         self._read(str(self.which.itemData(place)))
 
     def _on_open(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open a photograph", "", IMAGES)
+        path, _ = QFileDialog.getOpenFileName(self, "Open a photograph", "", PHOTOGRAPH_FILES)
         if path:
             self.open_photograph(path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.core.checks.ladders import NetworkSource
 from app.ui.image_session import ImageRequest
-from app.ui.labs import ConvNetLab
+from app.ui.labs.convnet_lab import ConvNetLab
 
 __all__ = ["network_of"]
 
