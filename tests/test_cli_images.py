@@ -98,3 +98,23 @@ def test_what_is_refused_is_one_sentence(told: Any, folder: Path) -> None:
         "data_batch_3 is not opened: it asks for os.system: a pickle that does could run code"
         in err
     )
+
+
+def test_a_network_is_told_layer_by_layer(told: Any, folder: Path, tmp_path: Path) -> None:
+    code, out, _ = told("--layers", "conv 32 7x7, relu, pool 2, affine 500, relu")
+    assert code == 0
+    weights = 32 * (3 * 49 + 1) + (32 * 256 + 1) * 500 + (500 + 1) * 10
+    assert f"{weights:,}" in next(line for line in out.splitlines() if "in all" in line)
+    images = np.random.default_rng(0).integers(0, 256, (90, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "few.npz", x=images, y=np.arange(90) % 3)
+    code, out, _ = told(tmp_path / "few.npz", "--layers", "conv 4 3x3", "--json")
+    found = json.loads(out)
+    assert (code, found["input"]) == (0, [3, 8, 8])
+    assert found["layers"][-1]["output"] == [3]
+    assert found["multiply_adds"] == 27 * 4 * 64 + 256 * 3
+    code, _, error = told("--layers", "pool 64")
+    assert code == 2
+    assert "pool 64" in error
+    code, _, error = told()
+    assert code == 2
+    assert "Name a file" in error

@@ -23,6 +23,7 @@ def add_info(commands: Any) -> None:
     )
     parser.add_argument(
         "file",
+        nargs="?",
         metavar="FILE[::dataset]",
         help="patches, or images with labels: CIFAR-10, a folder of classes, synthetic, FILE::x,y",
     )
@@ -30,6 +31,12 @@ def add_info(commands: Any) -> None:
         "--download",
         action="store_true",
         help="fetch CIFAR-10 first, where it is not there; it is called cifar10 then",
+    )
+    parser.add_argument(
+        "--layers",
+        metavar="LIST",
+        help="say what a network makes of such images instead: shapes, weights, multiply-adds; "
+        "without FILE, of CIFAR-10's",
     )
     json_flag(parser)
 
@@ -41,12 +48,35 @@ def run_info(options: argparse.Namespace) -> int:
 
     if options.download:
         _download()
+    if options.layers is not None:
+        return _tell_network(options)
+    if options.file is None:
+        raise UsageError("Name a file or folder.", "Or a network, with --layers.")
     path, wanted = split_name(options.file)
     # The two names win over files that are called so, as they do wherever images are opened.
     if images_kind(options.file) != "arrays" or (wanted is not None and "," in wanted):
         _tell_images(_open(options.file), options.json)
         return 0
     return _tell_arrays(path, wanted, options.json)
+
+
+def _tell_network(options: argparse.Namespace) -> int:
+    """Tell what each layer makes of an image."""
+    from app.core.data.cifar import CIFAR10_CLASSES, SHAPE
+    from app.core.nn.description import describe_network
+    from app.core.nn.summary import summary_facts, summary_text
+    from app.core.specs.layers import parse_layers
+
+    rows = parse_layers(options.layers)
+    shape, classes = SHAPE, len(CIFAR10_CLASSES)
+    if options.file is not None:
+        images = _open(options.file)
+        shape, classes = images.shape, len(images.classes)
+    description = describe_network(rows, shape, classes)
+    if description.error is not None:
+        raise description.error
+    print(json.dumps(summary_facts(description)) if options.json else summary_text(description))
+    return 0
 
 
 def _download() -> None:

@@ -64,7 +64,7 @@ def _run_cnn(options: argparse.Namespace) -> int:
     from app.core.data.image_preprocess import fit_images
     from app.core.data.image_reader import open_images
     from app.core.data.synthetic import SYNTHETIC_NAME
-    from app.core.learners import ConvNetLearner
+    from app.core.learners import make_convnet_learner
     from app.core.range_test import RangeTest
 
     spec, image_spec = read_cnn_settings(options)
@@ -73,7 +73,7 @@ def _run_cnn(options: argparse.Namespace) -> int:
     data = fit_images(images, image_spec)
     threads = options.threads or threading_.kernel_threads(window=False)
     test = RangeTest(
-        lambda spec: ConvNetLearner(data, spec, threads=threads),
+        lambda spec: make_convnet_learner(data, spec, threads=threads),
         spec,
         EpochOrder(len(data.split.train), spec.seed),
     )
