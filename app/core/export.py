@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import csv
+import html
 import io
 import json
 from collections.abc import Mapping
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,15 +63,15 @@ def mosaic_svg(mosaic: Mosaic, zoom: int = 8, title: str = "", caption: str = ""
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * zoom}" '
         f'height="{height * zoom + foot}" viewBox="0 0 {width * zoom} {height * zoom + foot}">',
-        f"<title>{escape(title)}</title>",
+        f"<title>{html.escape(title)}</title>",
         f'<image width="{width * zoom}" height="{height * zoom}" '
         'preserveAspectRatio="none" style="image-rendering:pixelated" '
-        f"href={quoteattr('data:image/png;base64,' + pixels)}/>",
+        f'href="data:image/png;base64,{pixels}"/>',
     ]
     if caption:
         parts.append(
             f'<text x="2" y="{height * zoom + 17}" font-family="sans-serif" font-size="12" '
-            f'fill="#555">{escape(caption)}</text>'
+            f'fill="#555">{html.escape(caption)}</text>'
         )
     parts.append("</svg>\n")
     return "\n".join(parts).encode()
