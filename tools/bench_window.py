@@ -2,8 +2,9 @@
 
     QT_QPA_PLATFORM=offscreen python tools/bench_window.py [NAME ...] [--json]
 
-Names: start, heartbeat, slider, throughput, cycles; all by default. Figures of a busy machine
-say nothing. Nothing is written outside of a temporary folder.
+Names: start, heartbeat, slider, throughput, cycles for the autoencoder; cnn-heartbeat,
+cnn-throughput, cnn-cycles for the CNN lab, twin-heartbeat for its readable loops; all by default.
+Figures of a busy machine say nothing. Nothing is written outside of a temporary folder.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from app.core.events import Steps
 from app.core.learners import AutoencoderLearner
 from app.core.settings import Settings
 from app.core.training import train
+from app.ui.labs.lab import Lab
 from app.ui.main_window import MainWindow
 from app.ui.theme import theme
 from app.ui.training_session import State
@@ -100,34 +102,73 @@ def open_window() -> MainWindow:
     return window
 
 
-def begin(window: MainWindow) -> None:
-    lab = window.autoencoder_lab
+def autoencoder_lab(window: MainWindow) -> Lab:
+    window.show_lab(1)
+    return window.autoencoder_lab
+
+
+def convnet_lab(window: MainWindow) -> Lab:
+    """Turn to the CNN lab, with the drawn images open and all of its pages at work."""
+    window.show_lab(2)
+    lab = window.convnet_lab
+    wait_until(lambda: lab.data is not None and not window.runner.busy)
+    lab.panel.loss_card.show_page(1)
+    lab.panel.maps_card.show_page(0)
+    return lab
+
+
+def begin(lab: Lab, steps: int = 1) -> None:
     lab.take_spec(lab.spec.changed(epochs=ENDLESS))
     lab.start()
-    wait_until(lambda: len(history_of(window)) > 0)
+    wait_until(lambda: len(history_of(lab)) >= steps)
 
 
-def history_of(window: MainWindow):
-    training = window.autoencoder_lab.training.training
+def history_of(lab: Lab):
+    training = lab.training.training
     return [] if training is None else training.history
 
 
-def stop(window: MainWindow) -> None:
-    session = window.autoencoder_lab.training
-    session.stop()
-    wait_until(lambda: not session.state.alive)
+def stop(lab: Lab) -> None:
+    lab.training.stop()
+    wait_until(lambda: not lab.training.state.alive)
 
 
-def discard(window: MainWindow) -> None:
-    window.autoencoder_lab.reset(0)
-    wait_until(lambda: not window.runner.busy)
+def discard(lab: Lab) -> None:
+    lab.reset(0)
+    wait_until(lambda: not lab.runner.busy)
 
 
 # --- how smooth: a heartbeat in the window's thread while it trains at full speed
 
 
 def heartbeat(window: MainWindow) -> list[Figure]:
-    begin(window)
+    return _heartbeat(autoencoder_lab(window), "heartbeat")
+
+
+def cnn_heartbeat(window: MainWindow) -> list[Figure]:
+    return _heartbeat(convnet_lab(window), "heartbeat, CNN")
+
+
+def twin_heartbeat(window: MainWindow | None = None) -> list[Figure]:
+    """Measure the same with the readable loops, in a process that has no other kernels."""
+    if os.environ.get("FILTERSCOPE_KERNELS") == "reference":
+        assert window is not None
+        return _heartbeat(convnet_lab(window), "heartbeat, CNN on readable loops", steps=0)
+    done = subprocess.run(
+        [sys.executable, __file__, "twin-heartbeat", "--json"],
+        env={**os.environ, "FILTERSCOPE_KERNELS": "reference"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    return [Figure(name, f["value"], f["bar"], f["unit"]) for name, f in found.items()]
+
+
+def _heartbeat(lab: Lab, name: str, steps: int = 1) -> list[Figure]:
+    begin(lab, steps)
     beats: list[float] = []
     timer = QTimer()
     timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -135,11 +176,11 @@ def heartbeat(window: MainWindow) -> list[Figure]:
     timer.start(16)
     live(SECONDS)
     timer.stop()
-    discard(window)
+    discard(lab)
     gaps = np.diff(beats) * 1e3
     return [
-        Figure("heartbeat while training, p99 gap", float(np.percentile(gaps, 99)), 50, "ms"),
-        Figure("heartbeat while training, greatest gap", float(gaps.max()), 150, "ms"),
+        Figure(f"{name}, p99 gap", float(np.percentile(gaps, 99)), 50, "ms"),
+        Figure(f"{name}, greatest gap", float(gaps.max()), 150, "ms"),
     ]
 
 
@@ -156,7 +197,8 @@ def slider(window: MainWindow) -> list[Figure]:
         used.append((time.perf_counter(), new.rho))
 
     AutoencoderLearner.params_changed = noted
-    begin(window)
+    lab = autoencoder_lab(window)
+    begin(lab)
     control = window.findChild(QSlider, "rhoSlider")
     moved: dict[float, float] = {}
     for turn in range(100):
@@ -165,7 +207,7 @@ def slider(window: MainWindow) -> list[Figure]:
         control.setValue(position)
         moved[window.spec.rho] = began
         live(0.05 + 0.013 * (turn % 3))
-    discard(window)
+    discard(lab)
     AutoencoderLearner.params_changed = original
     waits = [(when - moved[rho]) * 1e3 for when, rho in used if rho in moved]
     if len(waits) < 90:
@@ -179,39 +221,46 @@ def slider(window: MainWindow) -> list[Figure]:
 
 
 def throughput(window: MainWindow) -> list[Figure]:
-    lab = window.autoencoder_lab
+    return _throughput(autoencoder_lab(window), "autoencoder", 3.0)
+
+
+def cnn_throughput(window: MainWindow) -> list[Figure]:
+    return _throughput(convnet_lab(window), "CNN", 6.0)
+
+
+def _throughput(lab: Lab, name: str, seconds: float) -> list[Figure]:
     seen: dict[str, list[float]] = {"window": [], "headless": []}
     for _ in range(3):
-        begin(window)
+        begin(lab)
         live(0.5)
-        before, began = len(history_of(window)), time.perf_counter()
-        live(3.0)
-        seen["window"].append((len(history_of(window)) - before) / (time.perf_counter() - began))
-        discard(window)
-        seen["headless"].append(_headless(window.data.patches, lab, 3.0))
+        before, began = len(history_of(lab)), time.perf_counter()
+        live(seconds)
+        seen["window"].append((len(history_of(lab)) - before) / (time.perf_counter() - began))
+        discard(lab)
+        seen["headless"].append(_headless(lab.data, lab, seconds))
     share = 1 - max(seen["window"]) / max(seen["headless"])
-    return [Figure("share of throughput that the window takes", share * 100, 10, "%")]
+    return [Figure(f"share of throughput that the window takes, {name}", share * 100, 10, "%")]
 
 
-def _headless(patches, lab, seconds: float) -> float:
+def _headless(data, lab: Lab, seconds: float) -> float:
     """Return steps a second with nothing to look at, in a thread as ever."""
     spec, recipe = lab.spec.changed(epochs=ENDLESS), lab.training.recipe
     control, rates = Control(), []
 
     def job() -> None:
-        learner = recipe.make_learner(patches, spec, lab.training.threads)
-        steps, began = 0, 0.0
+        learner = recipe.make_learner(data, spec, lab.training.threads)
+        steps, began, first = 0, 0.0, time.perf_counter()
         for event in train(
             learner,
             spec,
             control,
-            examples=recipe.examples(patches, spec),
-            order=recipe.order(patches, spec),
+            examples=recipe.examples(data, spec),
+            order=recipe.order(data, spec),
             run_id="headless",
         ):
             now = time.perf_counter()
             if isinstance(event, Steps):
-                if began == 0.0 and steps > 500:
+                if began == 0.0 and now - first > 0.5:
                     began, steps = now, 0
                 steps += len(event.terms)
                 if began and now - began >= seconds:
@@ -229,16 +278,27 @@ def _headless(patches, lab, seconds: float) -> float:
 
 
 def cycles(window: MainWindow) -> list[Figure]:
+    return _cycles(autoencoder_lab(window), "autoencoder")
+
+
+def cnn_cycles(window: MainWindow) -> list[Figure]:
+    lab = convnet_lab(window)
+    # Small, so that a cycle is over soon: what is left behind does not depend on it.
+    lab.take_spec(lab.spec.changed(layers="conv 8 5x5 stride 2, relu, pool 2, affine 32, relu"))
+    lab.show_spec()
+    return _cycles(lab, "CNN")
+
+
+def _cycles(lab: Lab, name: str) -> list[Figure]:
     process = psutil.Process()
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     rows = []
-    lab = window.autoencoder_lab
     for cycle in range(WARM_UP + CYCLES + 1):
-        begin(window)
-        stop(window)
+        begin(lab)
+        stop(lab)
         assert lab.training.state is State.ENDED
-        discard(window)
+        discard(lab)
         if cycle >= WARM_UP and (cycle - WARM_UP) % EVERY == 0:
             application.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
             gc.collect()
@@ -258,10 +318,10 @@ def cycles(window: MainWindow) -> list[Figure]:
         for n, c in (("threads", 2), ("descriptors", 3), ("widgets", 4))
     }
     return [
-        Figure(f"memory a cycle, over {CYCLES} trainings", slope, 20, "kB"),
+        Figure(f"{name}: memory a cycle, over {CYCLES} trainings", slope, 20, "kB"),
         *(
-            Figure(f"{name} more than {CYCLES} trainings ago", float(n), 0, "")
-            for name, n in growth.items()
+            Figure(f"{name}: {what} more than {CYCLES} trainings ago", float(n), 0, "")
+            for what, n in growth.items()
         ),
     ]
 
@@ -320,7 +380,13 @@ PARTS = {
     "slider": slider,
     "throughput": throughput,
     "cycles": cycles,
+    "cnn-heartbeat": cnn_heartbeat,
+    "cnn-throughput": cnn_throughput,
+    "cnn-cycles": cnn_cycles,
+    "twin-heartbeat": twin_heartbeat,
 }
+# These start processes of their own.
+ALONE = ("start", "twin-heartbeat")
 
 
 def main() -> int:
@@ -335,7 +401,8 @@ def main() -> int:
         window = None
         for name in names:
             print(f"measuring {name} …", file=sys.stderr)
-            if name != "start" and window is None:
+            own = name in ALONE and os.environ.get("FILTERSCOPE_KERNELS") != "reference"
+            if not own and window is None:
                 application = QApplication([])
                 application.setStyle("Fusion")
                 theme.choose("dark")
