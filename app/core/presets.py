@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
 
 __all__ = ["CNN_PRESETS", "PRESETS", "ConvNetPreset", "Preset"]
+
+Level = Literal["barebones", "module", "sequential"]
+Solver = Literal["sgd", "nesterov"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,28 @@ class ConvNetPreset:
     images: ImageSpec
 
 
+# Part D: batches of 64, CIFAR-10's own mean and σ, no flips, a look at validation each 100 steps.
+_CIFAR10 = ImageSpec(normalisation="cifar10")
+_THREE_LAYERS = "conv 32 5x5, relu, conv 16 3x3, relu"
+
+
+def _on_torch(
+    layers: str, level: Level, solver: Solver, learning_rate: float, epochs: int = 1
+) -> ConvNetSpec:
+    return ConvNetSpec(
+        layers=layers,
+        engine="torch",
+        level=level,
+        solver=solver,
+        learning_rate=learning_rate,
+        epochs=epochs,
+        batch_size=64,
+        initialisation="he",
+        reg=0.0,
+        evaluate_every=100,
+    )
+
+
 CNN_PRESETS: dict[str, ConvNetPreset] = {
     "report": ConvNetPreset(
         "The exercise's report",
@@ -119,5 +145,54 @@ CNN_PRESETS: dict[str, ConvNetPreset] = {
             dropout=0.25,
         ),
         ImageSpec(normalisation="per_channel", flip=True),
+    ),
+    "barebones-fc": ConvNetPreset(
+        "PyTorch, bare tensors: two affine layers",
+        "Matrix products and autograd alone, one epoch: no filter, and still two of five images.",
+        _on_torch("affine 4000, relu", "barebones", "sgd", 1e-2),
+        _CIFAR10,
+    ),
+    "barebones-convnet": ConvNetPreset(
+        "PyTorch, bare tensors: three layers",
+        "Two convolutions and one affine layer, written as functions of tensors.",
+        _on_torch(_THREE_LAYERS, "barebones", "sgd", 3e-3),
+        _CIFAR10,
+    ),
+    "module-fc": ConvNetPreset(
+        "PyTorch, nn.Module: two affine layers",
+        "The same network as a class: its layers hold their weights.",
+        _on_torch("affine 4000, relu", "module", "sgd", 1e-2),
+        _CIFAR10,
+    ),
+    "module-convnet": ConvNetPreset(
+        "PyTorch, nn.Module: three layers",
+        "The convolutional network as a class with a forward method.",
+        _on_torch(_THREE_LAYERS, "module", "sgd", 3e-3),
+        _CIFAR10,
+    ),
+    "sequential-fc": ConvNetPreset(
+        "PyTorch, nn.Sequential: two affine layers",
+        "A list of layers, and Nesterov's momentum: the same epoch goes further.",
+        _on_torch("affine 4000, relu", "sequential", "nesterov", 1e-2),
+        _CIFAR10,
+    ),
+    "sequential-convnet": ConvNetPreset(
+        "PyTorch, nn.Sequential: three layers",
+        "With momentum the small convolutional network passes half of the images in an epoch.",
+        _on_torch(_THREE_LAYERS, "sequential", "nesterov", 1e-2),
+        _CIFAR10,
+    ),
+    "challenge-report": ConvNetPreset(
+        "The open challenge, as the report answered it",
+        "Three convolutions with batchnorm and pooling: three of four images in ten epochs.",
+        _on_torch(
+            "[conv 16 5x5, batchnorm, relu, pool 2], [conv 32 3x3, batchnorm, relu, pool 2], "
+            "[conv 64 3x3, batchnorm, relu, pool 2]",
+            "sequential",
+            "nesterov",
+            1e-2,
+            epochs=10,
+        ),
+        _CIFAR10,
     ),
 }

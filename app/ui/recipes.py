@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from app.core.data.batches import EpochOrder
 from app.core.data.image_preprocess import FittedImages
 from app.core.data.patches import Patches
-from app.core.learners import AutoencoderLearner, ConvNetLearner, Learner
+from app.core.learners import AutoencoderLearner, ConvNetLearner, Learner, make_convnet_learner
 from app.core.runs import Recorder, RunFolder
 from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec, ConvNetSpec
@@ -94,6 +94,12 @@ class ConvNetRecipe:
         "seed",
         "solver",
         "batch_size",
+        "engine",
+        "device",
+        "level",
+        "mixed_precision",
+        "channels_last",
+        "compile",
     )
 
     def examples(self, data: FittedImages, spec: ConvNetSpec) -> int:
@@ -106,7 +112,7 @@ class ConvNetRecipe:
 
     def make_learner(self, data: FittedImages, spec: ConvNetSpec, threads: int) -> Learner:
         """Return a new network."""
-        return ConvNetLearner(data, spec, threads=threads)
+        return make_convnet_learner(data, spec, threads=threads)
 
     def make_recorder(
         self, run_id: str, spec: ConvNetSpec, data: FittedImages, threads: int

@@ -99,17 +99,49 @@ class FittedImages:
         side: everything moves by at most so many pixels. Without augmentation the batch itself
         is returned.
         """
-        crop = min(self.spec.crop, min(batch.shape[2:]) - 1)
+        crop, (top, left), flipped = self._draws(len(batch), rng)
         if crop > 0:
             around = np.pad(batch, ((0, 0), (0, 0), (crop, crop), (crop, crop)), mode="reflect")
             windows = np.lib.stride_tricks.sliding_window_view(around, batch.shape[2:], axis=(2, 3))
-            top, left = rng.integers(0, 2 * crop + 1, (2, len(batch)))
             batch = windows[np.arange(len(batch)), :, top, left]  # type: ignore[assignment]
         if self.spec.flip:
-            flipped = rng.random(len(batch)) < 0.5
             batch = batch.copy()
             batch[flipped] = batch[flipped][..., ::-1]
         return batch
+
+    def _draws(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[int, NDArray[np.int64], NDArray[np.bool_]]:
+        """Return how far images may move, where each is taken from (2, n), and which are mirrored."""
+        crop = max(0, min(self.spec.crop, min(self.images.shape[1:]) - 1))
+        places = np.zeros((2, count), np.int64)
+        if crop:
+            places = rng.integers(0, 2 * crop + 1, (2, count))
+        flipped = rng.random(count) < 0.5 if self.spec.flip else np.zeros(count, bool)
+        return crop, places, flipped
+
+    def draw_views(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Return what `augment` does with so many images as rows (n, H) and columns (n, W) to take.
+
+        None without augmentation. For those who gather pixels elsewhere.
+        """
+        if not (self.spec.crop or self.spec.flip):
+            return None
+        crop, places, flipped = self._draws(count, rng)
+        _, height, width = self.images.shape
+        down, across = (
+            np.abs(place[:, None] + np.arange(size) - crop)
+            for place, size in zip(places, (height, width), strict=True)
+        )
+        # Beyond the far edge the picture goes on mirrored too, without its last pixel twice.
+        down, across = (
+            np.minimum(down, 2 * height - 2 - down),
+            np.minimum(across, 2 * width - 2 - across),
+        )
+        across[flipped] = across[flipped, ::-1]
+        return down, across
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Return what was measured, to be kept with the weights."""

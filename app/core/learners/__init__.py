@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from app.core.learners.autoencoder import AutoencoderLearner
+from app.core.learners.choice import make_convnet_learner
 from app.core.learners.convnet import ConvNetLearner
 from app.core.learners.protocol import Evaluation, Learner, StepOutcome
 
-__all__ = ["AutoencoderLearner", "ConvNetLearner", "Evaluation", "Learner", "StepOutcome"]
+__all__ = [
+    "AutoencoderLearner",
+    "ConvNetLearner",
+    "Evaluation",
+    "Learner",
+    "StepOutcome",
+    "make_convnet_learner",
+]

@@ -97,7 +97,7 @@ class ConvNetLearner:
     threads : int, optional
         All that `kernel_threads` allows without a window by default.
     engine : {"compiled", "reference"}, optional
-        The fastest there is by default.
+        The one of `spec` by default; for "compiled", the fastest there is.
 
     Attributes
     ----------
@@ -121,6 +121,8 @@ class ConvNetLearner:
         _check_memory(data, spec)
         self.data = data
         self.threads = threads or kernel_threads(window=False)
+        if engine is None and spec.engine == "reference":
+            engine = "reference"
         self.network = Network(
             spec.rows, data.images.shape, len(data.classes), dtype=spec.precision, engine=engine
         )
@@ -252,6 +254,7 @@ class ConvNetLearner:
         moving = rate(spec, self.taken, per_epoch), spec.momentum, spec.reg
         loss: dict[str, Any] = {
             "kind": spec.loss,
+            "smoothing": spec.label_smoothing,
             "keep": 1 - spec.dropout,
             "rng": rng,
             "check": check,
@@ -373,6 +376,7 @@ class ConvNetLearner:
                 self.data.labels(indices),
                 reg=spec.reg,
                 kind=spec.loss,
+                smoothing=spec.label_smoothing,
                 check=check,
                 momentum=0.0,
                 into=self._gradient,
@@ -509,7 +513,9 @@ class ConvNetLearner:
             for start in range(0, len(rows), 50):
                 piece = rows[start : start + 50]
                 scores = network.scores(self.data.rows(piece, network.dtype))
-                loss, _ = network.data_loss(scores, self.data.labels(piece), spec.loss)
+                loss, _ = network.data_loss(
+                    scores, self.data.labels(piece), spec.loss, spec.label_smoothing
+                )
                 data += loss * len(piece) / len(rows)
             return np.array([data, network.l2(spec.reg)])
 

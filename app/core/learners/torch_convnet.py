@@ -1,0 +1,465 @@
+"""The same convolutional network computed by PyTorch, on the CPU or a GPU.
+
+Weights, order, flips, crops and masks of dropout are those of `ConvNetLearner`; layers, gradient
+and solver are torch's. On the CPU the vectors of weights are shared with the host's, so nothing is
+copied; on a GPU the host's copy is renewed when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.data.image_preprocess import FittedImages, augmentation_rng
+from app.core.devices import choose_device, is_device_error, is_out_of_memory, load_torch
+from app.core.errors import FilterscopeError
+from app.core.learners.convnet import ConvNetLearner, _Mark, _Whole
+from app.core.learners.device_images import DeviceImages
+from app.core.learners.protocol import StepOutcome
+from app.core.nn.network import Network
+from app.core.predictions import Predictions
+from app.core.solvers.schedules import rate
+from app.core.specs import ConvNetSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from app.core.torch_models.model import Model
+
+__all__ = ["TorchConvNetLearner"]
+
+# As often the weights are kept, to go back to from a step that was too much.
+MARK_STEPS = 50
+# Numbers of each gradient that are kept to show how they are spread.
+SAMPLE = 2048
+# Images that are asked about at once.
+ASKED = 250
+
+Array = NDArray[Any]
+
+
+class TorchConvNetLearner(ConvNetLearner):
+    """A network of layers on PyTorch.
+
+    Parameters
+    ----------
+    data : FittedImages
+    spec : ConvNetSpec
+        Its `device`, `level`, `mixed_precision`, `channels_last` and `compile` say how.
+    threads : int, optional
+        Of the CPU.
+
+    Attributes
+    ----------
+    device : Device
+        Where it computes.
+    notes : list of str
+        What could not be had as it was asked for.
+
+    Raises
+    ------
+    FilterscopeError
+        There is no torch, or no room.
+    """
+
+    def __init__(
+        self, data: FittedImages, spec: ConvNetSpec, *, threads: int | None = None
+    ) -> None:
+        torch = load_torch()
+        super().__init__(data, spec, threads=threads)
+        self.spec = spec
+        self.notes: list[str] = []
+        self.device, note = choose_device(spec.device)
+        if self.device.kind == "mps" and spec.precision == "float64":
+            self.device, note = choose_device("cpu")[0], "Apple GPUs have no float64"
+        if note:
+            self.notes.append(f"{note}; the {self.device.title} computes")
+        self.version = str(torch.__version__).partition("+")[0]
+        self._gone = ""
+        self._slopes: dict[str, Tensor] = {}
+        self._older: _Mark | None = None
+        with self._threads():
+            self._theta = self._to_device(self.network.theta)
+            self._running = self._to_device(self.network.running)
+            self._memory = self._to_device(self.memory)
+            self.model = self._make_model(self._theta, self._running)
+            self._remembered = [list(self._make_views(one).values()) for one in self._memory]
+            self._images = DeviceImages(data, self.device, self.network.dtype)
+            if spec.compile:
+                self._compile(spec)
+
+    # --- what there is
+
+    @property
+    def engine(self) -> str:
+        """What computes, for people."""
+        where = self.device.title
+        if self.device.kind == "cpu":
+            where += f", {self.threads} thread{'s' if self.threads > 1 else ''}"
+        notes = f" ({'; '.join(self.notes)})" if self.notes else ""
+        return f"PyTorch {self.version}, {self.spec.level}, {where}{notes}"
+
+    def _to_device(self, array: Array) -> Tensor:
+        """Return a tensor; on the CPU it is the array itself."""
+        import torch
+
+        return torch.from_numpy(array).to(self.device.name)
+
+    def _make_model(self, theta: Tensor, running: Tensor) -> Model:
+        from app.core.torch_models.model import Model
+
+        return Model(self.network, self.spec.level, theta, running)
+
+    def _make_views(self, vector: Tensor) -> dict[str, Tensor]:
+        from app.core.torch_models.model import views
+
+        return views(vector, self.network.description)
+
+    def _compile(self, spec: ConvNetSpec) -> None:
+        """Let torch translate the network; where it cannot, go on without."""
+        import torch
+
+        plain = self.model.forward
+        kept = self._running.clone()
+        try:
+            self.model.forward = torch.compile(plain)
+            self._try_batch(spec, spec.batch_size)
+        except Exception as error:
+            if is_device_error(error) or is_out_of_memory(error):
+                raise
+            self.model.forward = plain
+            said = type(error).__name__
+            self.notes.append(f"torch.compile gave up with {said}; the network runs as it is")
+        finally:
+            self._running.copy_(kept)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Use this learner's threads, and say what a device does in words."""
+        import torch
+
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+        if self._gone:
+            raise FilterscopeError(self._gone, "Train anew on the CPU, or start the program anew.")
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise self._no_room() from None
+            if not is_device_error(error):
+                raise
+            said = str(error).strip().splitlines()[0]
+            self._gone = f"{self.device.title} stopped working: {said}"
+            raise FilterscopeError(
+                self._gone,
+                "What was kept last is good. Train on the CPU, or start the program anew.",
+            ) from None
+
+    def _threads(self) -> AbstractContextManager[None]:
+        return self._guarded()
+
+    # --- room
+
+    def _no_room(self) -> FilterscopeError:
+        """Say that the memory is too small, and find a batch that fits."""
+        batch = self.spec.batch_size
+        message = f"{self.device.title} has too little memory for {batch} images at once."
+        fits = self._fitting(batch)
+        if not fits:
+            return FilterscopeError(message, "Choose a smaller network, or another device.")
+        return FilterscopeError(message, f"A batch of {fits} would fit.")
+
+    def _fitting(self, batch: int) -> int:
+        """Return the largest halving of a batch that can be computed, 0 for none."""
+        import torch
+
+        if not hasattr(self, "model"):
+            return 0
+        self._slopes = {}
+        while batch > 1:
+            batch //= 2
+            try:
+                if self.device.kind == "cuda":
+                    torch.cuda.empty_cache()
+                self._try_batch(self.spec, batch)
+            except (RuntimeError, MemoryError):
+                continue
+            return batch
+        return 0
+
+    def _try_batch(self, spec: ConvNetSpec, batch: int) -> None:
+        """Go both ways once with images of zeros; only running averages change."""
+        import torch
+
+        shape = (batch, *self.network.input_shape)
+        x = torch.zeros(shape, dtype=self._theta.dtype, device=self.device.name)
+        y = torch.zeros(batch, dtype=torch.int64, device=self.device.name)
+        kept = self._running.clone()
+        try:
+            loss, _ = self._loss(self._laid_out(x), y, spec, np.random.default_rng(0))
+            self.model.slopes(loss)
+        finally:
+            self._running.copy_(kept)
+
+    # --- one step
+
+    def _descend(
+        self,
+        order: NDArray[np.int64],
+        spec: ConvNetSpec,
+        interrupt: NDArray[np.int32],
+        most: int,
+    ) -> StepOutcome:
+        import torch
+
+        per_epoch = self.steps_per_epoch(spec)
+        most = min(most, -(-len(order) // spec.batch_size))
+        self._keep_mark()
+        assert self._mark is not None
+        first, before = self.taken, len(self._mark.steps)
+        seen: list[Tensor] = []
+        for number in range(most):
+            rows = order[number * spec.batch_size : (number + 1) * spec.batch_size]
+            seen.append(self._tensor_step(rows, spec))
+            self._mark.steps.append((rows, spec))
+            self.taken += 1
+            if interrupt[0] or self.evaluation_due(spec) or len(self._mark.steps) >= MARK_STEPS:
+                break
+        # The device is waited for once in a call.
+        numbers = torch.stack(seen).cpu().numpy()
+        good = np.isfinite(numbers[:, :2].sum(axis=1))
+        finite = bool(good.all())
+        if not finite:
+            count = int(good.argmin())
+            del self._mark.steps[before + count :]
+            self.taken = first + count
+            numbers = numbers[:count]
+        elif self.taken % per_epoch == 0:
+            finite = bool(torch.isfinite(self._theta).all())
+        if not finite:
+            self._undo_last_step()
+        return StepOutcome(numbers[:, :2], finite, accuracies=numbers[:, 2])
+
+    def _tensor_step(self, rows: NDArray[np.int64], spec: ConvNetSpec) -> Tensor:
+        """Take one step; returns data, l2 and accuracy (3,), float64, on the device."""
+        import torch
+
+        from app.core.torch_models.solvers import update
+
+        per_epoch = self.steps_per_epoch(spec)
+        epoch, step = divmod(self.taken, per_epoch)
+        rng = augmentation_rng(spec.seed, epoch, step)
+        x, y = self._images.batch(self.data.split.train[rows], rng)
+        masks = np.random.default_rng([spec.seed, 8, self.taken])
+        loss, accuracy = self._loss(self._laid_out(x), y, spec, masks)
+        slopes = self._slopes = self.model.slopes(loss)
+        decayed, squares = self._decay(slopes, spec.reg)
+        update(
+            spec.solver,
+            list(self.model.weights.values()),
+            list(decayed.values()),
+            self._remembered,
+            self.taken + 1,
+            rate(spec, self.taken, per_epoch),
+            spec.momentum,
+        )
+        return torch.stack([loss.detach(), squares, accuracy]).double()
+
+    def _loss(
+        self, x: Tensor, y: Tensor, spec: ConvNetSpec, masks: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return the data term, for autograd, and the accuracy of a batch."""
+        from app.core.torch_models.functions import data_loss
+
+        mode = self.model.mode
+        mode.train, mode.keep, mode.rng = True, 1 - spec.dropout, masks
+        with self._autocast(spec):
+            scores = self.model.forward(x)
+        scores = scores.to(self._theta.dtype)
+        loss = data_loss(scores, y, spec.loss, spec.label_smoothing)
+        return loss, (scores.detach().argmax(dim=1) == y).to(loss.dtype).mean()
+
+    def _decay(self, slopes: dict[str, Tensor], reg: float) -> tuple[dict[str, Tensor], Tensor]:
+        """Return slopes with those of reg/2 ΣW², and that term."""
+        import torch
+
+        squares = torch.zeros((), dtype=self._theta.dtype, device=self._theta.device)
+        if not reg:
+            return slopes, squares
+        names = sorted(self.network.decayed)
+        weights = [self.model.weights[name] for name in names]
+        sums = torch._foreach_add([slopes[name] for name in names], weights, alpha=reg)
+        norms = torch.stack(list(torch._foreach_norm(weights)))
+        return {**slopes, **dict(zip(names, sums, strict=True))}, reg / 2 * norms.square().sum()
+
+    def _autocast(self, spec: ConvNetSpec) -> AbstractContextManager[Any]:
+        import torch
+
+        if spec.mixed_precision == "none" or spec.precision == "float64":
+            return nullcontext()
+        return torch.autocast(self.device.kind, dtype=torch.bfloat16)
+
+    def _laid_out(self, x: Tensor) -> Tensor:
+        import torch
+
+        return x.contiguous(memory_format=torch.channels_last) if self.spec.channels_last else x
+
+    # --- the way back from a step that was too much
+
+    def _keep_mark(self) -> None:
+        """Keep the state now and then; the mark before it too, for a first step that fails."""
+        if self._mark is None or len(self._mark.steps) >= MARK_STEPS:
+            self._older = self._mark
+            # Copies stay on the device: tensors in the places of arrays.
+            theta, memory, running = (
+                cast(Any, one.clone()) for one in (self._theta, self._memory, self._running)
+            )
+            self._mark = _Mark(theta, memory, running, self.taken)
+
+    def _undo_last_step(self) -> None:
+        """Return to the weights that gave the last finite loss; see `ConvNetLearner`."""
+        mark, older = self._mark, self._older
+        self._mark = self._older = None
+        if mark is not None and not mark.steps and older is not None:
+            mark = older
+        if mark is None:
+            return
+        taken = self.taken
+        pairs = (self._theta, mark.theta), (self._memory, mark.memory)
+        for tensor, copy in (*pairs, (self._running, mark.running)):
+            tensor.copy_(cast(Any, copy))
+        self.taken = mark.taken
+        for rows, spec in mark.steps[:-1]:
+            self._tensor_step(rows, spec)
+            self.taken += 1
+        self.taken = taken
+
+    # --- L-BFGS
+
+    def _whole(self, spec: ConvNetSpec, check: Callable[[], None]) -> tuple[_Whole, Array]:
+        """Return what all training images say at the host's weights, and the gradient."""
+        import torch
+
+        self._push()
+        train = self.data.split.train
+        terms, accuracy = np.zeros(2), 0.0
+        gradient = torch.zeros_like(self._theta)
+        into = list(self._make_views(gradient).values())
+        averages = torch.zeros_like(self._running)
+        self.model.mode.momentum = 0.0
+        kept = self._running.clone()
+        try:
+            for start in range(0, len(train), spec.batch_size):
+                check()
+                indices = train[start : start + spec.batch_size]
+                share = len(indices) / len(train)
+                x, y = self._images.rows(indices)
+                loss, right = self._loss(self._laid_out(x), y, spec, np.random.default_rng(0))
+                self._slopes = self.model.slopes(loss)
+                torch._foreach_add_(into, list(self._slopes.values()), alpha=share)
+                terms[0] += share * float(loss.detach())
+                accuracy += share * float(right)
+                averages.add_(self._running, alpha=share)
+        finally:
+            self.model.mode.momentum = 0.9
+            self._running.copy_(kept)
+        decayed, squares = self._decay(self._make_views(gradient), spec.reg)
+        terms[1] = float(squares)
+        whole = torch.cat([one.reshape(-1) for one in decayed.values()]).cpu().numpy()
+        parts = self.network._views_of_averages(averages.cpu().numpy())
+        return _Whole(terms, accuracy, parts), whole
+
+    # --- evaluation
+
+    def _few(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return rows
+
+    def _predict(
+        self, network: Network, rows: NDArray[np.int64], check: Callable[[], None]
+    ) -> Predictions:
+        model = self.model
+        if network is not self.network:
+            model = self._make_model(
+                self._to_device(network.theta), self._to_device(network.running)
+            )
+        return Predictions.of_scores(rows, self.data.labels(rows), self._scores(model, rows, check))
+
+    def _scores(
+        self, model: Model, rows: NDArray[np.int64], check: Callable[[], None]
+    ) -> NDArray[np.float64]:
+        import torch
+
+        found = np.empty((len(rows), self.network.classes))
+        model.mode.train = False
+        with torch.no_grad(), self._autocast(self.spec):
+            for start in range(0, len(rows), ASKED):
+                check()
+                x, _ = self._images.rows(rows[start : start + ASKED])
+                scores = model.forward(self._laid_out(x))
+                found[start : start + ASKED] = scores.double().cpu().numpy()
+        return found
+
+    def validate(self, spec: ConvNetSpec, interrupt: NDArray[np.int32]) -> Any:
+        """Look at the images that do not train; see `ConvNetLearner`."""
+        with self._threads():
+            self._pull()
+        return super().validate(spec, interrupt)
+
+    def evaluate(self, spec: ConvNetSpec) -> NDArray[np.float64]:
+        """Return the terms (2,) over the fixed sample of training images."""
+        rows = self._sample
+        with self._threads(), np.errstate(all="ignore"):
+            self._pull()
+            scores = self._scores(self.model, rows, lambda: None)
+            labels = self.data.labels(rows)
+            data, _ = self.network.data_loss(scores, labels, spec.loss, spec.label_smoothing)
+            return np.array([data, self.network.l2(spec.reg)])
+
+    # --- what is kept
+
+    def _pull(self) -> None:
+        """Let the host's copy be what the device has."""
+        if self.device.kind == "cpu":
+            return
+        pairs = (self.network.theta, self._theta), (self.network.running, self._running)
+        for host, tensor in (*pairs, (self.memory, self._memory)):
+            host[...] = tensor.cpu().numpy()
+
+    def _push(self) -> None:
+        """Let the device have what the host's copy is."""
+        import torch
+
+        if self.device.kind == "cpu":
+            return
+        pairs = (self.network.theta, self._theta), (self.network.running, self._running)
+        for host, tensor in (*pairs, (self.memory, self._memory)):
+            tensor.copy_(torch.from_numpy(host))
+
+    def snapshot(self) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        """Return all weights, and a sample of each gradient of the last step."""
+        with self._threads():
+            self._pull()
+            samples = {}
+            for name, slope in self._slopes.items():
+                flat = slope.detach().reshape(-1)
+                some = flat[:: max(1, flat.numel() // SAMPLE)]
+                samples[f"gradient {name}"] = some.cpu().numpy()
+        return self.network.weights(), samples
+
+    def state(self) -> dict[str, Array]:
+        """Return copies of all that an exact continuation needs; see `ConvNetLearner`."""
+        with self._threads():
+            self._pull()
+        return super().state()
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Take up what `state` returned, of any engine."""
+        super().restore(state)
+        self._older = None
+        with self._threads():
+            self._push()

@@ -1,0 +1,91 @@
+"""The network with bare tensors: every layer is a line of arithmetic, autograd does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the field's own name
+
+from app.core.nn.plan import Row
+from app.core.specs import layers
+from app.core.torch_models.functions import Mode, batchnorm, dropout, layernorm
+
+__all__ = ["Barebones"]
+
+
+class Barebones:
+    """A function of images, and of tensors that lie beside it.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    weights : mapping
+        W1, b1, gamma1 … that autograd watches; W of an affine layer is (D, M).
+    averages : mapping
+        running_mean1, running_var1 … of batchnorm.
+    mode : Mode
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        weights: Mapping[str, Tensor],
+        averages: Mapping[str, Tensor],
+        mode: Mode,
+    ) -> None:
+        self.rows, self.weights, self.averages, self.mode = rows, weights, averages, mode
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return scores (N, classes) of images (N, C, H, W)."""
+        return self.chain(self.rows, x).flatten(1)
+
+    def chain(self, rows: Sequence[Row], x: Tensor) -> Tensor:
+        """Compute one row after the other."""
+        for row in rows:
+            x = self.step(row, x)
+        return x
+
+    def step(self, row: Row, x: Tensor) -> Tensor:
+        """Compute one row."""
+        learned = [self.weights[name] for name in row.names]
+        match row.layer:
+            case layers.Conv(stride=stride, pad=pad):
+                W, b = learned
+                return F.conv2d(x, W, b, stride, pad)
+            case layers.Affine():
+                W, b = learned
+                return x.flatten(1) @ W + b
+            case layers.Relu():
+                return x.clamp(min=0)
+            case layers.LeakyRelu(slope=slope):
+                return F.leaky_relu(x, slope)
+            case layers.Elu(alpha=alpha):
+                return F.elu(x, alpha)
+            case layers.Pool(size=size, stride=stride):
+                return F.max_pool2d(x, size, stride)
+            case layers.AvgPool(size=size, stride=stride):
+                return F.avg_pool2d(x, size, stride)
+            case layers.GlobalAvgPool():
+                return x.mean(dim=(2, 3))
+            case layers.Dropout(keep=keep):
+                return dropout(x, keep, self.mode)
+            case layers.Batchnorm():
+                gamma, beta = learned
+                number = row.names[0].removeprefix("gamma")
+                mean = self.averages[f"running_mean{number}"]
+                var = self.averages[f"running_var{number}"]
+                return batchnorm(x, gamma, beta, mean, var, self.mode)
+            case layers.Groupnorm(groups=groups):
+                gamma, beta = learned
+                return layernorm(x, gamma, beta, groups)
+            case layers.Layernorm():
+                gamma, beta = learned
+                return layernorm(x, gamma, beta)
+            case layers.Residual():
+                past = x
+                if learned:
+                    W, b = learned
+                    past = F.conv2d(x, W, b, row.shortcut_stride)
+                return self.chain(row.inside, x) + past
+        raise TypeError(f"{row.layer.text} cannot be computed")
