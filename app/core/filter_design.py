@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core import kernels
 from app.core.errors import ShapeError
 from app.core.image_processing import FILTERS, PictureFilter, as_pixels, filter_pictures
 
@@ -160,10 +161,29 @@ DESIGNS: dict[str, FilterDesign] = {
 
 def filtered(picture: NDArray[np.uint8], design: FilterDesign) -> NDArray[np.float64]:
     """Return the result (1, H, W) or (3, H, W) for a picture (3, H, W) of 0 … 255."""
+    if not kernels.COMPILED:
+        return _by_taps(picture, design)
     result: NDArray[np.float64] = filter_pictures(picture[None], design.weights(), design.biases())[
         0
     ]
     return result
+
+
+def _by_taps(picture: NDArray[np.uint8], design: FilterDesign) -> NDArray[np.float64]:
+    """Return the same without compiled kernels: the whole picture moved, once for each number.
+
+    The readable loops would take a second, and the window would feel them.
+    """
+    height, width = picture.shape[1:]
+    half = design.size // 2
+    padded = np.pad(picture.astype(np.float64), ((0, 0), (half, half), (half, half)))
+    planes = np.zeros((3, height, width))
+    for row in range(design.size):
+        for column in range(design.size):
+            moved = padded[:, row : row + height, column : column + width]
+            planes += design.kernel[row][column] * moved
+    planes *= np.array(design.channels)[:, None, None]
+    return (planes if design.colour else planes.sum(axis=0)[None]) + design.bias
 
 
 def to_pixels(result: NDArray[np.float64], *, stretch: bool) -> NDArray[np.uint8]:

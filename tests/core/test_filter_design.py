@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import correlate
 
+from app.core import kernels
 from app.core.errors import ShapeError
 from app.core.filter_design import DESIGNS, SIZES, explain_place, filtered, short, to_pixels
 from app.core.image_processing import FILTERS
@@ -17,10 +18,13 @@ def picture() -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (3, 12, 15), np.uint8)
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("name", DESIGNS)
 def test_a_design_is_what_scipy_makes_of_each_channel(
-    name: str, picture: NDArray[np.uint8]
+    name: str, compiled: bool, picture: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if not compiled:
+        monkeypatch.setattr(kernels, "COMPILED", False)
     design = DESIGNS[name]
     kernel = np.array(design.kernel)
     planes = [

@@ -100,6 +100,8 @@ class Comparison:
             said.append(f"takes {ours.seconds / torch.seconds:.2f} of torch’s time")
         if ours is not None and ours.error is not None:
             said.append(f"differs by {ours.error:.1e}")
+        if ours is None and torch is not None and torch.speedup is not None:
+            said.append(f"torch is {times(torch.speedup)} as fast as NumPy’s")
         return " · ".join(said)
 
     def as_csv(self) -> bytes:

@@ -25,9 +25,9 @@ from app.core.errors import FilterscopeError
 
 __all__ = ["JOBS", "serve"]
 
-# The window comes first; what is timed must not wait for others, though.
-NICENESS = 10
-NOT_NICE = ("timing",)
+# The window comes first; what is timed gives way a little less.
+NICENESS = {"timing": 5}
+USUAL_NICENESS = 10
 # A word of progress is not worth more often than the eye sees.
 SECONDS_BETWEEN_WORDS = 0.05
 
@@ -79,17 +79,16 @@ def _follow(stream: BinaryIO) -> None:
     os._exit(1)
 
 
-def step_back() -> None:
+def step_back(niceness: int) -> None:
     """Let other processes go first, where the system knows how."""
     with contextlib.suppress(AttributeError, OSError):
-        os.nice(NICENESS)
+        os.nice(niceness)
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Read one request and answer it."""
     request = json.loads(source.readline())
-    if request["job"] not in NOT_NICE:
-        step_back()
+    step_back(NICENESS.get(request["job"], USUAL_NICENESS))
     threading.Thread(target=_follow, args=(source,), daemon=True).start()
     last = 0.0
 

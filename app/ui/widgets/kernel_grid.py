@@ -75,10 +75,13 @@ class KernelGrid(QWidget):
                 round(a + (b - a) * weight)
                 for a, b in zip(ground.getRgb()[:3], tint.getRgb()[:3], strict=True)
             ]
-            field.setStyleSheet(
+            style = (
                 f"QLineEdit {{ background: rgb({mixed[0]}, {mixed[1]}, {mixed[2]}); "
                 f"font-size: {small}px; padding: 1px 2px; }}"
             )
+            # A style sheet costs a millisecond: most boxes keep theirs.
+            if style != field.styleSheet():
+                field.setStyleSheet(style)
 
     def _on_typed(self, value: float) -> None:
         field = self.sender()

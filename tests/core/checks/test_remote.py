@@ -76,7 +76,7 @@ def test_what_is_none_of_ours_is_refused(line: bytes) -> None:
 def serve(request: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Answer a request as the process would, without one."""
     monkeypatch.setattr(process, "_follow", lambda _stream: None)
-    monkeypatch.setattr(process, "step_back", lambda: None)
+    monkeypatch.setattr(process, "step_back", lambda _niceness: None)
     sink = io.BytesIO()
     process.serve(io.BytesIO(json.dumps(request).encode() + b"\n"), sink)
     return [decode(line) for line in sink.getvalue().splitlines()]
@@ -227,6 +227,10 @@ def test_a_comparison_that_is_not_done_says_what_it_knows() -> None:
     assert comparison.compared("both") == []
     assert comparison.limit("forward") is None
     assert comparison.sentence("both") == ""
+    without = Comparison(
+        TimingSpec(), None, (*timed("NumPy", 1.0, 1.0, None), *timed("torch", 0.1, 0.1, None))
+    )
+    assert without.sentence("both") == "torch is 10× as fast as NumPy’s"
 
 
 def test_ratios_are_written_shortly() -> None:

@@ -18,7 +18,7 @@ from app.workers.thread import Runner
 __all__ = ["HoldsCard"]
 
 # Of the report's figures and of the bounds, in pixels.
-COLUMNS = (94.0, 82.0)
+COLUMNS = (98.0, 90.0)
 
 
 def _measure_row(place: int, measure: Measure) -> MeasureRow:
