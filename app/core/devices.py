@@ -14,6 +14,7 @@ __all__ = [
     "Device",
     "choose_device",
     "find_devices",
+    "gains_from_bfloat16",
     "is_device_error",
     "is_out_of_memory",
     "load_torch",
@@ -150,6 +151,17 @@ def choose_device(wanted: str = "auto") -> tuple[Device, str]:
         return cpu, f"{of_kind[0].title} cannot be used: {of_kind[0].problem}"
     names = {"cuda": "CUDA device", "mps": "Apple GPU"}
     return cpu, f"PyTorch finds no {names.get(wanted, wanted)} here"
+
+
+def gains_from_bfloat16(device: Device) -> bool:
+    """Return whether a device multiplies numbers of 16 bits by itself; others only imitate it."""
+    torch = load_torch()
+    if device.kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.kind == "mps":
+        return True
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in asked)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.data.image_preprocess import FittedImages, augmentation_rng
-from app.core.devices import choose_device, is_device_error, is_out_of_memory, load_torch
+from app.core.devices import (
+    choose_device,
+    gains_from_bfloat16,
+    is_device_error,
+    is_out_of_memory,
+    load_torch,
+)
 from app.core.errors import FilterscopeError
 from app.core.learners.convnet import ConvNetLearner, _Mark, _Whole
 from app.core.learners.device_images import DeviceImages
@@ -78,6 +84,10 @@ class TorchConvNetLearner(ConvNetLearner):
             self.device, note = choose_device("cpu")[0], "Apple GPUs have no float64"
         if note:
             self.notes.append(f"{note}; the {self.device.title} computes")
+        self._mixed = spec.mixed_precision == "bfloat16" and spec.precision == "float32"
+        if self._mixed and not gains_from_bfloat16(self.device):
+            self._mixed = False
+            self.notes.append(f"the {self.device.title} has no bfloat16; float32 is used")
         self.version = str(torch.__version__).partition("+")[0]
         self._gone = ""
         self._slopes: dict[str, Tensor] = {}
@@ -278,7 +288,7 @@ class TorchConvNetLearner(ConvNetLearner):
 
         mode = self.model.mode
         mode.train, mode.keep, mode.rng = True, 1 - spec.dropout, masks
-        with self._autocast(spec):
+        with self._autocast():
             scores = self.model.forward(x)
         scores = scores.to(self._theta.dtype)
         loss = data_loss(scores, y, spec.loss, spec.label_smoothing)
@@ -297,10 +307,10 @@ class TorchConvNetLearner(ConvNetLearner):
         norms = torch.stack(list(torch._foreach_norm(weights)))
         return {**slopes, **dict(zip(names, sums, strict=True))}, reg / 2 * norms.square().sum()
 
-    def _autocast(self, spec: ConvNetSpec) -> AbstractContextManager[Any]:
+    def _autocast(self) -> AbstractContextManager[Any]:
         import torch
 
-        if spec.mixed_precision == "none" or spec.precision == "float64":
+        if not self._mixed:
             return nullcontext()
         return torch.autocast(self.device.kind, dtype=torch.bfloat16)
 
@@ -396,7 +406,7 @@ class TorchConvNetLearner(ConvNetLearner):
 
         found = np.empty((len(rows), self.network.classes))
         model.mode.train = False
-        with torch.no_grad(), self._autocast(self.spec):
+        with torch.no_grad(), self._autocast():
             for start in range(0, len(rows), ASKED):
                 check()
                 x, _ = self._images.rows(rows[start : start + ASKED])
