@@ -19,6 +19,8 @@ from PyQt6.QtWidgets import (
 from app.core.checks import CHECKS
 from app.core.checks.ladders import NetworkSource
 from app.core.checks.topics import TOPICS, Topic, topic_of
+from app.core.data.image_reader import images_kind
+from app.core.errors import FilterscopeError
 from app.ui.panels.workbench.check_session import CheckSession
 from app.ui.panels.workbench.code_card import CodeCard
 from app.ui.panels.workbench.gradient_card import GradientCard
@@ -99,6 +101,7 @@ class WorkbenchPanel(QWidget):
         self.list.choose(self.topic.key)
         self.list.chosen.connect(self.show_topic)
         self.summary = quiet_label(name="checkSummary")
+        self.summary.setWordWrap(True)
         self.doing = quiet_label(name="checkDoing")
         self.doing.setWordWrap(True)
         self.progress = QProgressBar()
@@ -188,10 +191,21 @@ class WorkbenchPanel(QWidget):
         if self.checks.running:
             self.checks.cancel()
         else:
+            self._find_data()
             self.checks.run(list(CHECKS))
 
     def _on_check_one(self) -> None:
+        self._find_data()
         self.checks.run(self.topic.checks)
+
+    def _find_data(self) -> None:
+        """Let checks that train take CIFAR-10 from where the CNN lab has it."""
+        path = self.network()[0].path
+        try:
+            known = images_kind(path) == "cifar10"
+        except FilterscopeError:
+            known = False  # It was there when it was opened; the checks do without.
+        self.checks.data = path if known else None
 
     # --- what is shown
 
@@ -301,8 +315,11 @@ class WorkbenchPanel(QWidget):
         text = self.checks.summary(list(CHECKS)).sentence()
         ended = self.checks.ended_at
         if ended is not None and not self.checks.running:
-            text += f"   ·   {_ago(time.monotonic() - ended)}"
+            text += f"\n{_ago(time.monotonic() - ended)}"
         self.summary.setText(text)
+        outcomes = self.checks.outcomes.values()
+        missing = [f"{one.check.name}: {one.note}" for one in outcomes if one.passed is None]
+        self.summary.setToolTip("\n".join(missing))
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Qt: the workbench came into sight."""

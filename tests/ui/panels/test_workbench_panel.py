@@ -212,6 +212,41 @@ def test_figures_are_short(value: float, text: str) -> None:
     assert figure(float("nan")) == "nan"
 
 
+def test_checks_that_train_take_the_cifar_of_the_cnn_lab(
+    qtbot: QtBot, panel: WorkbenchPanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def ask(_job: str, **request: Any) -> Iterator[dict[str, Any]]:
+        asked.append(request["data"])
+        return iter(())
+
+    monkeypatch.setattr(remote_job, "ask", ask)
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    for number in range(1, 6):
+        (folder / f"data_batch_{number}.bin").write_bytes(bytes(3073))
+    (folder / "test_batch.bin").write_bytes(bytes(3073))
+    for path in (str(folder), "synthetic", str(tmp_path / "gone")):
+        source = NetworkSource(ConvNetSpec(), ImageSpec(), path)
+        panel.network = lambda source=source: (source, "")
+        click(qtbot, panel, "checkLayer")
+        qtbot.waitUntil(lambda: not panel.checks.running)
+    assert asked == [str(folder), None, None]
+
+
+def test_what_cannot_be_made_here_says_why(
+    qtbot: QtBot, panel: WorkbenchPanel, answers: dict[str, list[Any]]
+) -> None:
+    why = Outcome(CHECKS["convnet_epoch"], (), "CIFAR-10 is not here.", None, 0.0)
+    answers["checks"] = [{"outcome": why}]
+    panel.checks.run(["convnet_epoch"])
+    qtbot.waitUntil(lambda: not panel.checks.running)
+    assert "1 not here" in panel.summary.text()
+    assert "CIFAR-10 is not here." in panel.summary.toolTip()
+    assert panel.list.standing("convnet").key == "not_here"
+
+
 # --- timing
 
 
