@@ -99,7 +99,7 @@ class CnnPanel(QWidget):
         return self.settings_card
 
     def _build_pictures(self) -> QWidget:
-        self.filters_card = Card("First-layer filters", "cnnFilters")
+        self.filters_card = Card("Filters  W₁", "cnnFilters")
         self.filters = MosaicView(
             "cnnFilters", self._describe_filter, "Filters of the first layer, a tile each"
         )

@@ -17,6 +17,8 @@ from app.ui.widgets.plots import Plot, pen, to_plottable
 __all__ = ["AccuracyPlot"]
 
 COLOURS = {"validation": "accent", "train": "warm"}
+# Short, so that all has room in a small window; the tooltips say more.
+NAMES = {"validation": "val", "train": "train"}
 
 
 class AccuracyPlot(QWidget):
@@ -29,13 +31,14 @@ class AccuracyPlot(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         legend = QHBoxLayout()
-        legend.setSpacing(14)
+        legend.setSpacing(10)
         self._readouts = {name: QLabel() for name in COLOURS}
-        for label in self._readouts.values():
+        for name, label in self._readouts.items():
             label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setToolTip(f"Share of {name} images that are named right")
             legend.addWidget(label)
         self._best = quiet_label(name="bestAccuracy")
-        self._best.setToolTip("The weights of the best validation are kept.")
+        self._best.setToolTip("The best validation so far; its weights are kept.")
         legend.addWidget(self._best)
         legend.addStretch(1)
         layout.addLayout(legend)
@@ -100,11 +103,11 @@ class AccuracyPlot(QWidget):
                 highest, lowest = max(highest, float(y.max())), min(lowest, float(y.min()))
         for name, label in self._readouts.items():
             value = newest[name]
-            label.setText(f"━ {name}" + ("" if value is None else f" {value:.1f} %"))
+            label.setText(f"━ {NAMES[name]}" + ("" if value is None else f" {value:.1f} %"))
         x, y = to_plottable(self._x, self._values["validation"])
         best = int(y.argmax()) if len(y) else None
         self._star.setData([x[best]], [y[best]]) if best is not None else self._star.setData([], [])
-        self._best.setText("" if best is None else f"○ best {y[best]:.1f} %")
+        self._best.setText("" if best is None else f"○ {y[best]:.1f} %")
         chance = 100 / self._classes if self._classes else 0.0
         self._chance.setVisible(self._classes > 0)
         self._chance.setPos(chance)

@@ -25,8 +25,8 @@ def said(plot: AccuracyPlot) -> str:
 def test_newest_and_best_are_written(plot: AccuracyPlot) -> None:
     plot.set_values(np.arange(1, 4), np.array([0.3, 0.5, 0.7]), np.array([0.2, 0.48, 0.41]), 10)
     assert "train 70.0 %" in said(plot)
-    assert "validation 41.0 %" in said(plot)
-    assert "best 48.0 %" in said(plot)
+    assert "val 41.0 %" in said(plot)
+    assert "○ 48.0 %" in said(plot)
     assert plot._chance.value() == 10
     low, high = plot.plot.getPlotItem().getViewBox().viewRange()[1]
     assert low < 10
@@ -37,5 +37,5 @@ def test_newest_and_best_are_written(plot: AccuracyPlot) -> None:
 def test_missing_values_do_no_harm(plot: AccuracyPlot, values: list[float]) -> None:
     there = np.array(values)
     plot.set_values(np.arange(len(there)), there, np.full(len(there), np.nan), 0)
-    assert "best" not in said(plot)
+    assert "○" not in said(plot)
     assert not plot.grab().isNull()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QWidget
 
 from app.core.events import Snapshot
@@ -21,6 +22,8 @@ __all__ = ["LossCard"]
 
 # What a snapshot calls the slopes of a parameter.
 GRADIENT = "gradient "
+# Width of the card from which each switch of the plot is shown.
+ROOM = (200, 330, 290)
 
 
 class LossCard(TabbedCard):
@@ -75,10 +78,18 @@ class LossCard(TabbedCard):
 
         return set_option
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: in a small window the axes keep as they are, and their switches make room."""
+        super().resizeEvent(event)
+        self._show_tools()
+
+    def _show_tools(self) -> None:
+        for button, least in zip(self._plot_tools, ROOM, strict=True):
+            button.setVisible(self.page == 0 and self.width() >= least)
+        self.kind.setVisible(self.page == 1)
+
     def _on_page(self, page: int) -> None:
-        for button in self._plot_tools:
-            button.setVisible(page == 0)
-        self.kind.setVisible(page == 1)
+        self._show_tools()
         if page == 1:
             self.behaviour_wanted.emit()
 

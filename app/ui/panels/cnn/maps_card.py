@@ -18,6 +18,7 @@ __all__ = ["MapsCard", "pixels_of"]
 SHOWN_IMAGES = 8  # of each class
 MOST_CLASSES = 20
 MOST_MAPS = 144
+SIDE = 104  # width of the column beside the maps: an image of 32 pixels at three times its size
 FIRST_ROW = (0,)
 
 
@@ -61,20 +62,18 @@ class MapsCard(TabbedCard):
         self.image = MosaicView("lookedAt", lambda _index: "", "The image that is looked at")
         self.image.set_scale("unit")
         self.image.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.image.setFixedSize(104, 104)
+        self.image.setFixedSize(SIDE, SIDE)
         self.true = quiet_label(name="lookTrue")
         self.says = [quiet_label(name=f"lookSays{place}") for place in range(3)]
-        self.add_page(self._build_look())
-        self.add_page(self.samples)
-        self.on_page_changed(self._on_page)
         self.layer_choice = QComboBox()
         self.layer_choice.setObjectName("mapsLayer")
         self.layer_choice.setAccessibleName("Which layer's feature maps are shown")
         self.layer_choice.setToolTip("Which layer's feature maps are shown")
-        self.layer_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.layer_choice.setMaximumWidth(150)
+        self.layer_choice.setFixedWidth(SIDE)
         self.layer_choice.activated.connect(lambda _index: self.look_wanted.emit())
-        self.add_tool(self.layer_choice)
+        self.add_page(self._build_look())
+        self.add_page(self.samples)
+        self.on_page_changed(self._on_page)
 
     def _build_look(self) -> QWidget:
         """Return the page: what is looked at and what it is called on the left, its maps beside."""
@@ -84,11 +83,12 @@ class MapsCard(TabbedCard):
         line.setSpacing(10)
         side = QVBoxLayout()
         side.setSpacing(3)
+        side.addWidget(self.layer_choice)
         side.addStretch(1)
         side.addWidget(self.image)
         side.addWidget(self.true)
         for label in self.says:
-            label.setFixedWidth(104)
+            label.setFixedWidth(SIDE)
             side.addWidget(label)
         side.addStretch(1)
         line.addLayout(side)
@@ -176,14 +176,13 @@ class MapsCard(TabbedCard):
         for label, said in zip(self.says, likely, strict=False):
             assert probabilities is not None
             text = f"{probabilities[said]:4.0%}  {data.classes[said]}"
-            label.setText(label.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, 104))
+            label.setText(label.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, SIDE))
             label.setToolTip(f"The network says {data.classes[said]}: {probabilities[said]:.1%}")
 
     def _on_sample(self, index: int) -> None:
         self.choose(int(self._sample[index]))
 
     def _on_page(self, page: int) -> None:
-        self.layer_choice.setVisible(page == 0)
         self._say(None)
         if page == 0:
             self.look_wanted.emit()
