@@ -22,8 +22,12 @@ from app.core.export import (
 )
 from app.core.history import History
 from app.core.mosaic import Mosaic, Scale, mosaic
+from app.core.nn.network import Network
 from app.core.runs import RunFolder
 from app.core.specs import ConvNetSpec
+from app.core.tensorboard import event_file
+from app.core.torch_exports import onnx_bytes, state_dict_bytes
+from app.core.torch_script import torch_script
 
 __all__ = ["accuracy_chart", "export_convnet", "filter_mosaic", "make"]
 
@@ -57,12 +61,23 @@ def make(makers: Mapping[str, Mapping[str, Callable[[], bytes]]], what: str, kin
 def export_convnet(
     run: RunFolder, what: str, kind: str, *, zoom: int = 8, scale: str = "own"
 ) -> tuple[bytes, list[str]]:
-    """Return ``filters``, ``curves`` or ``weights`` of a run; see `run_exports.export_run`."""
+    """Return ``filters``, ``curves``, ``weights`` or ``script`` of a run; see `export_run`."""
     maker = _Maker(run, zoom, scale)
     makers: dict[str, dict[str, Callable[[], bytes]]] = {
         "filters": {"png": maker.filters_png, "svg": maker.filters_svg},
-        "curves": {"csv": maker.curves_csv, "svg": maker.curves_svg, "png": maker.curves_png},
-        "weights": {"npz": maker.weights_npz, "safetensors": maker.weights_safetensors},
+        "curves": {
+            "csv": maker.curves_csv,
+            "svg": maker.curves_svg,
+            "png": maker.curves_png,
+            "tfevents": maker.curves_tfevents,
+        },
+        "weights": {
+            "npz": maker.weights_npz,
+            "safetensors": maker.weights_safetensors,
+            "pt": maker.weights_pt,
+            "onnx": maker.weights_onnx,
+        },
+        "script": {"py": maker.script},
     }
     return make(makers, what, kind), maker.notes
 
@@ -124,11 +139,32 @@ class _Maker:
     def curves_png(self) -> bytes:
         return self.chart().png()
 
+    def curves_tfevents(self) -> bytes:
+        outcome = self.info.outcome
+        seconds = 0.0 if outcome is None else outcome.seconds
+        return event_file(self.history(), self.info.started, seconds)
+
     def weights_npz(self) -> bytes:
         return weights_npz(self.weights)
 
     def weights_safetensors(self) -> bytes:
         return weights_safetensors(self.weights, self.text())
+
+    def network(self) -> Network:
+        network = Network(self.spec.rows, self.info.source.shape, len(self.info.classes))
+        network.load(self.weights)
+        return network
+
+    def weights_pt(self) -> bytes:
+        return state_dict_bytes(self.network())
+
+    def weights_onnx(self) -> bytes:
+        shift, factor = self.run.read_normalisation()
+        text = {**self.text(), "classes": ", ".join(self.info.classes)}
+        return onnx_bytes(self.network(), shift, factor, text)
+
+    def script(self) -> bytes:
+        return torch_script(self.info, self.history()).encode()
 
 
 def filter_mosaic(weights: Mapping[str, NDArray[np.float32]], scale: Scale | str = "own") -> Mosaic:

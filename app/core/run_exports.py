@@ -37,6 +37,7 @@ from app.core.probe import Probe
 from app.core.runs import RunFolder
 from app.core.script import repeat_script
 from app.core.specs import AutoencoderSpec
+from app.core.tensorboard import event_file
 
 __all__ = ["cost_chart", "export_run", "reconstruction_mosaic"]
 
@@ -54,7 +55,7 @@ def export_run(
     what : str
         ``filters``, ``reconstructions``, ``curves``, ``weights``, ``report`` or ``script``.
     kind : str
-        The file's ending: png, svg, csv, npz, safetensors, html or py.
+        The file's ending: png, svg, csv, tfevents, npz, safetensors, pt, onnx, html or py.
 
     Raises
     ------
@@ -67,7 +68,12 @@ def export_run(
     makers: dict[str, dict[str, Callable[[], bytes]]] = {
         "filters": {"png": maker.filters_png, "svg": maker.filters_svg},
         "reconstructions": {"png": maker.reconstructions_png, "svg": maker.reconstructions_svg},
-        "curves": {"csv": maker.curves_csv, "svg": maker.curves_svg, "png": maker.curves_png},
+        "curves": {
+            "csv": maker.curves_csv,
+            "svg": maker.curves_svg,
+            "png": maker.curves_png,
+            "tfevents": maker.curves_tfevents,
+        },
         "weights": {"npz": maker.weights_npz, "safetensors": maker.weights_safetensors},
         "report": {"html": maker.report},
         "script": {"py": maker.script},
@@ -159,6 +165,12 @@ class _Maker:
 
     def curves_png(self) -> bytes:
         return self.chart().png()
+
+    def curves_tfevents(self) -> bytes:
+        outcome = self.info.outcome
+        return event_file(
+            self.history(), self.info.started, 0.0 if outcome is None else outcome.seconds
+        )
 
     def weights_npz(self) -> bytes:
         return weights_npz(self.weights)

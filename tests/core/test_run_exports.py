@@ -30,7 +30,7 @@ from tests.core.trained import images, record, write
 KINDS = {
     "filters": ("png", "svg"),
     "reconstructions": ("png", "svg"),
-    "curves": ("csv", "svg", "png"),
+    "curves": ("csv", "svg", "png", "tfevents"),
     "weights": ("npz", "safetensors"),
     "report": ("html",),
     "script": ("py",),

@@ -160,6 +160,32 @@ class RunFolder:
         """Return what a keyframe holds: of a large network, its small arrays."""
         return self._weights(path, whole=False)
 
+    def read_normalisation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the shift and the factor with which a convolutional network sees its images.
+
+        They are kept with the best weights, and with each checkpoint.
+
+        Raises
+        ------
+        UsageError
+            There are none, or they are of other images.
+        """
+        channels = self.info.source.shape[0]
+        checkpoints = (self.path / "checkpoints").glob("*.safetensors")
+        kept = sorted((path for path in checkpoints if is_numbered(path)), reverse=True)
+        for path in (self.path / BEST, *kept):
+            try:
+                arrays = read_safetensors(path)
+            except UsageError:
+                continue
+            shift, factor = arrays.get("shift"), arrays.get("factor")
+            if shift is None or factor is None:
+                continue
+            fits = shift.shape in (self.info.source.shape, (channels, 1, 1))
+            if fits and factor.shape == (channels, 1, 1):
+                return shift.astype(np.float64), factor.astype(np.float64)
+        raise UsageError(f"{self.path.name} does not say how its images were normalised.")
+
     def _weights(self, path: Path, *, whole: bool = True) -> dict[str, NDArray[np.float32]]:
         arrays = read_safetensors(path)
         found = {}

@@ -14,7 +14,16 @@ from app.core.specs import layers
 from app.core.torch_models import functions
 from app.core.torch_models.functions import Mode
 
-__all__ = ["Batchnorm", "Dropout", "GlobalAvgPool", "Normalise", "Residual", "conv", "linear", "norm"]
+__all__ = [
+    "Batchnorm",
+    "Dropout",
+    "GlobalAvgPool",
+    "Normalise",
+    "Residual",
+    "conv",
+    "linear",
+    "norm",
+]
 
 
 class Dropout(nn.Module):

@@ -1,0 +1,83 @@
+"""The curves of a run as an event file of TensorBoard."""
+
+from __future__ import annotations
+
+import datetime
+import struct
+from collections.abc import Iterator
+
+from app.core.errors import UsageError
+from app.core.history import History
+
+__all__ = ["event_file"]
+
+
+def event_file(history: History, started: str, seconds: float) -> bytes:
+    """Return an event file with each term at each step, and each evaluation.
+
+    A file whose name holds ``tfevents`` is found by TensorBoard below the folder it is given.
+
+    Parameters
+    ----------
+    started : str
+        When the run began, ISO 8601.
+    seconds : float
+        How long it took. When each step was taken is not kept: they are spread evenly.
+
+    Raises
+    ------
+    UsageError
+        tensorboardX is not installed.
+    """
+    try:
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
+    except ImportError as error:
+        raise UsageError(
+            f"tensorboardX is not installed ({error}).", 'Say: pip install "filterscope[export]"'
+        ) from None
+    began = datetime.datetime.fromisoformat(started).timestamp()
+    last = int(history.steps[-1]) if len(history) else 1
+    records = [Event(wall_time=began, file_version="brain.Event:2")]
+    for step, values in _values(history):
+        summary = Summary(
+            value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+        )
+        when = began + seconds * step / last
+        records.append(Event(wall_time=when, step=step, summary=summary))
+    return b"".join(_record(record.SerializeToString()) for record in records)
+
+
+def _values(history: History) -> Iterator[tuple[int, dict[str, float]]]:
+    """Yield what is known at each step, in order."""
+    evaluated = {evaluation.step: evaluation for evaluation in history.evaluations}
+    changed: dict[int, dict[str, float]] = {}
+    for step, change in history.changes:
+        changed.setdefault(step + 1, {})[f"settings/{change.name}"] = float(change.new)
+    for step, terms, accuracy in zip(
+        history.steps.tolist(), history.terms.tolist(), history.accuracies.tolist(), strict=True
+    ):
+        values = {f"cost/{name}": v for name, v in zip(history.term_names, terms, strict=True)}
+        values["cost/J"] = sum(terms)
+        if accuracy == accuracy:  # not NaN: something is named
+            values["accuracy/batch"] = accuracy
+        found = evaluated.get(step)
+        if found is not None:
+            values["accuracy/train"] = found.train_accuracy
+            if found.validation_accuracy is not None:
+                values["accuracy/validation"] = found.validation_accuracy
+            if found.validation_loss is not None:
+                values["cost/validation"] = found.validation_loss
+        yield step, values | changed.get(step, {})
+
+
+def _record(data: bytes) -> bytes:
+    """Return data framed as in a TFRecord: length and data, each with its masked CRC-32C."""
+    from tensorboardX.crc32c import crc32c
+
+    def masked(part: bytes) -> bytes:
+        crc = crc32c(part)
+        return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+    length = struct.pack("<Q", len(data))
+    return length + masked(length) + data + masked(data)
