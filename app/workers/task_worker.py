@@ -74,7 +74,10 @@ class TaskWorker(Worker, Generic[Result]):
         except FilterscopeError as error:
             self.error = (error.message, error.hint)
         except MemoryError:
-            self.error = ("There is not enough memory for this.", "Close other programs or take fewer patches.")
+            self.error = (
+                "There is not enough memory for this.",
+                "Close other programs or take fewer patches.",
+            )
 
     def request_stop(self) -> None:
         """Ask the job to give up."""

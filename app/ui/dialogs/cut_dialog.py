@@ -26,7 +26,9 @@ class CutSpec(Spec):
     count: Annotated[
         int,
         Field(ge=10, le=1_000_000),
-        Hyper("", "How many", "Cut at random places, as many from each photograph.", unit="patches"),
+        Hyper(
+            "", "How many", "Cut at random places, as many from each photograph.", unit="patches"
+        ),
     ] = 10_240
     seed: Annotated[
         int, Field(ge=0, lt=2**63), Hyper("", "Seed", "The same seed cuts the same patches.")

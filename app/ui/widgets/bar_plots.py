@@ -31,7 +31,10 @@ class UnitBars(Plot):
         self._rho = 0.05
         self.selected: int | None = None
         # A filled outline of all bars is one item, whatever the number of units.
-        self._bars = {name: pg.PlotCurveItem(fillLevel=0, pen=None) for name in ("accent", "bad", "warm", "text")}
+        self._bars = {
+            name: pg.PlotCurveItem(fillLevel=0, pen=None)
+            for name in ("accent", "bad", "warm", "text")
+        }
         for bars in self._bars.values():
             self.addItem(bars)
         self._line = pg.InfiniteLine(angle=0, movable=False)
@@ -40,9 +43,7 @@ class UnitBars(Plot):
         self.scene().sigMouseClicked.connect(self._on_clicked)
         self.repaint_theme()
 
-    def set_values(
-        self, values: NDArray[np.floating], rho: float, colours: dict[int, str]
-    ) -> None:
+    def set_values(self, values: NDArray[np.floating], rho: float, colours: dict[int, str]) -> None:
         """Show ``values`` (L,), the target line, and units in colours of their own."""
         self._values = np.nan_to_num(np.asarray(values, np.float64), posinf=0.0, neginf=0.0)
         self._rho, self._colours = rho, colours
@@ -133,9 +134,14 @@ class HistogramPlot(Plot):
         self._mark.setVisible(mark is not None)
         if mark is not None:
             self._mark.setPos(mark)
-        top = max(float(np.max(counts, initial=0)), float(np.max(back, initial=0)) if back is not None else 0.0)
+        top = max(
+            float(np.max(counts, initial=0)),
+            float(np.max(back, initial=0)) if back is not None else 0.0,
+        )
         self.getPlotItem().getViewBox().setRange(
-            xRange=(float(edges[0]), float(edges[-1])), yRange=(0, max(top * 1.08, 1e-9)), padding=0.01
+            xRange=(float(edges[0]), float(edges[-1])),
+            yRange=(0, max(top * 1.08, 1e-9)),
+            padding=0.01,
         )
 
     def repaint_theme(self) -> None:

@@ -80,6 +80,10 @@ class FormulaLabel(QWidget):
         painter.setPen(QPen(theme.colour("quiet"), 1.1))
         painter.drawPolyline(
             QPolygonF(
-                [QPointF(centre - 2.4, top + 2), QPointF(centre, top), QPointF(centre + 2.4, top + 2)]
+                [
+                    QPointF(centre - 2.4, top + 2),
+                    QPointF(centre, top),
+                    QPointF(centre + 2.4, top + 2),
+                ]
             )
         )
