@@ -127,8 +127,14 @@ def twin_code(*names: str) -> tuple[Excerpt, ...]:
 
 
 def code_of(dotted: str) -> tuple[Excerpt, ...]:
-    """Return a function or a method by its dotted name, such as ``app.core.nn.network.Network.loss``."""
+    """Return a function, a method or a class by its dotted name.
+
+    Such as ``app.core.nn.network.Network.loss``. What is written for torch is read and not imported:
+    torch may be missing here.
+    """
     parts = dotted.split(".")
+    if dotted.startswith("app.core.torch_models."):
+        return (_definition(ROOT.joinpath(*parts[:-1]).with_suffix(".py"), parts[-1]),)
     for cut in range(len(parts) - 1, 0, -1):
         try:
             found: Any = importlib.import_module(".".join(parts[:cut]))
@@ -138,6 +144,23 @@ def code_of(dotted: str) -> tuple[Excerpt, ...]:
             found = getattr(found, part)
         return (_functions(found),)
     raise LookupError(dotted)
+
+
+def _definition(path: Path, name: str) -> Excerpt:
+    """Return a class or a function of a file, with the functions of that file after it."""
+    text = path.read_text(encoding="utf-8")
+    nodes = [
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        and (node.name == name or node.name.startswith("_"))
+    ]
+    texts, lines = text.splitlines(), []
+    for node in nodes:
+        first, last = node.lineno, node.end_lineno or node.lineno
+        lines += [Line(0, "")] if lines else []
+        lines += [Line(number, texts[number - 1]) for number in range(first, last + 1)]
+    return Excerpt(_relative(path), "python", tuple(lines))
 
 
 def why_not_compiled(name: str) -> str:

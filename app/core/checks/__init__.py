@@ -11,6 +11,7 @@ from app.core.checks import (
     convnet,
     convolution,
     dense,
+    five_ways,
     norms,
     pictures,
     pooling,
@@ -33,7 +34,17 @@ __all__ = [
 
 CHECKS: dict[str, Check] = {
     check.name: check
-    for module in (convolution, pooling, sandwiches, dense, norms, convnet, trainings, pictures)
+    for module in (
+        convolution,
+        pooling,
+        sandwiches,
+        dense,
+        norms,
+        convnet,
+        five_ways,
+        trainings,
+        pictures,
+    )
     for check in module.CHECKS
 }
 

@@ -115,6 +115,18 @@ TOPICS: tuple[Topic, ...] = (
         code=("app.core.nn.network.Network.loss", "app.core.nn.network.Network.scores"),
     ),
     Topic(
+        "five_ways",
+        "Five ways",
+        "One network as loops, compiled, and in PyTorch as tensors, a module and a list: all equal.",
+        groups=("Five ways",),
+        code=(
+            "app.core.nn.network.Network.loss",
+            "app.core.torch_models.barebones.Barebones",
+            "app.core.torch_models.module.ConvNet",
+            "app.core.torch_models.sequential.sequential",
+        ),
+    ),
+    Topic(
         "network",
         "Your network",
         "The layers that are listed in the CNN lab, on the ladder that every sound network climbs.",

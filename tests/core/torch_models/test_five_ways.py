@@ -1,0 +1,57 @@
+"""One network, five ways: what must agree does, and what would not is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.core import kernels
+from app.core.checks import CHECKS, run_check
+from app.core.source_code import code_of
+from tests.core.learners_of_images import spec
+
+torch = pytest.importorskip("torch")
+
+RNG = np.random.default_rng(3)
+X, Y = RNG.standard_normal((3, 3, 8, 8)), RNG.integers(0, 4, 3)
+NAMES = ["reference", "compiled", "barebones", "module", "sequential"]
+if not kernels.COMPILED:
+    NAMES.remove("compiled")
+
+
+def ways(**values):
+    from app.core.torch_models.five_ways import five_ways
+
+    return list(five_ways(spec(**{"precision": "float64", **values}), X, Y, 4))
+
+
+@pytest.mark.parametrize("loss", ["softmax", "svm"])
+def test_all_ways_agree_with_dropout_and_smoothing_too(loss):
+    threads = torch.get_num_threads()
+    found = ways(loss=loss, dropout=0.4, label_smoothing=0.2)
+    assert [way.name for way in found] == NAMES
+    assert all(way.apart < 1e-9 for way in found)
+    assert all(way.loss == pytest.approx(found[0].loss, rel=1e-12) for way in found)
+    assert all(way.seconds > 0 for way in found)
+    assert found[0].gradient.shape == found[-1].gradient.shape
+    assert torch.get_num_threads() == threads
+
+
+def test_a_way_that_computes_something_else_is_seen(monkeypatch):
+    from app.core.torch_models import barebones
+
+    def lazy(x, gamma, beta, *_):
+        return x * gamma[:, None, None] + beta[:, None, None]
+
+    monkeypatch.setattr(barebones, "batchnorm", lazy)
+    apart = {way.name: way.apart for way in ways()}
+    assert apart["compiled" if kernels.COMPILED else "reference"] < 1e-9
+    assert apart["barebones"] > 1e-3
+
+
+def test_the_check_holds_and_its_code_can_be_read_without_torch():
+    outcome = run_check(CHECKS["five_ways"])
+    assert outcome.passed, outcome
+    (excerpt,) = code_of("app.core.torch_models.barebones.Barebones")
+    assert excerpt.path == "app/core/torch_models/barebones.py"
+    assert excerpt.text.startswith("class Barebones:")
