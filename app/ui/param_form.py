@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PyQt6.QtCore import QEvent, QObject, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QMouseEvent, QWheelEvent
+from PyQt6.QtCore import QEvent, QObject, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent, QWheelEvent
 from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -22,9 +22,14 @@ from PyQt6.QtWidgets import (
 
 from app.core.errors import UsageError
 from app.core.params import SLIDER_POSITIONS, Parameter, Spec, describe
+from app.ui.theme import theme
 from app.ui.widgets.number_field import NumberField
 
 __all__ = ["ParamForm"]
+
+
+# Pixels of a slider's handle, as the theme's style sheet has them.
+HANDLE = 14
 
 
 class _Slider(QSlider):
@@ -36,6 +41,33 @@ class _Slider(QSlider):
         self.setSingleStep(5)
         self.setPageStep(50)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.band: tuple[int, int] | None = None
+
+    def set_band(self, band: tuple[int, int] | None) -> None:
+        """Mark the positions between two as good ones; None marks none."""
+        self.band = band
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Qt: the slider, and a thin line below its groove where the band is."""
+        super().paintEvent(event)
+        if self.band is None:
+            return
+        low, high = (
+            QStyle.sliderPositionFromValue(
+                0, SLIDER_POSITIONS, position, max(1, self.width() - HANDLE)
+            )
+            for position in self.band
+        )
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        colour = theme.colour("good")
+        colour.setAlphaF(1.0 if self.isEnabled() else 0.4)
+        painter.setBrush(colour)
+        # As long as the handle's middle may go; at least as long as can be seen.
+        left, length = low + HANDLE / 2, max(4, high - low)
+        painter.drawRoundedRect(QRectF(left, self.height() - 3.0, length, 3.0), 1.5, 1.5)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         """Qt: a click on the groove puts the handle there."""
@@ -43,10 +75,9 @@ class _Slider(QSlider):
         if event.button() == Qt.MouseButton.LeftButton:
             option = QStyleOptionSlider()
             self.initStyleOption(option)
-            handle = 14
-            x = int(event.position().x()) - handle // 2
+            x = int(event.position().x()) - HANDLE // 2
             position = QStyle.sliderValueFromPosition(
-                0, SLIDER_POSITIONS, x, max(1, self.width() - handle)
+                0, SLIDER_POSITIONS, x, max(1, self.width() - HANDLE)
             )
             self.setSliderPosition(position)
         super().mousePressEvent(event)
@@ -146,17 +177,36 @@ class _SliderRow(_Row):
             top.addWidget(widget)
         top.addStretch(1)
         top.addWidget(self.field)
+        self._foot = QHBoxLayout()
+        self._foot.setSpacing(6)
+        self._foot.addWidget(self.teaching, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 2)
         layout.setSpacing(1)
         layout.addLayout(top)
         layout.addWidget(self.slider)
         layout.addWidget(self.error)
-        layout.addWidget(self.teaching)
+        layout.addLayout(self._foot)
         self.watch(self.field, self.slider)
         self.slider.valueChanged.connect(self._on_slider)
         self.field.value_typed.connect(self._on_typed)
         self.field.problem.connect(self.on_problem)
+
+    def add_tool(self, widget: QWidget) -> None:
+        """Put a small control to the right of the sentence."""
+        self._foot.addWidget(widget, 0, Qt.AlignmentFlag.AlignTop)
+
+    def show_band(self, ends: tuple[float, float] | None, sentence: str) -> None:
+        """Mark values between two ends, with a sentence in place of the one that teaches."""
+        self.slider.set_band(
+            None
+            if ends is None
+            else (self.parameter.to_position(ends[0]), self.parameter.to_position(ends[1]))
+        )
+        hyper = self.parameter.hyper
+        self.teaching.setText(sentence or hyper.teaches)
+        tip = "" if ends is None else f"\n{ends[0]:.2g} … {ends[1]:.2g} are marked"
+        self.slider.setToolTip(f"{hyper.teaches}\n{self.parameter.range_text}{tip}")
 
     def _on_slider(self, position: int) -> None:
         value = self.parameter.from_position(position)
@@ -346,6 +396,18 @@ class ParamForm(QWidget):
         """Lock every parameter that may not change while training."""
         for row in self.rows.values():
             row.set_locked(locked)
+
+    def add_tool(self, name: str, widget: QWidget) -> None:
+        """Put a small control into the row of a parameter that has a slider."""
+        row = self.rows[name]
+        assert isinstance(row, _SliderRow)
+        row.add_tool(widget)
+
+    def show_band(self, name: str, ends: tuple[float, float] | None, sentence: str = "") -> None:
+        """Mark values of a parameter that has a slider, and say why; None marks none."""
+        row = self.rows[name]
+        assert isinstance(row, _SliderRow)
+        row.show_band(ends, sentence)
 
     def show_row(self, name: str, visible: bool) -> None:
         """Show or hide a parameter that matters only with certain others."""

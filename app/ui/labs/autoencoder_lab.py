@@ -16,6 +16,7 @@ from app.ui.data_session import DataSession
 from app.ui.labs.lab import Lab
 from app.ui.panels.autoencoder_panel import AutoencoderPanel
 from app.ui.panels.data_panel import DataPanel
+from app.ui.range_session import RangeSession
 from app.ui.recipes import AutoencoderRecipe
 from app.ui.training_session import Training
 from app.workers.task_worker import Task, TaskWorker
@@ -41,6 +42,7 @@ class AutoencoderLab(Lab):
         self.session, self.data_panel = session, data_panel
         self.spec = AutoencoderSpec()
         self.panel = AutoencoderPanel(self.spec)
+        self.range_test = RangeSession(self, self.panel.form)
         self._bound_worker: TaskWorker[float] | None = None
         self._bound_for: tuple[Patches, int] | None = None
         self.panel.spec_changed.connect(self.take_spec)
@@ -110,6 +112,7 @@ class AutoencoderLab(Lab):
         """Stop what is under way."""
         super().cancel()
         self.session.cancel()
+        self.range_test.cancel()
 
     def _on_data(self) -> None:
         self.panel.set_patches(self.session.patches)

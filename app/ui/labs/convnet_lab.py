@@ -20,6 +20,7 @@ from app.core.specs import ConvNetSpec, ImageSpec
 from app.ui.image_session import ImageRequest, ImageSession
 from app.ui.labs.lab import Lab
 from app.ui.panels.cnn_panel import CnnPanel
+from app.ui.range_session import RangeSession
 from app.ui.reading_session import ReadingSession
 from app.ui.recipes import ConvNetRecipe
 from app.ui.training_session import Training
@@ -51,6 +52,7 @@ class ConvNetLab(Lab):
         self.spec = ConvNetSpec(**CNN_PRESETS["quick"].spec.model_dump() | {"epochs": 5})
         self.session.spec = CNN_PRESETS["quick"].images
         self.panel = CnnPanel(self.spec, self.session, self.readings)
+        self.range_test = RangeSession(self, self.panel.network_page.form)
         self._photo_worker: TaskWorker[NDArray[np.uint8]] | None = None
         self._test_worker: TaskWorker[Predictions] | None = None
         self._test_asked = 0
@@ -98,6 +100,7 @@ class ConvNetLab(Lab):
         super().cancel()
         self.session.cancel()
         self.readings.cancel()
+        self.range_test.cancel()
 
     def _look_at(self, path: Path) -> None:
         if self._photo_worker is not None or self.data is None:
