@@ -155,7 +155,8 @@ def _definition(path: Path, name: str) -> Excerpt:
         if isinstance(node, ast.ClassDef | ast.FunctionDef)
         and (node.name == name or node.name.startswith("_"))
     ]
-    texts, lines = text.splitlines(), []
+    texts = text.splitlines()
+    lines: list[Line] = []
     for node in nodes:
         first, last = node.lineno, node.end_lineno or node.lineno
         lines += [Line(0, "")] if lines else []
