@@ -12,7 +12,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.core.data.image_preprocess import FittedImages
 from app.core.errors import Cancelled
-from app.core.nn.reading import LayerReading, Look, NetworkReader
+from app.core.nn.reading import LayerReading, Look, NetworkReader, View
 from app.core.predictions import Predictions
 from app.core.specs import ConvNetSpec
 from app.workers.task_worker import Task, TaskWorker
@@ -29,13 +29,13 @@ class Wish:
 
     Attributes
     ----------
-    look : (ndarray, tuple of int) or None
-        An image (C, H, W) and the place of a row: what the row makes of it.
+    look : (ndarray, tuple of int, View) or None
+        An image (C, H, W), the place of a row, and how to see what the row makes of it.
     answers, behaviour : bool
         Answers for validation images; how all rows behave.
     """
 
-    look: tuple[NDArray[Any], tuple[int, ...]] | None = None
+    look: tuple[NDArray[Any], tuple[int, ...], View] | None = None
     answers: bool = False
     behaviour: bool = False
 
@@ -53,12 +53,13 @@ class Wish:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read; None where it was not asked for."""
+    """What was read at the weights after `step`; None where it was not asked for."""
 
     look: Look | None = None
     answers: Predictions | None = None
     behaviour: tuple[LayerReading, ...] | None = None
     seconds: float = 0.0
+    step: int = 0
 
 
 class ReadingSession(QObject):
@@ -78,7 +79,7 @@ class ReadingSession(QObject):
         self._worker: TaskWorker[Reading] | None = None
         self._reader: NetworkReader | None = None
         self._made_for: tuple[FittedImages, str] | None = None
-        self._next: tuple[Weights, Wish] | None = None
+        self._next: tuple[Weights, Wish, int] | None = None
         self._fitted: FittedImages | None = None
         self._spec = ConvNetSpec()
         # Bumped when another network is to be seen: what is read of the last one is dropped.
@@ -98,12 +99,12 @@ class ReadingSession(QObject):
         if self._worker is not None:
             self._worker.request_stop()
 
-    def want(self, weights: Weights, wish: Wish) -> None:
-        """Read at `weights` as soon as what is under way is done."""
+    def want(self, weights: Weights, wish: Wish, step: int = 0) -> None:
+        """Read at `weights`, those after `step`, as soon as what is under way is done."""
         if self._fitted is None or not wish:
             return
         wish = wish if self._next is None else self._next[1].also(wish)
-        self._next = weights, wish
+        self._next = weights, wish, step
         if self._worker is None:
             self._start()
 
@@ -116,7 +117,7 @@ class ReadingSession(QObject):
     def _start(self) -> None:
         if self._next is None or self._fitted is None:
             return
-        (weights, wish), self._next = self._next, None
+        (weights, wish, step), self._next = self._next, None
         fitted, spec = self._fitted, self._spec
         self._read_generation = self._generation
         known = self._made_for is not None and self._made_for[0] is fitted
@@ -125,7 +126,7 @@ class ReadingSession(QObject):
         def job(task: Task) -> Reading:
             found = reader or NetworkReader(fitted, spec)
             self._reader, self._made_for = found, (fitted, spec.layers)
-            return _read(found, weights, wish, task)
+            return replace(_read(found, weights, wish, task), step=step)
 
         self._worker = TaskWorker(job)
         self._worker.ended.connect(self._on_ended)

@@ -17,6 +17,7 @@ from app.core.settings import data_folder
 from app.core.specs import ConvNetSpec, ImageSpec
 from app.ui import image_session
 from app.ui.image_session import ImageRequest
+from app.ui.labs.convnet_lab import ConvNetLab
 from app.ui.main_window import MainWindow
 from app.ui.training_session import State
 from tests.core.small_images import small_images
@@ -128,7 +129,8 @@ def test_a_cell_of_the_matrix_opens_its_images(qtbot: QtBot, cnn: MainWindow) ->
     panel.confusion_card.matrix._choose((true, said))
     assert panel.confusion_card.page == 1
     assert panel.confusion_card.images.count == panel.answers.confusion()[true, said]
-    assert panel.confusion_card.note.text() == f"{true} → {said}"
+    caption = f"{true}, named right" if true == said else f"{true}, called {said}"
+    assert panel.confusion_card.caption.text() == caption
 
 
 def test_the_layers_page_tells_how_they_behave(qtbot: QtBot, cnn: MainWindow) -> None:
@@ -263,9 +265,14 @@ def test_a_download_can_be_given_up(
         raise Cancelled("Given up.")
 
     monkeypatch.setattr(image_session, "download_cifar10", silent)
+    asked: list[int] = []
+    monkeypatch.setattr(
+        ConvNetLab, "agreed_to_download", lambda _lab: bool(asked.append(1)) or True
+    )
     page, before = cnn.cnn.images_page, cnn.convnet_lab.session.images
     page.buttons[3].click()
     qtbot.waitUntil(lambda: "downloading CIFAR-10" in page.cancel.text(), timeout=5000)
+    assert asked == [1]
     assert not page.cancel.isHidden()
     page.cancel.click()
     qtbot.waitUntil(lambda: not cnn.convnet_lab.session.busy, timeout=5000)
@@ -279,6 +286,56 @@ def test_presets_bring_their_images(qtbot: QtBot, cnn: MainWindow) -> None:
     assert cnn.convnet_lab.spec.epochs == 15
     assert cnn.convnet_lab.session.spec.train_count == 100
     assert cnn.cnn.images_page.form.spec == cnn.convnet_lab.session.spec
+
+
+def test_nothing_of_other_images_stays_under_a_new_name(
+    qtbot: QtBot, cnn: MainWindow, tmp_path: Path
+) -> None:
+    lab, panel = cnn.convnet_lab, cnn.cnn
+    cnn.on_step()
+    qtbot.waitUntil(lambda: cnn.training.state is State.PAUSED, timeout=30_000)
+    images = small_images(channels=1)
+    path = tmp_path / "others.npz"
+    np.savez(path, x=images.x, y=images.y)
+    # While a network trains the images stay.
+    cnn.open_path(str(path))
+    assert "training" in cnn.notice.message.text()
+    assert not lab.session.busy
+    cnn.on_stop()
+    ended(qtbot, cnn)
+    assert panel.answers is not None
+    with qtbot.waitSignal(lab.session.changed, timeout=20_000):
+        cnn.open_path(str(path))
+    assert "others.npz" in cnn.info.text()
+    assert panel.answers is None
+    assert panel.filters.count == 0
+    assert panel.accuracy._readouts["validation"].text() == "━ val"
+    assert cnn.transport.status.text() == "Ready"
+    assert panel.maps_card.samples.count == 24
+
+
+def test_other_settings_of_images_leave_what_was_learned_under_its_own_name(
+    qtbot: QtBot, cnn: MainWindow
+) -> None:
+    lab = cnn.convnet_lab
+    cnn.on_main()
+    ended(qtbot, cnn)
+    with qtbot.waitSignal(lab.session.changed, timeout=10_000):
+        lab.session.set_spec(lab.session.spec.changed(normalisation="scale"))
+    assert cnn.cnn.filters.count == 6
+    assert "σ 1" in cnn.info.text()
+    # What comes next is another network.
+    assert cnn.transport.main.text().strip() == "Train"
+
+
+def test_maps_and_filters_name_each_other(qtbot: QtBot, cnn: MainWindow) -> None:
+    cnn.on_main()
+    ended(qtbot, cnn)
+    with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=10_000):
+        cnn.cnn._on_filter(4)
+    assert cnn.cnn.maps_card.maps.selected == 4
+    cnn.cnn.maps_card.maps.tile_clicked.emit(2)
+    assert cnn.cnn.filters.selected == 2
 
 
 def test_both_labs_keep_their_trainings_apart(qtbot: QtBot, cnn: MainWindow) -> None:

@@ -35,6 +35,7 @@ LOOK_SECONDS = 0.2
 CURVES_SECONDS = 0.15
 BEHAVIOUR_SECONDS = 1.0
 SHARE = 0.08
+LOOK_SHARE = 0.2
 
 SCALES = {"own": "own scale", "common": "common scale"}
 
@@ -62,9 +63,10 @@ class CnnPanel(QWidget):
         self.images, self.readings = images, readings
         self.training: Training | None = None
         self.weights: Any = None
+        self._step = 0  # of the weights
         self.answers: Predictions | None = None
         self._last_curves = self._last_look = self._last_behaviour = 0.0
-        self._next_answers = 0.0
+        self._next_answers = self._next_look = 0.0
         self._evaluations_seen = -1
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -73,7 +75,7 @@ class CnnPanel(QWidget):
         whole.setChildrenCollapsible(False)
         whole.addWidget(self._build_settings(spec))
         whole.addWidget(self._build_pictures())
-        whole.setSizes([336, 1040])
+        whole.setSizes([352, 1024])
         whole.setStretchFactor(0, 0)
         whole.setStretchFactor(1, 1)
         layout.addWidget(whole)
@@ -112,6 +114,7 @@ class CnnPanel(QWidget):
         )
         self.maps_card = MapsCard()
         self.maps_card.look_wanted.connect(self._look)
+        self.maps_card.maps.tile_clicked.connect(self._on_map)
         self.confusion_card = ConfusionCard()
         self.confusion_card.image_chosen.connect(self.choose_image)
         self.loss_card = LossCard()
@@ -142,6 +145,11 @@ class CnnPanel(QWidget):
 
     def _on_filter(self, index: int) -> None:
         self.maps_card.show_map(index)
+
+    def _on_map(self, index: int) -> None:
+        # Maps that the first filters gave, one each, also after their ReLU and pool.
+        if self.maps_card.maps.count == self.filters.count:
+            self.filters.select(index)
 
     def choose_image(self, row: int) -> None:
         """Look at one of the open images."""
@@ -227,7 +235,7 @@ class CnnPanel(QWidget):
             self._take_snapshot(snapshot)
         if grew and now - self._last_curves >= CURVES_SECONDS:
             self._draw_curves()
-        if now - self._last_look >= LOOK_SECONDS:
+        if now - self._last_look >= LOOK_SECONDS and now >= self._next_look:
             self._look()
         if now - self._last_behaviour >= BEHAVIOUR_SECONDS:
             self._read_behaviour()
@@ -252,7 +260,7 @@ class CnnPanel(QWidget):
 
     def _want(self, wish: Wish) -> None:
         if self.weights is not None:
-            self.readings.want(self.weights, wish)
+            self.readings.want(self.weights, wish, self._step)
 
     def _look(self) -> None:
         self._last_look = time.monotonic()
@@ -267,24 +275,27 @@ class CnnPanel(QWidget):
 
     def _on_read(self, reading: Reading) -> None:
         if reading.look is not None:
+            if reading.look.view != "maps":
+                # Ways back through the network cost more: they may have a share of the time.
+                self._next_look = time.monotonic() + reading.seconds / LOOK_SHARE
             self.maps_card.set_look(reading.look)
         if reading.behaviour is not None:
             self.loss_card.behaviour.set_readings(reading.behaviour)
         if reading.answers is not None:
             self._next_answers = time.monotonic() + reading.seconds / SHARE
             self.answers = reading.answers
-            self.confusion_card.set_answers(reading.answers, self.seen_data)
-            self.mistakes_card.set_answers(reading.answers, self.seen_data)
+            for card in (self.confusion_card, self.mistakes_card):
+                card.set_answers(reading.answers, self.seen_data, reading.step)
 
     # --- drawing
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
-        self.weights = snapshot.weights
+        self.weights, self._step = snapshot.weights, snapshot.step
         filters = first_filters(self.weights)
         self.filters.empty_text = "The first layer is no convolution of the image"
         self.filters.set_tiles(filters)
         if filters is not None:
-            self.filters_card.note.setText(f"{len(filters)} of {shape_text(filters.shape[1:])}")
+            self.filters_card.note.setText(shape_text(filters.shape).replace(" ", ""))
         self.loss_card.set_snapshot(snapshot)
 
     def _draw_curves(self) -> None:

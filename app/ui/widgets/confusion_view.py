@@ -92,7 +92,8 @@ class ConfusionView(QWidget):
         side = min((self.width() - across - 2) / count, (self.height() - down - 2) / count)
         side = max(float(int(side)), 1.0)
         left = across + (self.width() - across - side * count) / 2
-        return float(int(left)), 1.0, side
+        spare = self.height() - down - 8 - side * count
+        return float(int(left)), float(int(max(1.0, spare / 2))), side
 
     def cell_rect(self, true: int, said: int) -> QRectF:
         """Return where a cell stands, in logical pixels."""
@@ -114,7 +115,11 @@ class ConfusionView(QWidget):
         painter.setFont(self._font())
         if not len(self._counts):
             painter.setPen(theme.colour("quiet"))
-            painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignCenter), self.empty_text)
+            painter.drawText(
+                self.rect(),
+                int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap),
+                self.empty_text,
+            )
             return
         left, top, side = self._square()
         shares = self._counts / np.maximum(self._counts.sum(axis=1, keepdims=True), 1)

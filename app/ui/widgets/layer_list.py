@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QBrush, QKeyEvent
+from PyQt6.QtGui import QBrush, QFont, QKeyEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -223,7 +223,9 @@ class LayerList(QWidget):
 
     def _remove(self) -> None:
         chosen = self._chosen()
-        if chosen is not None and len(self._rows) > 1:
+        if chosen is not None and len(self._rows) == 1:
+            self._say("One layer must stay. For a linear classifier take the pattern of that name.")
+        elif chosen is not None:
             rows = [row for place, row in enumerate(self._rows) if place != chosen]
             self._try(rows, min(chosen, len(rows) - 1))
 
@@ -304,6 +306,8 @@ class LayerList(QWidget):
         if own and not self._locked:
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
         item.setToolTip(0, row.teaches)
+        small = QFont(self.font())
+        small.setPixelSize(11)
         quiet, bad = QBrush(theme.colour("quiet")), QBrush(theme.colour("bad"))
         if layer is None:
             for column in range(4):
@@ -313,12 +317,15 @@ class LayerList(QWidget):
             item.setToolTip(0, layer.error)
         else:
             view = layer.receptive_field
+            # Padding is no part of the image.
+            view = min(view[0], self._shape[1]), min(view[1], self._shape[2])
             sees = f"{view[0]} × {view[1]}"
             for column, text in enumerate(
                 (_short(layer.out_shape), _short(view), _count_text(layer.parameter_count)), start=1
             ):
                 item.setText(column, text)
                 item.setForeground(column, quiet)
+                item.setFont(column, small)
                 item.setTextAlignment(
                     column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
                 )

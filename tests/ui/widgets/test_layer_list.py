@@ -111,6 +111,7 @@ def test_the_last_row_stays(qtbot: QtBot, layers: LayerList) -> None:
     layers.tree.setCurrentItem(layers.tree.topLevelItem(0))
     with qtbot.assertNotEmitted(layers.layers_changed):
         layers._remove()
+    assert "linear classifier" in layers.problem.text()
 
 
 @pytest.mark.parametrize("word", list(LAYERS))

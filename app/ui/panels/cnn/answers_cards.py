@@ -35,6 +35,7 @@ class _AnswersCard(TabbedCard):
         super().__init__(titles, name, tips)
         self.answers: Predictions | None = None
         self.data: FittedImages | None = None
+        self.step = 0
         self._shown: NDArray[np.intp] = np.empty(0, np.intp)
 
     def _mosaic(self, name: str, title: str, empty: str) -> MosaicView:
@@ -81,15 +82,25 @@ class ConfusionCard(_AnswersCard):
         self.images = self._mosaic(
             "cellImages", "Images of the cell", "Choose a cell of the matrix"
         )
+        self.caption = quiet_label(name="cellCaption")
+        self.caption.setWordWrap(True)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.caption)
+        column.addWidget(self.images, 1)
         self.add_page(self.matrix)
-        self.add_page(self.images)
+        self.add_page(page)
         self.on_page_changed(lambda _page: self._say())
 
-    def set_answers(self, answers: Predictions | None, data: FittedImages | None) -> None:
-        """Show other answers; None for none yet."""
-        self.answers, self.data = answers, data
+    def set_answers(
+        self, answers: Predictions | None, data: FittedImages | None, step: int = 0
+    ) -> None:
+        """Show other answers, of the weights after `step`; None for none yet."""
+        self.answers, self.data, self.step = answers, data, step
         if answers is None or data is None:
             self.cell = None
+            self.caption.setText("")
             self.matrix.select(None)
             self.matrix.set_counts(None, ())
             self.images.set_tiles(None)
@@ -112,9 +123,12 @@ class ConfusionCard(_AnswersCard):
     def _say(self) -> None:
         if self.page == 1 and self.cell is not None and self.data is not None:
             true, said = (self.data.classes[index] for index in self.cell)
-            self.note.setText(f"{true} → {said}")
+            right = f"{true}, named right"
+            self.caption.setText(right if true == said else f"{true}, called {said}")
+            self.note.setText("")
         elif self.answers is not None:
-            self.note.setText(f"{len(self.answers.labels)} images")
+            self.note.setText(f"step {self.step}")
+            self.note.setToolTip(f"{len(self.answers.labels)} images, after step {self.step}")
 
 
 class MistakesCard(_AnswersCard):
@@ -157,9 +171,11 @@ class MistakesCard(_AnswersCard):
         self.on_page_changed(lambda _page: self._say())
         self.set_test(None)
 
-    def set_answers(self, answers: Predictions | None, data: FittedImages | None) -> None:
-        """Show other answers; None for none yet."""
-        self.answers, self.data = answers, data
+    def set_answers(
+        self, answers: Predictions | None, data: FittedImages | None, step: int = 0
+    ) -> None:
+        """Show other answers, of the weights after `step`; None for none yet."""
+        self.answers, self.data, self.step = answers, data, step
         if answers is None or data is None:
             self.images.empty_text = "Appear with the first validation"
             self.images.set_tiles(None)
@@ -174,7 +190,8 @@ class MistakesCard(_AnswersCard):
             self.note.setText("")
             return
         wrong = int((self.answers.said != self.answers.labels).sum())
-        self.note.setText(f"{wrong} of {len(self.answers.labels)}")
+        self.note.setText(f"{wrong} of {len(self.answers.labels)} · step {self.step}")
+        self.note.setToolTip("Images that are named wrong by the weights after this step")
 
     def set_test(self, accuracy: float | None, *, times: int = 0, count: int = 0) -> None:
         """Show the test accuracy, and how often it was asked for."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, pyqtSignal
@@ -9,8 +11,8 @@ from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.data.image_preprocess import FittedImages
 from app.core.nn.description import NetworkDescription
-from app.core.nn.reading import Look
-from app.ui.widgets.card import TabbedCard, quiet_label
+from app.core.nn.reading import Look, View
+from app.ui.widgets.card import ChoiceButton, TabbedCard, quiet_label
 from app.ui.widgets.mosaic_view import MosaicView
 
 __all__ = ["MapsCard", "pixels_of"]
@@ -20,6 +22,18 @@ MOST_CLASSES = 20
 MOST_MAPS = 144
 SIDE = 104  # width of the column beside the maps: an image of 32 pixels at three times its size
 FIRST_ROW = (0,)
+VIEWS = {
+    "maps": "maps",
+    "saliency": "saliency",
+    "cam": "Grad-CAM",
+    "excites": "what excites it",
+}
+VIEW_TIPS = {
+    "maps": "What the layer gives, a tile for each filter",
+    "saliency": "Where a small change of a pixel changes the score of the likeliest class most",
+    "cam": "Which places of the layer's maps speak for the likeliest class",
+    "excites": "For each filter an image that it answers to most, found by climbing its slope from noise",
+}
 
 
 def pixels_of(data: FittedImages, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -71,6 +85,10 @@ class MapsCard(TabbedCard):
         self.layer_choice.setToolTip("Which layer's feature maps are shown")
         self.layer_choice.setFixedWidth(SIDE)
         self.layer_choice.activated.connect(lambda _index: self.look_wanted.emit())
+        self.view_choice = ChoiceButton("mapsView", "How a layer is looked into", VIEWS, self._on_view)
+        for key, tip in VIEW_TIPS.items():
+            self.view_choice.set_tip(key, tip)
+        self.add_tool(self.view_choice)
         self.add_page(self._build_look())
         self.add_page(self.samples)
         self.on_page_changed(self._on_page)
@@ -139,15 +157,33 @@ class MapsCard(TabbedCard):
         else:
             self.show_page(0)
 
-    def wanted(self) -> tuple[NDArray[np.uint8] | NDArray[np.float32], tuple[int, ...]] | None:
-        """Return the image to be looked at and the place of the row, if maps are in sight."""
+    def wanted(
+        self,
+    ) -> tuple[NDArray[np.uint8] | NDArray[np.float32], tuple[int, ...], View] | None:
+        """Return the image to be looked at, the row and the view, if maps are in sight."""
         if self.data is None or self.page != 0:
             return None
         pixels = self.dropped if self.dropped is not None else self.data.images.x[self.chosen]
-        return pixels, self.layer_choice.currentData() or FIRST_ROW
+        return pixels, self.layer_choice.currentData() or FIRST_ROW, self.view
+
+    @property
+    def view(self) -> View:
+        """How what the layer makes of the image is seen."""
+        return cast(View, self.view_choice.value)
+
+    def _on_view(self, view: str) -> None:
+        # All of the network counts for the saliency, whatever the layer.
+        self.layer_choice.setEnabled(view != "saliency")
+        self.maps.set_tiles(None)
+        self.maps.empty_text = "Looking"
+        self.maps.set_scale("unit" if view in ("saliency", "cam") else "own")
+        self.look_wanted.emit()
 
     def set_look(self, look: Look) -> None:
         """Show what was seen."""
+        if look.view != self.view:
+            return
+        self.maps.empty_text = "No layer up to this one gives maps"
         maps = look.maps
         if maps.ndim == 1:
             # Numbers in a row: a picture of as many cells, about square.
@@ -164,6 +200,8 @@ class MapsCard(TabbedCard):
         if data is None:
             return
         self.note.setText("click one to see its maps" if self.page == 1 else "")
+        if self.page == 0 and probabilities is not None and self.view in ("saliency", "cam"):
+            self.note.setText(f"of “{data.classes[int(probabilities.argmax())]}”")
         pixels = self.dropped if self.dropped is not None else data.images.x[self.chosen]
         self.image.set_tiles(np.asarray(pixels, np.float32)[None] / 255)
         own = data.classes[data.images.y[self.chosen]]
@@ -183,12 +221,19 @@ class MapsCard(TabbedCard):
         self.choose(int(self._sample[index]))
 
     def _on_page(self, page: int) -> None:
+        self.view_choice.setVisible(page == 0)
         self._say(None)
         if page == 0:
             self.look_wanted.emit()
 
     def _describe_map(self, index: int) -> str:
-        return f"map {index} of {self.layer_choice.currentText()}"
+        layer = self.layer_choice.currentText()
+        if self.view == "excites":
+            return f"what map {index} of {layer} answers to most"
+        if self.view == "maps":
+            return f"map {index} of {layer}"
+        where = "where the score changes most" if self.view == "saliency" else "what speaks for it"
+        return where if index == 0 else f"{where}, lit in the image"
 
     def _describe_sample(self, index: int) -> str:
         if self.data is None or index >= len(self._sample):
