@@ -10,36 +10,41 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.options import command, json_flag, shown
+from app.cli.resume import add_resume
 
-__all__ = ["add_runs", "run_list", "run_show"]
+__all__ = ["add_runs", "run_compare", "run_list", "run_show"]
 
 
 def add_runs(commands: Any) -> None:
-    """Add ``runs list`` and ``runs show``."""
-    runs = commands.add_parser("runs", help="List and show runs")
+    """Add ``runs list``, ``show``, ``compare`` and ``resume``."""
+    runs = commands.add_parser("runs", help="List, show, compare and continue runs")
     actions = runs.add_subparsers(metavar="ACTION", required=True)
     listing = command(actions, "list", "List the runs, newest first", run_list)
     listing.add_argument("--root", type=Path, help="folder that holds them")
     json_flag(listing)
     show = command(actions, "show", "Show a run's settings and how it ended", run_show)
-    show.add_argument("run_folder", metavar="RUN", type=Path)
+    show.add_argument("run_folder", metavar="RUN", help="its folder, or its name")
     json_flag(show)
+    compare = command(actions, "compare", "Show what differs between two runs", run_compare)
+    compare.add_argument("first", metavar="RUN", help="a run's folder, or its name")
+    compare.add_argument("second", metavar="RUN", help="the other's")
+    json_flag(compare)
+    add_resume(actions)
 
 
 def run_list(options: argparse.Namespace) -> int:
     """``filterscope runs list``."""
-    from app.core.runs import list_runs
-    from app.core.settings import data_folder
+    from app.core.run_table import read_rows
 
-    found = list_runs(options.root or data_folder())
+    found = read_rows(options.root)
     if options.json:
-        rows = [{"path": str(run.path), "state": run.info.state, **_dumped(run)} for run in found]
+        rows = [{**_dumped(row.run), **row.as_json()} for row in found]
         print(json.dumps({"runs": rows}))
         return 0
-    for run in found:
-        outcome = run.info.outcome
-        cost = "" if outcome is None or outcome.terms is None else f"J {sum(outcome.terms):.4g}"
-        print(f"{run.path.name}   {run.info.state:9} {cost:10} {_settings(run.info)}")
+    for row in found:
+        cost = "" if row.kind == "cnn" or row.last is None else f"J {row.last:.4g}"
+        tags = "".join(f"  #{tag}" for tag in row.labels.tags)
+        print(f"{row.path.name}   {row.state:9} {cost:10} {_settings(row.run.info)}{tags}")
     if not found:
         print("There are no runs yet.", file=sys.stderr)
     return 0
@@ -63,23 +68,16 @@ def _dumped(run: Any) -> dict[str, Any]:
 
 def run_show(options: argparse.Namespace) -> int:
     """``filterscope runs show RUN``."""
+    from app.core.run_table import find_run, read_row
     from app.core.runs import RunFolder
 
-    run = RunFolder.open(options.run_folder)
+    run = RunFolder.open(find_run(options.run_folder))
     history, note = run.read_history()
+    row = read_row(run)
     if note:
         print(f"filterscope: {note}", file=sys.stderr)
     if options.json:
-        print(
-            json.dumps(
-                {
-                    "path": str(run.path),
-                    "state": run.info.state,
-                    "steps": len(history),
-                    **_dumped(run),
-                }
-            )
-        )
+        print(json.dumps({**_dumped(run), **row.as_json(), "steps": len(history)}))
         return 0
     info = run.info
     noun = "images" if info.kind == "cnn" else "patches"
@@ -88,6 +86,10 @@ def run_show(options: argparse.Namespace) -> int:
     for spec in (info.spec, info.preprocess):
         for name, value in spec.model_dump().items():
             print(f"{name:15} {shown(value)}")
+    if row.labels.tags:
+        print(f"{'tags':15} {', '.join(row.labels.tags)}")
+    if row.labels.note:
+        print(f"{'note':15} {row.labels.note}")
     if info.outcome is not None and info.outcome.terms is not None:
         for name, value in zip(history.term_names, info.outcome.terms, strict=True):
             print(f"{name:15} {value:.6g}")
@@ -99,4 +101,37 @@ def run_show(options: argparse.Namespace) -> int:
         # Whoever chooses by test images has none left: the first look is the one that counts.
         again = "" if number == 0 else " (looked again)"
         print(f"{'test_accuracy':15} {score.accuracy:.4g}{again}, {score.when}")
+    return 0
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    """``filterscope runs compare RUN RUN``."""
+    from app.core.run_table import differences, find_run, read_row
+    from app.core.runs import RunFolder
+
+    first, second = (RunFolder.open(find_run(x)) for x in (options.first, options.second))
+    rows = [read_row(run) for run in (first, second)]
+    found = differences(first, second)
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "runs": [row.as_json() for row in rows],
+                    "settings": {d.name: [d.first, d.second] for d in found},
+                }
+            )
+        )
+        return 0
+    names = [row.path.name for row in rows]
+    wide = max(24, *(len(name) + 2 for name in names))
+    print(f"{'':17}" + "".join(f"{name:{wide}}" for name in names).rstrip())
+    for one in found:
+        values = ("" if v is None else shown(v) for v in (one.first, one.second))
+        print(f"{one.name:16} " + "".join(f"{value:{wide}}" for value in values).rstrip())
+    if not found:
+        print("They have the same data and settings.")
+    for name in ("state", "best", "last"):
+        given = [getattr(row, name) for row in rows]
+        texts = ["" if v is None else v if isinstance(v, str) else f"{v:.6g}" for v in given]
+        print(f"{name:16} " + "".join(f"{text:{wide}}" for text in texts).rstrip())
     return 0

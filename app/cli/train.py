@@ -96,6 +96,7 @@ def run_train(options: argparse.Namespace) -> int:
         preprocess=patches.fitted.spec,
         source=patches.source,
         threads=threads,
+        large=part.large,
         path=options.out,
     )
     learner = AutoencoderLearner(part.x, spec, threads=threads, release=part.release_pages)

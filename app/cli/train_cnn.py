@@ -19,7 +19,14 @@ from app.core.errors import UsageError
 from app.core.presets import CNN_PRESETS
 from app.core.specs import ConvNetSpec, ImageSpec
 
-__all__ = ["CNN_DATA", "add_train_cnn", "read_cnn_settings", "run_train_cnn"]
+__all__ = [
+    "CNN_DATA",
+    "RESULTS",
+    "add_accuracies",
+    "add_train_cnn",
+    "read_cnn_settings",
+    "run_train_cnn",
+]
 
 RESULTS = (
     "loss",
@@ -108,11 +115,8 @@ def run_train_cnn(options: argparse.Namespace) -> int:
     )
     order = EpochOrder(len(data.split.train), spec.seed)
     result = train_and_record(run, learner, spec, order, screen)
-    evaluation, best = learner.last_evaluation, learner.best
-    result["train_accuracy"] = None if evaluation is None else evaluation.train_accuracy
-    result["val_accuracy"] = None if evaluation is None else evaluation.validation_accuracy
-    result["best_val_accuracy"] = None if best is None else best.accuracy
-    result["loss"] = result.pop("cost", None)
+    add_accuracies(result, learner)
+    best = learner.best
     # Who interrupted it will train on: the test images are kept for then.
     if options.test and "failed" not in result and result.get("reason") != "stopped":
         found = learner.score("test", progress=screen.share)
@@ -121,3 +125,12 @@ def run_train_cnn(options: argparse.Namespace) -> int:
         run.mark_tested(step, found.accuracy, found.loss)
         result["test_accuracy"] = found.accuracy
     return conclude(result, options.json, RESULTS)
+
+
+def add_accuracies(result: dict[str, Any], learner: Any) -> None:
+    """Note in `result` how well the network names images."""
+    evaluation, best = learner.last_evaluation, learner.best
+    result["train_accuracy"] = None if evaluation is None else evaluation.train_accuracy
+    result["val_accuracy"] = None if evaluation is None else evaluation.validation_accuracy
+    result["best_val_accuracy"] = None if best is None else best.accuracy
+    result["loss"] = result.pop("cost", None)

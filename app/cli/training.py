@@ -64,7 +64,14 @@ def check_options(options: argparse.Namespace) -> None:
 
 
 def train_and_record(
-    run: Any, learner: Any, spec: Any, order: Any, screen: Progress
+    run: Any,
+    learner: Any,
+    spec: Any,
+    order: Any,
+    screen: Progress,
+    *,
+    recorder: Any = None,
+    resume: Any = None,
 ) -> dict[str, Any]:
     """Train to the end, or to Ctrl-C; returns what came out.
 
@@ -75,16 +82,26 @@ def train_and_record(
     spec : TrainingSpec
     order : EpochOrder
     screen : Progress
+    recorder : Recorder, optional
+        A new one by default.
+    resume : app.core.training.Progress, optional
+        Where the learner stands, when it goes on.
     """
     from app.core.control import Control
     from app.core.runs import Recorder
     from app.core.training import train
 
     control = Control()
-    recorder = Recorder(run)
+    recorder = recorder or Recorder(run)
     result: dict[str, Any] = {"run": str(run.path), "seed": spec.seed}
     events = train(
-        learner, spec, control, examples=order.count, order=order, run_id=run.info.run_id
+        learner,
+        spec,
+        control,
+        examples=order.count,
+        order=order,
+        run_id=run.info.run_id,
+        resume=resume,
     )
     try:
         with Interruptible(control.stop):

@@ -26,6 +26,7 @@ from app.core.errors import AlreadyExistsError, StorageError
 __all__ = [
     "FileSystem",
     "make_folder",
+    "move_folder",
     "point",
     "safe_name",
     "save_bytes",
@@ -272,6 +273,16 @@ def make_folder(path: Path, *, exist_ok: bool = False) -> None:
         raise AlreadyExistsError(f"{path.name} exists already.", "Choose another name.") from None
     except OSError as error:
         raise explain(error, path) from None
+
+
+def move_folder(source: Path, target: Path) -> None:
+    """Move a folder to a free name on the same disk; raises `StorageError`."""
+    try:
+        disk.replace(source, target)
+    except OSError as error:
+        raise StorageError(
+            f"{source.name} was not moved: {error.strerror or error}.", "It is where it was."
+        ) from None
 
 
 def writable_problem(folder: Path) -> StorageError | None:

@@ -193,8 +193,9 @@ class _Trainer:
             else:
                 self.epoch += 1
                 self.steps_into_epoch = 0
-                # An epoch that was resumed in its middle has a mean over what was seen of it.
-                mean = sums / max(counted, 1)
+                # An epoch that was resumed in its middle has a mean over what was seen of it;
+                # of one that was resumed at its very end, nothing was.
+                mean = sums / counted if counted else np.full_like(sums, np.nan)
                 seconds = self.clock() - epoch_began
                 yield EpochEnded(self.run_id, self.epoch, self.step, mean, seconds)
         yield from self.snapshot()

@@ -76,6 +76,7 @@ class AutoencoderRecipe:
             preprocess=data.fitted.spec,
             source=data.source,
             threads=threads,
+            large=data.split(spec.held_out)[0].large,
         )
         return Recorder(run)
 

@@ -3,6 +3,7 @@
 run.json          settings, data, seed, versions, outcome, test scores
 history.jsonl     append-only; each line a checksum and a JSON object
 keyframes/        weights at some steps, safetensors, float32
+labels.json       tags, a note and a colour, from a person
 best.safetensors  of a network that is validated, the weights that validation chose
 checkpoints/      the newest two generations of all that an exact continuation needs
 """

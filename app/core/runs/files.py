@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from app.core.errors import UsageError
 
-__all__ = ["BEST", "MOST_WEIGHTS_BYTES", "is_numbered", "read", "read_safetensors"]
+__all__ = ["BEST", "LABELS", "MOST_WEIGHTS_BYTES", "is_numbered", "read", "read_safetensors"]
 
 BEST = "best.safetensors"
+LABELS = "labels.json"
 MOST_WEIGHTS_BYTES = 2 << 30
 
 

@@ -14,14 +14,14 @@ from app.core.data.patches import Source
 from app.core.errors import FilterscopeError, UsageError
 from app.core.history import History
 from app.core.nn.description import weight_shapes
-from app.core.runs.files import BEST, is_numbered, read, read_safetensors
+from app.core.runs.files import BEST, LABELS, is_numbered, read, read_safetensors
 from app.core.runs.info import Kind, RunInfo, SourceInfo, TestScore, git_state, now, versions
 from app.core.runs.log import parse_log, replay
 from app.core.settings import read_json
 from app.core.specs import ConvNetSpec, ImageSpec, PreprocessSpec, TrainingSpec
 from app.core.storage import explain, make_folder, save_bytes, sweep_parts, writable_problem
 
-__all__ = ["RunFolder", "list_runs"]
+__all__ = ["RunFolder", "folders_of", "list_runs"]
 
 MOST_HISTORY_BYTES = 4 << 30
 
@@ -45,9 +45,12 @@ class RunFolder:
         source: Source,
         threads: int,
         classes: tuple[str, ...] = (),
+        large: bool = False,
         path: Path | None = None,
     ) -> RunFolder:
         """Make the folder of a new run below `root`, or at `path`.
+
+        `large` says that its rows are visited piece by piece, see `EpochOrder`.
 
         Raises
         ------
@@ -64,7 +67,7 @@ class RunFolder:
             make_folder(folder / name, exist_ok=True)
         if path is not None:
             _clear(folder)
-        for other in {folder, *_folders(root)}:
+        for other in {folder, *folders_of(root)}:
             for part in (other, other / "keyframes", other / "checkpoints"):
                 sweep_parts(part)
         info = RunInfo(
@@ -74,6 +77,7 @@ class RunFolder:
             preprocess=preprocess,
             source=SourceInfo.build(source.as_dict()),
             classes=classes,
+            large=large,
             started=now(),
             threads=threads,
             versions=versions(),
@@ -230,7 +234,7 @@ class RunFolder:
         return self.info.tested[0]
 
 
-def _folders(root: Path) -> list[Path]:
+def folders_of(root: Path) -> list[Path]:
     """Return the folders below `root`, or none when nobody may look."""
     try:
         return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
@@ -243,7 +247,7 @@ def _clear(folder: Path) -> None:
 
     Only what a run writes is removed; a person's own files beside it stay.
     """
-    old = [folder / "run.json", folder / "history.jsonl", folder / BEST]
+    old = [folder / name for name in ("run.json", "history.jsonl", BEST, LABELS)]
     for name in ("keyframes", "checkpoints"):
         old.extend(path for path in (folder / name).glob("*.safetensors") if is_numbered(path))
     for path in old:

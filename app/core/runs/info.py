@@ -54,6 +54,9 @@ class Outcome(Spec):
     terms: tuple[float, ...] | None
     seconds: float
     message: str = ""
+    # Least mean of an epoch, and the last validation: the table of runs shows them.
+    least_cost: float | None = None
+    accuracy: float | None = None
 
 
 class BestInfo(Spec):
@@ -105,6 +108,8 @@ class RunInfo(Spec):
     outcome: Outcome | None = None
     engine: str = ""
     threads: Count = 1
+    # Rows were visited piece by piece; whether they are may depend on the memory there is.
+    large: bool = False
     steps_per_epoch: Count = 1
     versions: dict[str, str] = Field(default_factory=dict)
     git: str = ""

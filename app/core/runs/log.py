@@ -15,7 +15,7 @@ from app.core.events import Change, Evaluated
 from app.core.history import History
 from app.core.settings import read_json
 
-__all__ = ["line", "parse_log", "replay"]
+__all__ = ["cut_log", "line", "parse_log", "replay"]
 
 MOST_STEPS = 1 << 53
 
@@ -49,6 +49,36 @@ def parse_log(data: bytes) -> Iterator[dict[str, Any] | str]:
         else:
             yield "The history ends in the middle of a line: it is still written, or was cut off."
         return
+
+
+def cut_log(
+    data: bytes, step: int, *, epoch_ended: bool, evaluated: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield the records of what was done by the time `step` steps were, for a continuation.
+
+    What came after the last checkpoint is computed anew, to the same bits. At `step` itself,
+    the end of an epoch and an evaluation count when the checkpoint was made after them.
+    """
+    for record in parse_log(data):
+        if isinstance(record, str):
+            return
+        kind = record.get("type")
+        if kind == "steps":
+            first, terms = record.get("first"), record.get("terms")
+            if not isinstance(first, int) or not isinstance(terms, list) or first > step:
+                continue
+            room = step - first + 1
+            cut = {**record, "terms": terms[:room]}
+            if isinstance(record.get("accuracies"), list):
+                cut["accuracies"] = record["accuracies"][:room]
+            yield cut
+            continue
+        at = record.get("step")
+        if not isinstance(at, int) or at > step:
+            continue
+        if at == step and not {"epoch": epoch_ended, "evaluated": evaluated}.get(str(kind), True):
+            continue
+        yield record
 
 
 def replay(history: History, record: Mapping[str, Any]) -> None:

@@ -22,7 +22,9 @@ from app.core.events import (
     Started,
     Steps,
 )
+from app.core.history import History
 from app.core.memory import to_safetensors
+from app.core.runs.checkpoint import SavedCheckpoint, checkpoint_bytes, checkpoint_files
 from app.core.runs.files import BEST, MOST_WEIGHTS_BYTES
 from app.core.runs.folder import RunFolder
 from app.core.runs.info import Outcome, now
@@ -53,6 +55,23 @@ class Recorder:
         self._next_frame = 0
         self._last_snapshot: Snapshot | None = None
         self._saved_step = -1
+        self._least_cost: float | None = None
+        self._accuracy: float | None = None
+        self._began = self._wrote
+        self._seconds_before = 0.0
+        self._continued = False
+
+    def go_on(self, saved: SavedCheckpoint, history: History) -> None:
+        """Take up the record of a run that goes on from `saved`, with what was recorded before."""
+        self._continued = True
+        self._seconds_before = saved.seconds
+        self._least_cost = least_epoch_cost(history)
+        for evaluated in reversed(history.evaluations):
+            self._accuracy = evaluated.validation_accuracy
+            break
+        for step, path in self.run.keyframes():
+            self._budget -= path.stat().st_size
+            self._next_frame = step + max(1, step // 10)
 
     def take(self, event: Event) -> None:
         """Keep `event`; raises `StorageError` when the disk does not take it."""
@@ -68,14 +87,20 @@ class Recorder:
                 self._keyframe(event, whole=self.run.info.kind == "autoencoder")
         elif isinstance(event, Started):
             self._change(engine=event.engine, steps_per_epoch=event.steps_per_epoch)
+            if self._continued:
+                self._write({"type": "resumed", "step": event.step, "when": now()})
         elif isinstance(event, ParamsChanged):
             self._flush(sync=False)
             changes = [[change.name, change.old, change.new] for change in event.changes]
             self._write({"type": "changed", "step": event.step, "changes": changes})
         elif isinstance(event, EpochEnded):
             self._pending.append((-event.step, np.empty((0, 0)), None))
+            cost = float(event.terms.sum())
+            if math.isfinite(cost) and (self._least_cost is None or cost < self._least_cost):
+                self._least_cost = cost
         elif isinstance(event, Evaluated):
             self._flush(sync=False)
+            self._accuracy = event.validation_accuracy
             self._write(_evaluated(event))
         elif isinstance(event, Checkpoint):
             self._checkpoint(event)
@@ -87,7 +112,9 @@ class Recorder:
                     step=event.step,
                     epoch=event.epoch,
                     terms=terms,
-                    seconds=event.seconds,
+                    seconds=self._seconds_before + event.seconds,
+                    least_cost=self._least_cost,
+                    accuracy=self._accuracy,
                 )
             )
         elif isinstance(event, Failed):
@@ -99,6 +126,8 @@ class Recorder:
                     terms=None,
                     seconds=0.0,
                     message=event.message,
+                    least_cost=self._least_cost,
+                    accuracy=self._accuracy,
                 )
             )
 
@@ -164,17 +193,11 @@ class Recorder:
             return
         self._flush(sync=True)
         folder = self.run.path / "checkpoints"
-        metadata = {
-            "step": str(event.step),
-            "epoch": str(event.epoch),
-            "steps_into_epoch": str(event.steps_into_epoch),
-            "spec": event.spec.to_json().decode(),
-        }
-        data = to_safetensors(arrays, metadata)
+        seconds = self._seconds_before + time.monotonic() - self._began
+        data = checkpoint_bytes(event, seconds)
         save_bytes(folder / f"{event.step:09d}.safetensors", data, overwrite=True)
         self._keep_best(arrays)
-        generations = sorted(folder.glob("*.safetensors"))
-        for old in generations[:-2]:
+        for old in checkpoint_files(self.run.path)[2:]:
             try:
                 old.unlink()
             except OSError as error:
@@ -214,6 +237,17 @@ class Recorder:
     def _change(self, **values: Any) -> None:
         """Write new values into ``run.json``; what others wrote there meanwhile stays."""
         self.run.write_info(self.run.info.changed(**values))
+
+
+def least_epoch_cost(history: History) -> float | None:
+    """Return the least mean cost of a whole epoch, or None before there is one."""
+    ends = np.unique(np.searchsorted(history.steps, history.epoch_steps, side="right"))
+    ends = ends[ends > 0]
+    if not len(ends):
+        return None
+    starts = np.concatenate([[0], ends[:-1]])
+    sums = np.add.reduceat(history.terms[: ends[-1]].sum(axis=1), starts)
+    return float(np.min(sums / (ends - starts)))
 
 
 def _evaluated(event: Evaluated) -> dict[str, Any]:

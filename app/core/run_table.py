@@ -1,0 +1,212 @@
+"""The table of all runs, and what differs between two of them."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.data.files import Cancel
+from app.core.data.sample import SAMPLE_NAME, sample_path
+from app.core.data.synthetic import SYNTHETIC_NAME
+from app.core.errors import UsageError
+from app.core.params import describe
+from app.core.resume import where_it_stopped
+from app.core.runs import RunFolder
+from app.core.runs.folder import folders_of
+from app.core.runs.labels import RunLabels, read_labels
+from app.core.settings import data_folder
+from app.core.storage import make_folder, move_folder
+
+__all__ = [
+    "TRASH",
+    "Difference",
+    "RunRow",
+    "differences",
+    "find_run",
+    "move_to_trash",
+    "read_row",
+    "read_rows",
+]
+
+TRASH = "trash"
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One line of the table: what ``run.json`` and the labels say, no more is read.
+
+    `best` and `last` are validation accuracies of a convolutional network (larger is better),
+    and costs of an autoencoder: the least mean of an epoch, and that of all patches at the end.
+    None where they are not known.
+    """
+
+    run: RunFolder
+    labels: RunLabels
+    state: str
+    data: str
+    seconds: float | None
+    epochs_done: float
+    epochs: int
+    best: float | None
+    last: float | None
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.run.path
+
+    @property
+    def kind(self) -> str:
+        """``autoencoder`` or ``cnn``."""
+        return self.run.info.kind
+
+    @property
+    def words(self) -> str:
+        """Everything that a search looks through, in small letters."""
+        spec = self.run.info.spec
+        values = " ".join(f"{name}={value}" for name, value in spec.model_dump().items())
+        parts = (self.path.name, self.kind, self.state, self.data, *self.labels.tags)
+        return " ".join((*parts, self.labels.note, values)).lower()
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it ended before all its epochs were done, so that it can go on."""
+        return self.state in ("crashed", "stopped", "expected", "bug")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a script is told beside ``run.json``."""
+        return {
+            "path": str(self.path),
+            "state": self.state,
+            "data": self.data,
+            "seconds": self.seconds,
+            "epochs_done": self.epochs_done,
+            "best": self.best,
+            "last": self.last,
+            "tags": list(self.labels.tags),
+            "note": self.labels.note,
+            "colour": self.labels.colour,
+        }
+
+
+def read_row(run: RunFolder) -> RunRow:
+    """Return a run's line of the table."""
+    info, outcome = run.info, run.info.outcome
+    if info.kind == "cnn":
+        best = None if info.best is None else info.best.accuracy
+        last = None if outcome is None else outcome.accuracy
+    else:
+        best = None if outcome is None else outcome.least_cost
+        last = None if outcome is None or outcome.terms is None else sum(outcome.terms)
+    return RunRow(
+        run,
+        read_labels(run.path),
+        info.state,
+        _data_name(info.source.path, info.source.dataset),
+        _seconds(run),
+        where_it_stopped(run),
+        info.spec.epochs,
+        best,
+        last,
+    )
+
+
+def read_rows(root: Path | None = None, cancel: Cancel | None = None) -> list[RunRow]:
+    """Return all runs below `root`, the newest first; folders that are none are left out."""
+    rows = []
+    for folder in folders_of(root or data_folder()):
+        if cancel is not None and cancel():
+            break
+        try:
+            rows.append(read_row(RunFolder.open(folder)))
+        except UsageError:
+            continue
+    return sorted(rows, key=lambda row: (row.run.info.started, row.path.name), reverse=True)
+
+
+def find_run(text: str) -> Path:
+    """Return the folder that a person names: a path, or the name of one of the kept runs."""
+    path = Path(text)
+    named = data_folder() / text
+    if not path.exists() and path.name == text and named.is_dir():
+        return named
+    return path
+
+
+def _data_name(path: str, dataset: str) -> str:
+    if path == str(sample_path()):
+        return SAMPLE_NAME
+    if path == SYNTHETIC_NAME:
+        return "drawn shapes"
+    name = Path(path).name or path
+    return f"{name} ▸ {dataset.lstrip('/')}" if dataset else name
+
+
+def _seconds(run: RunFolder) -> float | None:
+    """Return how long it trained, or for how long it has been training."""
+    info = run.info
+    if info.outcome is not None and info.outcome.seconds:
+        return info.outcome.seconds
+    if info.state != "running":
+        return None
+    try:
+        began = datetime.datetime.fromisoformat(info.started)
+        return (datetime.datetime.now(datetime.UTC) - began).total_seconds()
+    except (ValueError, TypeError):
+        return None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that two runs have not in common; None where a run has no such setting."""
+
+    name: str
+    label: str
+    first: Any
+    second: Any
+
+
+def differences(first: RunFolder, second: RunFolder) -> list[Difference]:
+    """Return what differs: data, settings, preprocessing, in this order."""
+    found = []
+    a, b = first.info, second.info
+    pairs: list[tuple[str, str, Any, Any]] = [
+        ("kind", "Network", a.kind, b.kind),
+        ("data", "Data", _source(first), _source(second)),
+    ]
+    for one, other in ((a.spec, b.spec), (a.preprocess, b.preprocess)):
+        labels = {p.name: p.hyper.label for spec in (one, other) for p in describe(type(spec))}
+        for name, label in labels.items():
+            pairs.append((name, label, getattr(one, name, None), getattr(other, name, None)))
+    for name, label, left, right in pairs:
+        if left != right:
+            found.append(Difference(name, label, left, right))
+    return found
+
+
+def _source(run: RunFolder) -> str:
+    source = run.info.source
+    return f"{_data_name(source.path, source.dataset)}, {source.sha256[:8]}"
+
+
+def move_to_trash(run: RunFolder) -> Path:
+    """Move a run into the folder ``trash`` beside it; returns where it is now.
+
+    Raises
+    ------
+    UsageError
+        It is being trained.
+    StorageError
+        It cannot be moved.
+    """
+    if RunFolder.open(run.path).info.state == "running":
+        raise UsageError(f"{run.path.name} is being trained right now.", "Stop it first.")
+    trash = run.path.parent / TRASH
+    make_folder(trash, exist_ok=True)
+    target, number = trash / run.path.name, 2
+    while target.exists():
+        target, number = trash / f"{run.path.name}-{number}", number + 1
+    move_folder(run.path, target)
+    return target

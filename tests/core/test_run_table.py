@@ -1,0 +1,254 @@
+"""The table of runs: what is read of each, what differs, labels, and the trash."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.cli import main
+from app.core.data.patches import Source
+from app.core.errors import UsageError
+from app.core.run_table import (
+    differences,
+    find_run,
+    move_to_trash,
+    read_row,
+    read_rows,
+)
+from app.core.runs import RunFolder, list_runs
+from app.core.runs.labels import RunLabels, parse_tags, read_labels, write_labels
+from app.core.runs.recorder import least_epoch_cost
+from app.core.specs import AutoencoderSpec, PreprocessSpec
+from tests.core.trained import images, record, write
+
+SPEC = AutoencoderSpec(hidden_units=5, batch_size=32, epochs=3)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return write(tmp_path / "patches.npy", images())
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def run(root, file):
+    return record(root, file, SPEC)
+
+
+def test_a_row_says_how_it_went(run):
+    row = read_row(run)
+    assert (row.kind, row.state, row.epochs, row.epochs_done) == ("autoencoder", "done", 3, 3)
+    assert row.data.startswith("patches.npy")
+    assert row.seconds == run.info.outcome.seconds
+    assert row.last == sum(run.info.outcome.terms)
+    history, _ = run.read_history()
+    ends = [0, *history.epoch_steps]
+    costs = history.terms.sum(axis=1)
+    means = [costs[a:b].mean() for a, b in itertools.pairwise(ends)]
+    assert row.best == pytest.approx(min(means), rel=1e-12)
+    assert least_epoch_cost(history) == pytest.approx(min(means), rel=1e-12)
+    assert not row.resumable
+
+
+def test_a_run_without_an_end_shows_where_it_was(run):
+    run.write_info(run.info.changed(outcome=None, ended=None, pid_started=1.0))
+    row = read_row(RunFolder.open(run.path))
+    assert (row.state, row.epochs_done, row.best, row.last) == ("crashed", 3, None, None)
+    assert row.resumable
+
+
+def test_newest_first_and_what_is_no_run_is_left_out(root, file):
+    for units in (4, 5, 6):
+        record(root, file, SPEC.changed(hidden_units=units))
+    (root / "notes").mkdir()
+    (root / "loose.txt").write_text("no run")
+    rows = read_rows(root)
+    assert [row.path for row in rows] != []
+    assert {row.path for row in rows} == {run.path for run in list_runs(root)}
+    started = [row.run.info.started for row in rows]
+    assert started == sorted(started, reverse=True)
+    assert len(read_rows(root, cancel=lambda: True)) == 0
+    assert read_rows(root / "nowhere") == []
+
+
+def test_a_search_finds_settings_tags_and_notes(run):
+    write_labels(run.path, RunLabels(tags=("Keep me",), note="edges at last"))
+    words = read_row(run).words
+    for text in ("hidden_units=5", "keep me", "edges", "patches.npy", "done", run.path.name):
+        assert text.lower() in words
+
+
+def test_what_differs_is_told_setting_by_setting(root, file):
+    first = record(root, file, SPEC)
+    other = PreprocessSpec(deviations=2.5)
+    second = record(root, file, SPEC.changed(rho=0.3, solver="sgd"), other)
+    found = {d.name: (d.first, d.second) for d in differences(first, second)}
+    assert found == {
+        "rho": (SPEC.rho, 0.3),
+        "solver": (SPEC.solver, "sgd"),
+        "deviations": (3.0, 2.5),
+    }
+    assert differences(first, first) == []
+
+
+def test_other_data_is_a_difference(root, file, tmp_path):
+    first = record(root, file, SPEC)
+    second = record(root, write(tmp_path / "other.npy", images(seed=2)), SPEC)
+    (one,) = differences(first, second)
+    assert one.name == "data"
+    assert one.first.startswith("patches.npy")
+    assert one.second.startswith("other.npy")
+
+
+# --- labels
+
+
+def test_labels_come_back_as_they_were_written(run):
+    assert read_labels(run.path) == RunLabels()
+    labels = RunLabels(tags=("ρ study", "good"), note="two\nlines", colour="#2f6fed")
+    write_labels(run.path, labels)
+    assert read_labels(run.path) == labels
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b'{"tags": "one"}',
+        b'{"tags": [1]}',
+        b'{"colour": "red"}',
+        b'{"colour": "#2f6fed; }"}',
+        b'{"version": 2}',
+        b'{"more": 1}',
+        b'{"note": "%s"}' % (b"x" * 5000),
+        b'{"tags": ["%s"]}' % (b"x" * 41),
+    ],
+)
+def test_labels_that_make_no_sense_are_none(run, data):
+    (run.path / "labels.json").write_bytes(data)
+    assert read_labels(run.path) == RunLabels()
+    assert read_row(run).labels == RunLabels()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=200))
+def test_any_bytes_are_labels_or_none(tmp_path, data):
+    (tmp_path / "labels.json").write_bytes(data)
+    assert isinstance(read_labels(tmp_path), RunLabels)
+
+
+def test_labels_are_not_read_through_a_link(run, tmp_path):
+    elsewhere = tmp_path / "elsewhere.json"
+    elsewhere.write_bytes(RunLabels(note="secret").to_json())
+    (run.path / "labels.json").symlink_to(elsewhere)
+    assert read_labels(run.path) == RunLabels()
+
+
+def test_tags_are_words_between_commas():
+    assert parse_tags(" good,  two  words ,good,, ") == ("good", "two words")
+    assert parse_tags("") == ()
+    with pytest.raises(UsageError, match="cannot be kept"):
+        parse_tags("x" * 41)
+    with pytest.raises(UsageError, match="cannot be kept"):
+        parse_tags(",".join(map(str, range(21))))
+
+
+def test_labels_of_a_run_that_is_replaced_go_with_it(run, file):
+    write_labels(run.path, RunLabels(note="of the old one"))
+    source = record(run.path.parent, file, SPEC)
+    info = source.info
+    again = RunFolder.create(
+        run.path.parent, kind="autoencoder", run_id="f" * 32, spec=SPEC,
+        preprocess=info.preprocess, source=run_source(info), threads=1, path=run.path,
+    )  # fmt: skip
+    assert read_labels(again.path) == RunLabels()
+
+
+def run_source(info):
+    return Source(**info.source.model_dump())
+
+
+# --- the trash
+
+
+def test_a_run_in_the_trash_is_out_of_the_table_and_whole(root, run, file):
+    files = {path.relative_to(run.path) for path in run.path.rglob("*")}
+    gone = move_to_trash(run)
+    assert not run.path.exists()
+    assert read_rows(root) == []
+    assert {path.relative_to(gone) for path in gone.rglob("*")} == files
+    RunFolder.open(gone).read_weights()
+
+
+def test_two_runs_of_one_name_both_fit(root, file):
+    first = record(root, file, SPEC)
+    gone = move_to_trash(first)
+    second = record(root, file, SPEC)
+    second.path.rename(first.path)
+    other = move_to_trash(RunFolder.open(first.path))
+    assert gone != other
+    assert gone.is_dir()
+    assert other.is_dir()
+
+
+def test_a_run_that_is_trained_stays(run):
+    mine = {"pid": os.getpid(), "pid_started": psutil.Process().create_time()}
+    run.write_info(run.info.changed(outcome=None, **mine))
+    with pytest.raises(UsageError, match="being trained"):
+        move_to_trash(run)
+    assert run.path.is_dir()
+
+
+# --- the command line
+
+
+def test_a_run_is_found_by_path_or_name(run, monkeypatch):
+    monkeypatch.setenv("FILTERSCOPE_RUNS", str(run.path.parent))
+    assert find_run(str(run.path)) == run.path
+    assert find_run(run.path.name) == run.path
+    assert str(find_run("nowhere")) == "nowhere"
+
+
+def test_list_show_and_compare_speak_json(root, file, capsys):
+    first = record(root, file, SPEC)
+    second = record(root, file, SPEC.changed(beta=1.5))
+    write_labels(first.path, RunLabels(tags=("good",), note="the one"))
+    assert main(["runs", "list", "--root", str(root), "--json"]) == 0
+    listed = {row["path"]: row for row in json.loads(capsys.readouterr().out)["runs"]}
+    assert listed.keys() == {str(first.path), str(second.path)}
+    assert listed[str(first.path)]["tags"] == ["good"]
+    assert listed[str(first.path)]["last"] == sum(first.info.outcome.terms)
+    assert main(["runs", "show", str(first.path), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["note"], shown["steps"], shown["epochs_done"]) == ("the one", 12, 3)
+    assert main(["runs", "compare", str(first.path), str(second.path), "--json"]) == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert compared["settings"] == {"beta": [SPEC.beta, 1.5]}
+    assert [row["last"] for row in compared["runs"]] == [
+        sum(run.info.outcome.terms) for run in (first, second)
+    ]
+
+
+def test_compare_is_a_table_to_read(root, file, capsys):
+    first = record(root, file, SPEC)
+    second = record(root, file, SPEC.changed(beta=1.5))
+    assert main(["runs", "compare", str(first.path), str(second.path)]) == 0
+    out = capsys.readouterr().out
+    names, beta, state, best, last = out.splitlines()
+    assert first.path.name in names
+    assert beta.split() == ["beta", f"{SPEC.beta:g}", "1.5"]
+    assert state.split() == ["state", "done", "done"]
+    assert len(best.split()) == len(last.split()) == 3
+    assert main(["runs", "compare", str(first.path), str(first.path)]) == 0
+    assert "same data and settings" in capsys.readouterr().out

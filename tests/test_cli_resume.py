@@ -1,0 +1,313 @@
+"""``filterscope runs resume``: killed or stopped at any moment, a run ends with the same bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from app.cli import main
+from app.core.control import Control
+from app.core.data.batches import EpochOrder
+from app.core.data.preprocess import preprocess
+from app.core.data.reader import open_patches
+from app.core.events import ParamsChanged, Steps
+from app.core.learners import AutoencoderLearner
+from app.core.runs import Recorder, RunFolder
+from app.core.runs.checkpoint import checkpoint_files, read_checkpoint
+from app.core.specs import AutoencoderSpec, PreprocessSpec
+from app.core.training import train
+from tests.core.learners_of_images import images as labelled
+from tests.core.trained import images, write
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The command line as it is, but for a checkpoint, a keyframe and a line of history at every call.
+OFTEN = """
+import sys
+import app.core.runs.recorder as recorder
+from app.cli import main
+from app.core.training import train
+recorder.KEYFRAME_SECONDS = recorder.HISTORY_SECONDS = 0.0
+train.__kwdefaults__.update(checkpoint_seconds=0.0, snapshot_seconds=0.0)
+sys.exit(main(sys.argv[1:]))
+"""
+
+AUTOENCODER = ["autoencoder", "{patches}", "--set", "hidden_units=8", "--set", "batch_size=16"]
+KINDS = {
+    "sgd": [*AUTOENCODER, "--set", "solver=sgd", "--set", "learning_rate=0.05", "--epochs", "120"],
+    "adam": [*AUTOENCODER, "--set", "solver=adam", "--epochs", "120"],
+    "lbfgs": [*AUTOENCODER, "--set", "solver=lbfgs", "--epochs", "150"],
+    "cnn": [
+        *("cnn", "{labelled}", "--set", "layers=conv 4 3x3, batchnorm, relu, pool 2, affine 8, relu"),
+        *("--set", "batch_size=16", "--set", "train_count=80", "--set", "validation_count=20"),
+        *("--set", "normalisation=per_channel", "--set", "dropout=0.3", "--set", "flip=yes"),
+        *("--set", "crop=2", "--set", "evaluate_every=3", "--epochs", "25"),
+    ],
+}
+
+
+@pytest.fixture
+def said(capsys):
+    """Run a command; returns its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def files(tmp_path):
+    drawn = labelled()
+    np.savez(tmp_path / "labelled.npz", images=drawn.x, labels=drawn.y)
+    write(tmp_path / "patches.npy", images(90))
+    return {"labelled": tmp_path / "labelled.npz", "patches": tmp_path / "patches.npy"}
+
+
+def arguments(kind, files, out):
+    return ["train", *(part.format(**files) for part in KINDS[kind]), "--out", str(out)]
+
+
+def interrupted(command, run, at, how):
+    """Train in a process of its own, and end it once a checkpoint of step `at` is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", OFTEN, *command],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        while process.poll() is None:
+            if any(int(path.stem) >= at for path in checkpoint_files(run)):
+                process.send_signal(how)
+                break
+            time.sleep(0.002)
+    return process.returncode
+
+
+def same(first: Path, second: Path) -> None:
+    """Hold two runs against each other: weights, solver, curve, evaluations."""
+    a, b = RunFolder.open(first), RunFolder.open(second)
+    assert a.info.outcome.reason == b.info.outcome.reason
+    assert (a.info.outcome.step, a.info.outcome.terms) == (
+        b.info.outcome.step,
+        b.info.outcome.terms,
+    )
+    assert a.info.outcome.accuracy == b.info.outcome.accuracy
+    assert a.info.outcome.least_cost == pytest.approx(b.info.outcome.least_cost, rel=1e-12)
+    assert a.info.best == b.info.best
+    one, other = (read_checkpoint(checkpoint_files(path)[0]) for path in (first, second))
+    assert (one.step, one.epoch, one.steps_into_epoch) == (
+        other.step, other.epoch, other.steps_into_epoch,
+    )  # fmt: skip
+    assert one.state.keys() == other.state.keys()
+    for name, array in one.state.items():
+        np.testing.assert_array_equal(array, other.state[name], err_msg=name)
+    (x, note_a), (y, note_b) = a.read_history(), b.read_history()
+    assert (note_a, note_b) == ("", "")
+    np.testing.assert_array_equal(x.steps, y.steps)
+    np.testing.assert_array_equal(x.terms, y.terms)
+    np.testing.assert_array_equal(x.accuracies, y.accuracies)
+    assert x.epoch_steps == y.epoch_steps
+    assert [(e.step, e.train_accuracy, e.validation_accuracy, e.best) for e in x.evaluations] == [
+        (e.step, e.train_accuracy, e.validation_accuracy, e.best) for e in y.evaluations
+    ]
+    for (step, weights), (again, others) in [(a.read_weights()[:2], b.read_weights()[:2])]:
+        assert step == again
+        for name, array in weights.items():
+            np.testing.assert_array_equal(array, others[name], err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bits(
+    said, files, tmp_path, kind
+):
+    assert said(*arguments(kind, files, tmp_path / "whole"))[0] == 0
+    steps = RunFolder.open(tmp_path / "whole").info.outcome.step
+    rng = random.Random(kind)
+    broken = tmp_path / "broken"
+    command = arguments(kind, files, broken)
+    for at in sorted(rng.randrange(1, 3 * steps // 4) for _ in range(2)):
+        assert interrupted(command, broken, at, signal.SIGKILL) == -signal.SIGKILL
+        assert RunFolder.open(broken).info.state == "crashed"
+        command = ["runs", "resume", str(broken)]
+    code, out, err = said(*command, "--json")
+    assert code == 0, err
+    assert "Going on after step" in err
+    assert json.loads(out)["run"] == str(broken)
+    same(tmp_path / "whole", broken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["adam", "cnn"])
+def test_stopped_by_ctrl_c_and_resumed_it_ends_with_the_same_bits(said, files, tmp_path, kind):
+    assert said(*arguments(kind, files, tmp_path / "whole"))[0] == 0
+    broken = tmp_path / "broken"
+    assert interrupted(arguments(kind, files, broken), broken, 20, signal.SIGINT) == 130
+    assert RunFolder.open(broken).info.state == "stopped"
+    assert said("runs", "resume", broken)[0] == 0
+    same(tmp_path / "whole", broken)
+
+
+def test_a_run_that_is_done_goes_on_for_more_epochs(said, files, tmp_path):
+    few = [a if a != "120" else "4" for a in arguments("adam", files, tmp_path / "few")]
+    more = [a if a != "120" else "9" for a in arguments("adam", files, tmp_path / "more")]
+    assert said(*few)[0] == said(*more)[0] == 0
+    run = tmp_path / "few"
+    code, _, err = said("runs", "resume", run)
+    assert code == 2
+    assert "All 4 epochs" in err
+    assert "--epochs" in err
+    assert said("runs", "resume", run, "--epochs", "9")[0] == 0
+    assert RunFolder.open(run).info.spec.epochs == 9
+    same(tmp_path / "more", run)
+
+
+# --- runs that were left in the middle, made here
+
+
+SPEC = AutoencoderSpec(hidden_units=5, batch_size=16, epochs=6, seed=3)
+
+
+def left_behind(path, file, *, until, spec=SPEC, live_after=None):
+    """Train on `file` and walk away after step `until`, as a killed process does."""
+    patches = preprocess(open_patches(file), PreprocessSpec())
+    run = RunFolder.create(
+        path.parent, kind="autoencoder", run_id="1" * 32, spec=spec,
+        preprocess=patches.fitted.spec, source=patches.source, threads=1, path=path,
+    )  # fmt: skip
+    recorder, control = Recorder(run), Control()
+    learner = AutoencoderLearner(patches.x, spec, threads=1)
+    order = EpochOrder(len(patches.x), spec.seed)
+    for event in train(
+        learner, spec, control, examples=len(patches.x), order=order,
+        run_id=run.info.run_id, checkpoint_seconds=0.0,
+    ):  # fmt: skip
+        recorder.take(event)
+        if isinstance(event, Steps) and live_after is not None and event.last_step >= live_after:
+            control.set_live(spec.changed(rho=0.2))
+        if isinstance(event, ParamsChanged) and until is None:
+            break
+        if isinstance(event, Steps) and until is not None and event.last_step >= until:
+            break
+    recorder.close()
+    run = RunFolder.open(path)
+    if run.info.outcome is None:
+        run.write_info(run.info.changed(pid_started=1.0))
+    return RunFolder.open(path)
+
+
+def finish(path, file, spec=SPEC, **more):
+    return left_behind(path, file, until=10**9, spec=spec, **more)
+
+
+def test_an_earlier_generation_stands_in_for_a_damaged_one(said, files, tmp_path):
+    whole = finish(tmp_path / "whole", files["patches"])
+    run = left_behind(tmp_path / "broken", files["patches"], until=20)
+    newest, before = checkpoint_files(run.path)
+    data = bytearray(newest.read_bytes())
+    data[-5] ^= 1
+    newest.write_bytes(data)
+    code, _, err = said("runs", "resume", run.path)
+    assert code == 0
+    assert f"Checkpoint {int(newest.stem)} cannot be used" in err
+    assert f"The one of step {int(before.stem)} is used" in err
+    same(whole.path, run.path)
+
+
+def test_a_value_that_moved_after_the_last_checkpoint_stays_moved(said, files, tmp_path):
+    """It is in the history, and the person saw it: the continuation uses it."""
+    run = left_behind(tmp_path / "broken", files["patches"], until=None, live_after=9)
+    history, _ = run.read_history()
+    ((step, change),) = history.changes
+    assert (change.name, change.new) == ("rho", 0.2)
+    assert read_checkpoint(checkpoint_files(run.path)[0]).step == step
+    assert said("runs", "resume", run.path)[0] == 0
+    again, _ = RunFolder.open(run.path).read_history()
+    assert again.changes == history.changes
+    assert read_checkpoint(checkpoint_files(run.path)[0]).values["rho"] == 0.2
+    # What the run is said to have been begun with has not moved.
+    assert RunFolder.open(run.path).info.spec.rho == SPEC.rho
+
+
+def test_the_continuation_is_noted_and_time_adds_up(said, files, tmp_path):
+    run = left_behind(tmp_path / "broken", files["patches"], until=20)
+    before = read_checkpoint(checkpoint_files(run.path)[0])
+    assert said("runs", "resume", run.path)[0] == 0
+    log = (run.path / "history.jsonl").read_text()
+    assert f'"type":"resumed","step":{before.step}' in log
+    info = RunFolder.open(run.path).info
+    assert info.pid == os.getpid()
+    assert info.outcome.seconds > before.seconds > 0
+
+
+def test_a_run_that_is_still_trained_is_left_alone(said, files, tmp_path):
+    run = left_behind(tmp_path / "run", files["patches"], until=20)
+    run.write_info(run.info.changed(pid_started=psutil.Process().create_time()))
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    code, out, err = said("runs", "resume", run.path)
+    assert (code, out) == (2, "")
+    assert "is being trained right now" in err
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_other_data_is_refused_and_nothing_is_touched(said, files, tmp_path):
+    run = left_behind(tmp_path / "run", files["patches"], until=20)
+    write(files["patches"], images(90, seed=4))
+    code, _, err = said("runs", "resume", run.path)
+    assert code == 2
+    assert "is not what it was when the run was made" in err
+    assert RunFolder.open(run.path).info.state == "crashed"
+    files["patches"].unlink()
+    code, _, err = said("runs", "resume", run.path)
+    assert code == 2
+    assert "patches.npy" in err
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda data: b"",
+        lambda data: data[:40],
+        lambda data: data.replace(b'"step":"', b'"step":"x'),
+        lambda data: data.replace(b'"sha256":"', b'"sha256":"0'),
+        lambda data: data.replace(b"hidden_units", b"hidden_unitz"),
+        lambda data: os.urandom(200),
+    ],
+)
+def test_checkpoints_that_are_all_damaged_are_one_sentence(said, files, tmp_path, harm):
+    run = left_behind(tmp_path / "run", files["patches"], until=20)
+    for path in checkpoint_files(run.path):
+        path.write_bytes(harm(path.read_bytes()))
+    code, out, err = said("runs", "resume", run.path)
+    assert (code, out) == (2, "")
+    assert "no checkpoint" in err
+
+
+def test_a_diverged_run_is_not_led_there_again(said, files, tmp_path):
+    spec = SPEC.changed(solver="sgd", decoder="linear", learning_rate=1e6)
+    run = left_behind(tmp_path / "run", files["patches"], until=10**9, spec=spec)
+    code, _, err = said("runs", "resume", run.path)
+    assert code == 2
+    assert "diverged" in err
+
+
+def test_a_name_is_enough_for_a_run_that_is_kept(said, files, tmp_path, monkeypatch):
+    monkeypatch.setenv("FILTERSCOPE_RUNS", str(tmp_path / "kept"))
+    left_behind(tmp_path / "kept" / "mine", files["patches"], until=20)
+    assert said("runs", "resume", "mine")[0] == 0
+    assert RunFolder.open(tmp_path / "kept" / "mine").info.state == "done"
