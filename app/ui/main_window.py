@@ -24,6 +24,7 @@ from PyQt6.QtWidgets import (
     QMainWindow,
     QPushButton,
     QStackedWidget,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -80,6 +81,9 @@ class MainWindow(QMainWindow):
         self.autoencoder_lab = AutoencoderLab(self.runner, self.data, self.data_panel, self)
         # The lab that the bar at the bottom steers.
         self.lab: Lab = self.autoencoder_lab
+        # The control that the Tab key went to last: Space is for it as long as it has the focus.
+        self._tabbed_to: QWidget | None = None
+        self._working = ""
         self._build()
         self.menus = Menus(self)
         self._connect()
@@ -226,6 +230,9 @@ class MainWindow(QMainWindow):
         self.transport.stop_clicked.connect(self.on_stop)
         self.transport.reset_clicked.connect(self.on_reset)
         self._follow(self.autoencoder_lab, self.data)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self._on_focus)
 
     def _follow(self, lab: Lab, session: LoadingSession) -> None:
         """Show what a lab and its data have to say."""
@@ -241,6 +248,10 @@ class MainWindow(QMainWindow):
 
     def show_lab(self, place: int) -> None:
         """Turn to a lab."""
+        # A tab that the keyboard went to keeps the focus; what is on a page must not pass it on.
+        focused = self.focusWidget()
+        if not (self.on_tabbed() and focused in self._tabs.buttons()):
+            self.leave_focus()
         if place == CNN:
             self.lab = self.convnet_lab
         elif place == WORKBENCH:
@@ -342,13 +353,11 @@ class MainWindow(QMainWindow):
             self._save_settings(recent=recent, last_folder=str(folder))
 
     def _show_info(self) -> None:
-        self.info.setText(self.lab.info())
+        self.info.setText(self._working or self.lab.info())
 
     def _on_working(self, text: str) -> None:
-        if text:
-            self.info.setText(f"{text} …")
-        else:
-            self._show_info()
+        self._working = f"{text} …" if text else ""
+        self._show_info()
 
     def _on_loading(self, share: float) -> None:
         if not self.lab.training.state.alive:
@@ -368,14 +377,43 @@ class MainWindow(QMainWindow):
     # --- training
 
     def on_space(self) -> None:
-        """Space was pressed: the button that has the focus, if one has, else Train."""
-        focused = QApplication.focusWidget()
-        if isinstance(focused, QAbstractButton) and focused is not self.transport.main:
+        """Space was pressed: the control that Tab went to, if it is one to press, else Train."""
+        focused = QApplication.focusWidget() if self.on_tabbed() else None
+        if isinstance(focused, QToolButton) and focused.menu() is not None:
+            focused.showMenu()
+        elif isinstance(focused, QAbstractButton) and focused is not self.transport.main:
             focused.click()
         elif isinstance(focused, QComboBox):
             focused.showPopup()
         else:
             self.on_main()
+
+    def on_tabbed(self) -> bool:
+        """Return whether the focus is where the Tab key brought it."""
+        return self._tabbed_to is not None and QApplication.focusWidget() is self._tabbed_to
+
+    def leave_focus(self) -> None:
+        """Give the focus to the centre of the window, where no key does harm."""
+        centre = self.centralWidget()
+        assert centre is not None
+        centre.setFocus()
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Qt: the Tab key was pressed, or what had the focus was hidden or locked.
+
+        In the second case Qt would go to whatever comes next, and Space would press that.
+        """
+        focused = self.focusWidget()
+        if focused is not None and not (focused.isEnabled() and focused.isVisible()):
+            self.leave_focus()
+            return True
+        moved = super().focusNextPrevChild(forward)
+        self._tabbed_to = QApplication.focusWidget()
+        return moved
+
+    def _on_focus(self, _old: QWidget | None, new: QWidget | None) -> None:
+        if new is not None and new is not self._tabbed_to:
+            self._tabbed_to = None
 
     def on_main(self) -> None:
         """Train, pause or go on, whichever the state asks for."""
@@ -391,10 +429,12 @@ class MainWindow(QMainWindow):
 
     def on_reset(self) -> None:
         """Back to the first weights of the same seed."""
+        self.leave_focus()
         self.lab.reset(self.lab.spec.seed)
 
     def on_new_seed(self) -> None:
         """Back to first weights of another seed."""
+        self.leave_focus()
         self.lab.reset(self.lab.spec.seed + 1)
 
     def _on_began(self) -> None:
@@ -417,6 +457,7 @@ class MainWindow(QMainWindow):
         self.menus.stop.setEnabled(lab.training.state.alive)
         self.exporter.refresh()
         self.transport.show_progress(*lab.progress())
+        self._show_info()
 
     def _on_failed(self, message: str, hint: str, report: str) -> None:
         self.notice.tell("problem", message, hint, report)
@@ -455,9 +496,7 @@ class MainWindow(QMainWindow):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Qt: begin with the focus nowhere, else the first tab would look chosen."""
         super().showEvent(event)
-        centre = self.centralWidget()
-        assert centre is not None
-        centre.setFocus()
+        self.leave_focus()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         """Qt: take files."""

@@ -27,6 +27,7 @@ from app.core.control import Control
 from app.core.data.batches import EpochOrder
 from app.core.history import History
 from app.core.learners import AutoencoderLearner
+from app.core.models.autoencoder import initial_weights
 from app.core.specs import AutoencoderSpec, PreprocessSpec
 from app.core.training import train
 from app.ui.main_window import MainWindow
@@ -274,6 +275,57 @@ def test_a_preset_brings_its_preprocessing(qtbot: QtBot, window: MainWindow) -> 
     assert PRESETS[name].title in window.notice.message.text()
 
 
+def test_what_was_learned_of_other_data_goes(
+    qtbot: QtBot, trained: MainWindow, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.npy"
+    np.save(other, pixels(120, seed=3))
+    assert trained.transport.progress.value() == 1000
+    with qtbot.waitSignal(trained.data.changed, timeout=20_000):
+        trained.open_path(str(other))
+    panel = trained.autoencoder
+    assert trained.training.training is None
+    assert trained.transport.progress.value() == 0
+    assert "other.npy" in trained.info.text()
+    assert len(panel.cost._x) == 0
+    first = initial_weights(trained.data.patches.x.shape[1], trained.spec)
+    np.testing.assert_array_equal(panel.weights["W1"], first["W1"])
+
+
+def test_a_preset_of_another_structure_shows_its_first_weights(
+    trained: MainWindow,
+) -> None:
+    trained.use_preset("sparse")
+    assert trained.training.training is None
+    assert trained.autoencoder.filters.count == trained.spec.hidden_units != 9
+
+
+def test_data_opened_while_it_trains_is_named_as_the_next(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.npy"
+    np.save(other, pixels(120, seed=3))
+    begin(qtbot, window)
+    with qtbot.waitSignal(window.data.changed, timeout=20_000):
+        window.open_path(str(other))
+    assert window.info.text().startswith("small patches.npy")
+    assert window.info.text().endswith("next: other.npy")
+    stop(qtbot, window)
+    assert window.info.text().startswith("small patches.npy")
+    assert window.transport.status.text().startswith("last run")
+    click(qtbot, window, "resetButton")
+    assert window.info.text().startswith("other.npy")
+
+
+def test_the_last_run_is_called_so_when_train_would_begin_anew(
+    trained: MainWindow,
+) -> None:
+    assert "last run" not in trained.transport.status.text()
+    use(trained, ENDLESS.changed(hidden_units=16))
+    assert trained.transport.status.text().startswith("last run")
+    assert trained.autoencoder.filters.count == 9
+
+
 def test_the_bound_of_principal_components_is_drawn(qtbot: QtBot, window: MainWindow) -> None:
     use(window, ENDLESS)
     qtbot.waitUntil(lambda: window.autoencoder.cost._bound is not None)
@@ -515,6 +567,66 @@ def test_space_trains_unless_something_else_has_the_focus(qtbot: QtBot, window: 
     window.findChild(QAction, "actionTrain").trigger()
     qtbot.waitUntil(lambda: window.training.state is State.RUNNING)
     stop(qtbot, window)
+
+
+def space(window: MainWindow) -> None:
+    window.findChild(QAction, "actionTrain").trigger()
+
+
+def test_space_trains_after_a_reset_by_mouse(qtbot: QtBot, window: MainWindow) -> None:
+    window.activateWindow()
+    begin(qtbot, window)
+    click(qtbot, window, "resetButton")
+    qtbot.waitUntil(lambda: window.training.state is State.IDLE)
+    assert window.focusWidget() is window.centralWidget()
+    space(window)
+    qtbot.waitUntil(lambda: window.training.state is State.RUNNING)
+    assert window.place == 1
+    space(window)
+    qtbot.waitUntil(lambda: window.training.state is State.PAUSED)
+    space(window)
+    qtbot.waitUntil(lambda: window.training.state is State.RUNNING)
+
+
+@pytest.mark.parametrize("lab", [0, 2, 3])
+def test_another_lab_gives_the_focus_to_nothing(window: MainWindow, lab: int) -> None:
+    window.activateWindow()
+    window.autoencoder.right.tabs[0].setFocus()
+    window.show_lab(lab)
+    assert window.focusWidget() is window.centralWidget()
+
+
+def test_what_is_locked_passes_the_focus_to_nothing(window: MainWindow) -> None:
+    window.activateWindow()
+    field = window.autoencoder.findChild(QLineEdit, "hidden_units")
+    field.setFocus()
+    window.autoencoder.set_locked(True)
+    assert window.focusWidget() in (None, window.centralWidget())
+    window.transport.step.setFocus()
+    window.transport.step.setEnabled(False)
+    assert window.focusWidget() is window.centralWidget()
+
+
+def test_space_presses_a_button_only_where_tab_went_to_it(qtbot: QtBot, window: MainWindow) -> None:
+    use(window, ENDLESS)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    first, second = (window.findChild(QAbstractButton, f"cost_log_{a}") for a in "xy")
+    second.setFocus(Qt.FocusReason.MouseFocusReason)
+    space(window)
+    qtbot.waitUntil(lambda: window.training.state is State.RUNNING)
+    assert second.isChecked()
+    first.setFocus()
+    qtbot.keyClick(first, Qt.Key.Key_Tab)
+    assert QApplication.focusWidget() is second
+    space(window)
+    assert not second.isChecked()
+    assert window.training.state is State.RUNNING
+    # The same button, but chosen by mouse since then.
+    first.setFocus(Qt.FocusReason.MouseFocusReason)
+    second.setFocus(Qt.FocusReason.MouseFocusReason)
+    space(window)
+    qtbot.waitUntil(lambda: window.training.state is State.PAUSED)
 
 
 def test_the_keyboard_reaches_every_control_of_a_lab(window: MainWindow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QObject
@@ -106,6 +107,7 @@ class AutoencoderLab(Lab):
         self.panel.set_spec(self.spec)
         self.data_panel.set_preprocess(preset.preprocess)
         self.take_spec(self.spec)
+        self.forget_unless_it_goes_on()
         self.told.emit("plain", preset.title, preset.teaches, "")
 
     def cancel(self) -> None:
@@ -116,29 +118,21 @@ class AutoencoderLab(Lab):
 
     def _on_data(self) -> None:
         self.panel.set_patches(self.session.patches)
-        self.on_state()
+        self.on_other_data()
         self._want_bound()
 
     def info(self) -> str:
-        """Return what is open, and how it was prepared."""
-        patches, request = self.session.patches, self.session.request
+        """Return what is seen, and how it was prepared: what is open, or the last run's data."""
+        patches, request = self.panel.seen_patches, self.session.request
         if patches is None or request is None:
             return ""
-        channels, height, width = patches.image_shape
-        spec = patches.fitted.spec
-        words = [
-            "grey" if channels == 1 else "RGB",
-            "mean removed" if spec.remove_mean else "",
-            f"ZCA ε {spec.epsilon:g}" if spec.whiten != "none" else "",
-            f"±{spec.deviations:g}σ" if spec.clip else "",
-            "→ 0.1…0.9" if spec.rescale else "",
-        ]
-        name = SAMPLE_NAME if request.path == sample_path() else request.name
-        count = f"{len(patches.x):,}".replace(",", " ")
-        return (
-            f"{name} ▸ {patches.source.dataset.lstrip('/')}   {count} × {channels} × {height} × {width}"
-            f"   ·   {', '.join(word for word in words if word)}"
-        )
+        name = name_of(patches)
+        if self.training.training is not None and patches is not self.session.patches:
+            # Something else was opened while it trained.
+            opened = request.name if self.session.patches is None else name_of(self.session.patches)
+            again = ", prepared another way" if opened == name else ""
+            return f"{describe_patches(patches)}   ·   next: {opened}{again}"
+        return describe_patches(patches)
 
     # --- the bound of principal components
 
@@ -169,3 +163,28 @@ class AutoencoderLab(Lab):
         if worker.result is not None:
             self.panel.set_bound(worker.result, self._bound_for[1])
         self._want_bound()
+
+
+def name_of(patches: Patches) -> str:
+    """Return what the window calls the file of patches."""
+    path = Path(patches.source.path)
+    return SAMPLE_NAME if path == sample_path() else path.name
+
+
+def describe_patches(patches: Patches) -> str:
+    """Return one line on patches: where they are from, how many, and how they were prepared."""
+    channels, height, width = patches.image_shape
+    spec = patches.fitted.spec
+    words = [
+        "grey" if channels == 1 else "RGB",
+        "mean removed" if spec.remove_mean else "",
+        f"ZCA ε {spec.epsilon:g}" if spec.whiten != "none" else "",
+        f"±{spec.deviations:g}σ" if spec.clip else "",
+        "→ 0.1…0.9" if spec.rescale else "",
+    ]
+    count = f"{len(patches.x):,}".replace(",", " ")
+    return (
+        f"{name_of(patches)} ▸ {patches.source.dataset.lstrip('/')}"
+        f"   {count} × {channels} × {height} × {width}"
+        f"   ·   {', '.join(word for word in words if word)}"
+    )

@@ -129,9 +129,36 @@ class Lab(QObject):
 
     def _finish_reset(self) -> None:
         self.show_spec()
+        self.forget()
+
+    def forget(self) -> None:
+        """Show the first weights instead of what was trained last (its run stays recorded)."""
         self.training.discard()
         self.show_training(None)
         self.on_state()
+
+    def is_open(self, data: Any) -> bool:
+        """Return whether `data`, on which something was trained, is what is open now."""
+        return data is self.data
+
+    def on_other_data(self) -> None:
+        """Other data is open, or the same was prepared anew; a lab calls it whenever that is so.
+
+        What was learned of other data goes: its numbers would stand under the new name. What
+        is being trained just now stays to be seen, and `info` has to name its data.
+        """
+        training, alive = self.training.training, self.training.state.alive
+        if training is None or alive or self.is_open(training.data):
+            self.on_state()
+        else:
+            self.forget()
+
+    def forget_unless_it_goes_on(self) -> None:
+        """Forget a model of another structure: a whole set of settings was chosen."""
+        if self.training.training is None or self.training.state.alive:
+            return
+        if not self.goes_on:
+            self.forget()
 
     def take_spec(self, spec: TrainingSpec) -> None:
         """Take other settings; live ones reach the next mini-batch."""
@@ -185,6 +212,8 @@ class Lab(QObject):
             parts.append(f"paused after step {step}")
         elif self.training.state is State.STOPPING:
             parts.append("finishing this batch")
+        elif not self.training.state.alive and not self.goes_on:
+            parts.insert(0, "last run")
         parts.append(training.engine)
         return step / total, "   ·   ".join(part for part in parts if part)
 
