@@ -73,16 +73,18 @@ def run_train(options: argparse.Namespace) -> int:
     from app.core.settings import data_folder
 
     spec, preprocess = read_settings(options)
-    if spec.decoder == "sigmoid" and not preprocess.rescale:
-        raise UsageError(
-            "A sigmoid decoder cannot reach values outside 0 … 1.",
-            "Set decoder=linear, or rescale=yes.",
-        )
     check_options(options)
     screen = Progress()
     raw = open_data(options, screen)
     patches = fit(raw, preprocess, progress=screen.share)
     screen.end()
+    if spec.decoder == "sigmoid" and not patches.fits_sigmoid:
+        low, high = patches.value_range
+        raise UsageError(
+            "A sigmoid decoder cannot reach values outside 0 … 1, and these lie in "
+            f"{low:.3g} … {high:.3g}.",
+            "Set decoder=linear, or rescale=yes.",
+        )
     if spec.held_out >= len(patches.x):
         raise UsageError(f"All {len(patches.x)} patches are held out; none is left to train on.")
     part, _ = patches.split(spec.held_out)

@@ -167,4 +167,7 @@ def _prepare(
         # The raw patches can be looked at all the same, to see what is wrong with them.
         problem = (error.message, error.hint)
         return _Loaded(request, report, raw, health, None, problem)
+    if not spec.rescale:
+        # Here, off the window's thread, since a large file has many values.
+        _ = patches.value_range
     return _Loaded(request, report, raw, health, patches, None)

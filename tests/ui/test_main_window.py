@@ -264,6 +264,20 @@ def test_training_that_cannot_be_meant_is_refused_with_a_reason(
     assert "sigmoid" in window.notice.message.text()
 
 
+def test_a_sigmoid_is_refused_by_the_values_not_by_the_way_they_were_made(
+    qtbot: QtBot, window: MainWindow
+) -> None:
+    use(window, ENDLESS)
+    plain = PreprocessSpec(rescale=False, remove_mean=False, clip=False)
+    with qtbot.waitSignal(window.data.changed, timeout=20_000):
+        window.data_panel.set_preprocess(plain)
+    x = window.data.patches.x
+    assert window.data.patches.value_range == (x.min(), x.max())
+    assert window.data.patches.value_range[0] >= 0
+    click(qtbot, window, "trainButton")
+    qtbot.waitUntil(lambda: window.training.state is State.RUNNING)
+
+
 def test_a_preset_brings_its_preprocessing(qtbot: QtBot, window: MainWindow) -> None:
     from app.core.presets import PRESETS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -191,6 +192,25 @@ class Patches:
                 return base
             base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
         return None
+
+    @cached_property
+    def value_range(self) -> tuple[float, float]:
+        """Least and greatest value of all rows; measured once, block by block."""
+        low, high = np.inf, -np.inf
+        rows = max(1, (8 << 20) // max(1, self.x.shape[1]))
+        for start in range(0, len(self.x), rows):
+            block = self.x[start : start + rows]
+            low, high = min(low, float(block.min())), max(high, float(block.max()))
+            self.release_pages()
+        return low, high
+
+    @property
+    def fits_sigmoid(self) -> bool:
+        """Whether all values lie in 0 … 1, where a sigmoid decoder can come near to them."""
+        if self.fitted.spec.rescale:
+            return True
+        low, high = self.value_range
+        return low >= 0.0 and high <= 1.0
 
     def split(self, held_out: int) -> tuple[Patches, Patches]:
         """Return the rows to train on, and the last `held_out` rows; both are views."""

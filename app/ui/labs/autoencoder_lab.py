@@ -66,9 +66,11 @@ class AutoencoderLab(Lab):
                 f"All {len(data.x)} patches are held out; none is left to train on.",
                 "Hold out fewer.",
             )
-        if self.spec.decoder == "sigmoid" and not data.fitted.spec.rescale:
+        if self.spec.decoder == "sigmoid" and not data.fits_sigmoid:
+            low, high = data.value_range
             return (
-                "A sigmoid decoder cannot reach values outside 0 … 1.",
+                "A sigmoid decoder cannot reach values outside 0 … 1, and these lie in "
+                f"{low:.3g} … {high:.3g}.".replace("-", "−"),
                 "Choose the linear decoder, or scale to 0.1 … 0.9 in the Data lab.",
             )
         return None
