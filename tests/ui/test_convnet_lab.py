@@ -12,6 +12,7 @@ from PIL import Image
 from pytestqt.qtbot import QtBot
 
 from app.core.errors import Cancelled
+from app.core.nn.reading import Look
 from app.core.runs import list_runs
 from app.core.settings import data_folder
 from app.core.specs import ConvNetSpec, ImageSpec
@@ -118,6 +119,29 @@ def test_a_clicked_image_is_seen_through_each_layer(qtbot: QtBot, cnn: MainWindo
     with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=10_000):
         panel._look()
     assert panel.maps_card.maps.count == 1
+
+
+def test_an_image_is_looked_into_in_other_ways(qtbot: QtBot, cnn: MainWindow) -> None:
+    panel, readings = cnn.cnn, cnn.convnet_lab.readings
+    cnn.on_main()
+    ended(qtbot, cnn)
+    card = panel.maps_card
+    with qtbot.waitSignal(readings.read, timeout=10_000):
+        card._on_sample(4)
+    for view, count in (("saliency", 2), ("cam", 2), ("excites", 6), ("maps", 6)):
+        with qtbot.waitSignal(readings.read, timeout=20_000):
+            card.view_choice._actions[view].trigger()
+        assert card.view == view
+        assert card.maps.count == count
+        assert card.maps.describe is not None
+        assert card.maps.describe(0)
+        assert card.layer_choice.isEnabled() == (view != "saliency")
+        assert ("of “" in card.note.text()) == (view in ("saliency", "cam"))
+    # What was asked for before is not shown as what is asked for now.
+    card.view_choice.set_value("saliency")
+    shown = card.maps.count
+    card.set_look(Look((0,), np.zeros((3, 4, 4), np.float32), np.full(3, 1 / 3), "maps"))
+    assert card.maps.count == shown
 
 
 def test_a_cell_of_the_matrix_opens_its_images(qtbot: QtBot, cnn: MainWindow) -> None:

@@ -32,7 +32,7 @@ def session(runner: Runner) -> ReadingSession:
 
 def test_wishes_that_wait_become_one() -> None:
     image = np.zeros((3, 8, 8), np.uint8)
-    both = Wish(answers=True).also(Wish(look=(image, (1,))))
+    both = Wish(answers=True).also(Wish(look=(image, (1,), "maps")))
     assert both.answers
     assert both.look is not None
     assert not both.behaviour

@@ -20,7 +20,7 @@ from app.core.nn.network import Network
 from app.core.nn.operations import nothing
 from app.core.specs.layers import Relu
 
-__all__ = ["enlarged", "excite", "grad_cam", "row_with_maps", "saliency"]
+__all__ = ["answer", "enlarged", "excite", "grad_cam", "row_with_maps", "saliency"]
 
 # How `excite` climbs: in units of the images' spread, and in pixels.
 STEPS, STEP, NOISE, DECAY, JITTER = 48, 0.15, 0.1, 0.02, 2
@@ -117,7 +117,7 @@ def excite(
     steps: int = STEPS,
     check: Check = nothing,
 ) -> Array:
-    """Return an image for each of some filters that its mean activation is large for.
+    """Return an image for each of some filters that it answers to strongly, see `answer`.
 
     From noise, gradient ascent; before each step the image is moved by some pixels (jitter), after
     it, it shrinks a little (L2) and, now and then, is blurred: without these only noise that no
@@ -154,7 +154,7 @@ def excite(
     x: Array = rng.normal(0, NOISE * spread, shape).astype(kind)
     for step in range(steps):
         moved = tuple(int(pixels) for pixels in rng.integers(-reach, reach + 1, 2))
-        _, slope = activation(network, np.roll(x, moved, (2, 3)), place, units, check=check)
+        _, slope = answer(network, np.roll(x, moved, (2, 3)), place, units, check=check)
         slope = np.roll(slope, (-moved[0], -moved[1]), (2, 3))
         size = np.sqrt(np.square(slope).mean(axis=(1, 2, 3), keepdims=True))
         # Where nothing gets through, there is nowhere to go.
@@ -165,7 +165,7 @@ def excite(
     return x
 
 
-def activation(
+def answer(
     network: Network,
     x: Array,
     place: tuple[int, ...],
@@ -173,14 +173,22 @@ def activation(
     *,
     check: Check = nothing,
 ) -> tuple[Array, Array]:
-    """Return the mean activation (n,) of unit n for image n, and its slope along the images."""
+    """Return how strongly map `units[n]` answers to image n (n,), and the slope along the images.
+
+    It is mean max(a, 0)² / 2 over the map: what is found somewhere is strengthened there, so that
+    a filter's own pattern grows, where the plain mean would only find its favourite colour. Of a
+    map that is nowhere above 0 it is the mean, which leads out of there.
+    """
     out, back = network.through(x, 0, place[0], check=check)
+    each, chosen = np.arange(len(units)), list(units)
+    a = out[each, chosen].reshape(len(units), -1)
+    above = np.maximum(a, 0)
+    closed: NDArray[np.bool_] = above.max(axis=1) == 0
+    values: Array = np.where(closed, a.mean(axis=1), np.square(above).mean(axis=1) / 2)
+    slope = np.where(closed[:, None], 1, above) / a.shape[1]
     dout = np.zeros_like(out)
-    each = np.arange(len(units))
-    pixels = int(np.prod(out.shape[2:]))
-    dout[each, list(units)] = 1 / pixels
-    means: Array = out[each, list(units)].reshape(len(units), -1).mean(axis=1)
-    return means, back(dout)
+    dout[each, chosen] = slope.reshape(out[each, chosen].shape)
+    return values, back(dout)
 
 
 def row_with_maps(network: Network, place: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core import kernels
 from app.core.data.image_preprocess import FittedImages
+from app.core.nn.attribution import enlarged, excite, grad_cam, row_with_maps, saliency
 from app.core.nn.description import LayerInfo
 from app.core.nn.network import Network
 from app.core.nn.operations import nothing
@@ -23,15 +24,19 @@ from app.core.predictions import Predictions, softmax
 from app.core.probe import spread_rows
 from app.core.specs import ConvNetSpec
 
-__all__ = ["Histogram", "LayerReading", "Look", "NetworkReader", "first_filters"]
+__all__ = ["Histogram", "LayerReading", "Look", "NetworkReader", "View", "first_filters"]
 
 # Images that are asked about for confusion and mistakes, and for how layers behave.
 MOST_ANSWERS = 1_000
+MOST_EXCITED = 36
+# Standard deviation of photographs' pixels, 0 … 255, and how bright what is not lit stays.
+SPREAD, DIM = 64, 0.2
 BEHAVIOUR_ROWS = 50
 BINS = 60
 
 Array = NDArray[Any]
 Check = Callable[[], None]
+View = Literal["maps", "saliency", "cam", "excites"]
 
 
 @dataclass(frozen=True)
@@ -79,14 +84,18 @@ class Look:
 
     Attributes
     ----------
-    maps : ndarray, shape (F, H', W') or (D,)
-        What the row at `place` gives for it.
+    maps : ndarray
+        As ``maps``, (F, H', W') or (D,): what the row at `place` gives for it. As ``saliency`` or
+        ``cam``, (2, C, H, W) in 0 … 1: where the likeliest class comes from, and the image lit
+        there; empty where no row has maps. As ``excites``, (F, C, H, W): for each of the row's
+        filters an image that it answers to most, as the network sees images.
     probabilities : ndarray, shape (classes,)
     """
 
     place: tuple[int, ...]
     maps: NDArray[np.float32] = field(repr=False)
     probabilities: NDArray[np.float64] = field(repr=False)
+    view: View = "maps"
 
 
 def first_filters(weights: Mapping[str, Array]) -> NDArray[Any] | None:
@@ -148,11 +157,18 @@ class NetworkReader:
             for start in range(0, len(rows), BEHAVIOUR_ROWS):
                 check()
                 part = rows[start : start + BEHAVIOUR_ROWS]
-                scores[start : start + len(part)] = self.network.scores(self.fitted.rows(part))
+                scores[start : start + len(part)] = self.network.scores(
+                    self.fitted.rows(part), check=check
+                )
         return Predictions.of_scores(rows, self.fitted.labels(rows), scores)
 
-    def look(self, pixels: Array, place: tuple[int, ...], *, check: Check = nothing) -> Look:
-        """Return what the row at `place` makes of one image (C, H, W), values 0 … 255."""
+    def look(
+        self, pixels: Array, place: tuple[int, ...], view: View = "maps", *, check: Check = nothing
+    ) -> Look:
+        """Return what the row at `place` makes of one image (C, H, W), values 0 … 255.
+
+        `view` says how that is to be seen, see `Look`.
+        """
         x = self.fitted.normalise(pixels[None])
         seen: Array = x
         with self._sharing():
@@ -160,7 +176,36 @@ class NetworkReader:
                 check()
                 if layer.place == place:
                     seen = out
-        return Look(place, np.array(seen[0], np.float32), softmax(np.ravel(out)))
+            maps = seen[0]
+            if view == "excites":
+                maps = self._excite(place, maps.shape[0], check)
+            elif view != "maps":
+                maps = self._lit(x, pixels, place, view, check)
+        return Look(place, np.array(maps, np.float32), softmax(np.ravel(out)), view)
+
+    def _excite(self, place: tuple[int, ...], count: int, check: Check) -> Array:
+        """Return images for the first filters of a row; always from the same noise."""
+        units = range(min(count, MOST_EXCITED))
+        rng = np.random.default_rng([10, *place])
+        spread = SPREAD * float(self.fitted.factor.mean())
+        return excite(self.network, place, units, rng, spread=spread, check=check)
+
+    def _lit(
+        self, x: Array, pixels: Array, place: tuple[int, ...], view: View, check: Check
+    ) -> Array:
+        """Return where the likeliest class comes from (2, C, H, W): heat, and the image lit by it."""
+        channels, height, width = self.network.input_shape
+        if view == "saliency":
+            heat = saliency(self.network, x, check=check)
+        else:
+            row = row_with_maps(self.network, place)
+            if row is None:
+                return np.empty((0, channels, height, width))
+            heat = enlarged(grad_cam(self.network, x, row, check=check), height, width)
+        # A few pixels far above all others would leave the rest black.
+        top = float(np.percentile(heat, 99.5)) or float(heat.max()) or 1.0
+        heat = np.broadcast_to(np.clip(heat / top, 0, 1), (channels, height, width))
+        return np.stack([heat, (DIM + (1 - DIM) * heat) * np.asarray(pixels, float) / 255])
 
     def behaviour(self, *, check: Check = nothing) -> tuple[LayerReading, ...]:
         """Return how each row of the list behaves on some training images."""

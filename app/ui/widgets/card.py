@@ -174,6 +174,13 @@ class ChoiceButton(QToolButton):
         self.set_value(action.data())  # type: ignore[attr-defined]
         self._chosen(self.value)
 
+    def set_tip(self, key: str, tip: str) -> None:
+        """Let the menu say more of one choice."""
+        menu = self.menu()
+        assert menu is not None
+        menu.setToolTipsVisible(True)
+        self._actions[key].setToolTip(tip)
+
     def set_value(self, key: str) -> None:
         """Show `key` as chosen, without telling anybody."""
         self.value = key

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.errors import Cancelled
 from app.core.nn.attribution import (
-    activation,
+    answer,
     enlarged,
     excite,
     grad_cam,
@@ -122,15 +122,26 @@ def test_of_maps_that_are_averaged_grad_cam_is_the_map_itself() -> None:
 
 
 @pytest.mark.parametrize("place", [(0,), (2,), (3,)])
-def test_the_slope_of_an_activation(place: tuple[int, ...]) -> None:
+def test_the_slope_of_an_answer(place: tuple[int, ...]) -> None:
     network, x = made(LISTS[0]), pictures(2)
     units = [1, 3]
-    means, slope = activation(network, x, place, units)
+    values, slope = answer(network, x, place, units)
     out = network.feature_maps(x, place)
-    np.testing.assert_allclose(means, [out[n, unit].mean() for n, unit in enumerate(units)])
+    for n, unit in enumerate(units):
+        a = out[n, unit]
+        expected = np.mean(np.maximum(a, 0) ** 2) / 2 if (a > 0).any() else a.mean()
+        assert values[n] == pytest.approx(expected)
     at = [(0, 1, 2, 3), (1, 2, 6, 1), (1, 0, 0, 0)]
-    found = differences(lambda x: activation(network, x, place, units)[0].sum(), x, at)
+    found = differences(lambda x: answer(network, x, place, units)[0].sum(), x, at)
     np.testing.assert_allclose([slope[one] for one in at], found, rtol=1e-6, atol=1e-9)
+
+
+def test_a_map_that_is_nowhere_open_is_led_out_of_there() -> None:
+    network, x = made("conv 2 3x3"), pictures(2)
+    network.parameters["b1"][...] = -1e3
+    values, slope = answer(network, x, (0,), [0, 1])
+    assert (values < 0).all()
+    assert slope.any()
 
 
 @pytest.mark.parametrize("place", [(0,), (2,), (4,)])
@@ -143,8 +154,8 @@ def test_an_image_that_excites_does_so_more_than_noise_and_than_others_images(
     assert found.shape == (4, 3, 8, 8)
     assert np.isfinite(found).all()
     noise = np.random.default_rng(0).normal(0, found.std(), found.shape)
-    own, _ = activation(network, found, place, units)
-    assert (own > activation(network, noise, place, units)[0]).all()
+    own, _ = answer(network, found, place, units)
+    assert (own > answer(network, noise, place, units)[0]).all()
     again = excite(network, place, units, np.random.default_rng(7), spread=1.0)
     np.testing.assert_array_equal(found, again)
     assert not np.array_equal(found, excite(network, place, units, np.random.default_rng(8)))

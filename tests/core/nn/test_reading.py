@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.core.errors import Cancelled
+from app.core.nn.attribution import enlarged, grad_cam, saliency
 from app.core.nn.network import Network
 from app.core.nn.reading import Histogram, NetworkReader, first_filters
 from app.core.specs import ConvNetSpec
@@ -95,3 +96,39 @@ def test_only_filters_that_see_the_image_are_pictures() -> None:
 def test_a_histogram_of_nothing_finite_is_flat() -> None:
     assert Histogram.of(np.array([np.nan, np.inf])).counts.sum() == 0
     assert Histogram.of(np.array([1.0, 2.0, np.nan])).counts.sum() == 2
+
+
+def test_saliency_and_grad_cam_are_heat_and_the_image_lit_by_it(
+    reader: NetworkReader, network: Network
+) -> None:
+    pixels = reader.fitted.images.x[7]
+    x = reader.fitted.rows(np.array([7]))
+    heats = {
+        "saliency": saliency(network, x)[0],
+        "cam": enlarged(grad_cam(network, x, (2,)), 8, 8)[0],
+    }
+    for view, heat in heats.items():
+        look = reader.look(pixels, (4,), view)
+        assert look.view == view
+        assert look.maps.shape == (2, 3, 8, 8)
+        assert (look.maps >= 0).all()
+        assert (look.maps <= 1).all()
+        shown = look.maps[0]
+        np.testing.assert_array_equal(shown[0], shown[2])
+        # The order of places is that of the heat.
+        assert np.corrcoef(shown[0].ravel(), heat.ravel())[0, 1] > 0.95
+        np.testing.assert_allclose(look.maps[1], (0.2 + 0.8 * shown) * pixels / 255, atol=1e-6)
+        assert look.probabilities.argmax() == network.scores(x).argmax()
+
+
+def test_without_maps_there_is_no_grad_cam() -> None:
+    flat = NetworkReader(small_fitted(), SPEC.changed(layers="affine 6, relu"))
+    assert flat.look(flat.fitted.images.x[0], (0,), "cam").maps.size == 0
+
+
+def test_what_excites_a_row_is_an_image_for_each_filter(reader: NetworkReader) -> None:
+    look = reader.look(reader.fitted.images.x[0], (1,), "excites")
+    assert look.maps.shape == (4, 3, 8, 8)
+    again = reader.look(reader.fitted.images.x[5], (1,), "excites")
+    np.testing.assert_array_equal(look.maps, again.maps)
+    assert reader.look(reader.fitted.images.x[0], (3,), "excites").maps.shape == (6, 3, 8, 8)

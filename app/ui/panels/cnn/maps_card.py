@@ -85,7 +85,9 @@ class MapsCard(TabbedCard):
         self.layer_choice.setToolTip("Which layer's feature maps are shown")
         self.layer_choice.setFixedWidth(SIDE)
         self.layer_choice.activated.connect(lambda _index: self.look_wanted.emit())
-        self.view_choice = ChoiceButton("mapsView", "How a layer is looked into", VIEWS, self._on_view)
+        self.view_choice = ChoiceButton(
+            "mapsView", "How a layer is looked into", VIEWS, self._on_view
+        )
         for key, tip in VIEW_TIPS.items():
             self.view_choice.set_tip(key, tip)
         self.add_tool(self.view_choice)
