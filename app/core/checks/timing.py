@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -33,12 +36,13 @@ LAYER_TITLES = {
     "spatial_batchnorm": "spatial batchnorm",
 }
 # The readable loops are given up after so long; what they did by then tells the rest.
-PATIENCE = 3.0
+PATIENCE = 6.0
 ROUNDS = 12
 # Calls are repeated until so much time has passed: clocks and threads have their own grain.
 LEAST = 0.1
 MOST_BYTES = 2 << 30
-GEMM = 1024
+# Sides of the square products that tell the machine's rate: in the near caches, and beyond.
+PRODUCTS = (512, 1024)
 
 Array = NDArray[Any]
 
@@ -143,7 +147,9 @@ class Doing:
 
 @dataclass(frozen=True)
 class MachineRate:
-    """What the machine's BLAS reaches in a large square product.
+    """What the machine reaches in a square product of matrices: the best of NumPy's and torch's.
+
+    It is measured before, between and after the layers, on as many threads as they have.
 
     Attributes
     ----------
@@ -213,11 +219,11 @@ def time_layer(spec: TimingSpec) -> Iterator[Doing | MachineRate | Timed]:
     ------
     Doing
         Before each part.
-    MachineRate
-        Once.
     Timed
         Forward and backward of the readable loops, of the compiled layer and of torch, as far as
         they are here.
+    MachineRate
+        Once, at the end.
 
     Raises
     ------
@@ -225,8 +231,8 @@ def time_layer(spec: TimingSpec) -> Iterator[Doing | MachineRate | Timed]:
         The layer cannot be computed at that shape, or would fill the memory.
     """
     case = _case(spec)
-    yield Doing("What this machine's BLAS reaches", 0.0)
-    yield _machine_rate(spec.precision)
+    yield Doing("What this machine reaches in a product", 0.0)
+    rate = _product_rate(spec.precision)
     yield from _loops(case)
     twin = kernels.reference
     # The loops' answer for a few pictures; the others are held against it.
@@ -239,8 +245,13 @@ def time_layer(spec: TimingSpec) -> Iterator[Doing | MachineRate | Timed]:
         yield Doing("Compiled", 0.55)
         error = _error(small, compiled, expected)
         yield from _repeat("compiled", case, error, *_calls(case, compiled))
+    # A machine has better and worse moments: between two layers it is asked again.
+    rate = max(rate, _product_rate(spec.precision))
     yield Doing("torch", 0.75)
     yield from _torch(case, small, expected)
+    yield Doing("What this machine reaches in a product", 0.95)
+    rate = max(rate, _product_rate(spec.precision), _torch_product_rate(spec.precision))
+    yield MachineRate(rate, cores(), spec.precision)
 
 
 def _case(spec: TimingSpec) -> _Case:
@@ -294,15 +305,52 @@ def _few(case: _Case, part: slice) -> _Case:
     return _Case(case.spec, case.x[part], case.arrays, case.options, case.dout[part], 0)
 
 
-def _machine_rate(precision: str) -> MachineRate:
+def _product_rate(precision: str) -> float:
+    """Return the best GFLOP/s of NumPy's product, its rows divided over all threads.
+
+    The threads are ours, as they are for the layers: BLAS's own wait for each other in loops, and
+    on a busy machine two of them are slower than one.
+    """
     from threadpoolctl import threadpool_limits
 
-    rng = np.random.default_rng(0)
-    a, b = (rng.standard_normal((GEMM, GEMM)).astype(precision) for _ in range(2))
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
+        return max(
+            2 * side**3 / _best(_shared_product(side, precision, pool)) / 1e9 for side in PRODUCTS
+        )
+
+
+def _shared_product(side: int, precision: str, pool: ThreadPoolExecutor) -> Callable[[], object]:
+    a, b = _matrices(side, precision)
     out = np.empty_like(a)
-    with threadpool_limits(cores(), "blas"):
-        seconds = _best(lambda: np.matmul(a, b, out=out))
-    return MachineRate(2 * GEMM**3 / seconds / 1e9, cores(), precision)
+    edges = np.linspace(0, side, cores() + 1).astype(int)
+    parts = [slice(low, high) for low, high in pairwise(edges)]
+    return lambda: list(pool.map(lambda part: np.matmul(a[part], b, out=out[part]), parts))
+
+
+def _torch_product_rate(precision: str) -> float:
+    """Return the best GFLOP/s of torch's product on all cores; 0 without torch.
+
+    NumPy's BLAS may know fewer of the processor's instructions than torch and our kernels do.
+    """
+    try:
+        import torch
+    except (ImportError, OSError):
+        return 0.0
+    with ExitStack() as afterwards:
+        afterwards.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(cores())
+        rates = []
+        for side in PRODUCTS:
+            a, b = (torch.from_numpy(one) for one in _matrices(side, precision))
+            out = torch.empty_like(a)
+            rates.append(2 * side**3 / _best(partial(torch.matmul, a, b, out=out)) / 1e9)
+    return max(rates)
+
+
+def _matrices(side: int, precision: str) -> tuple[Array, Array]:
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((side, side)).astype(precision) for _ in range(2))
+    return a, b
 
 
 def _best(function: Callable[[], object]) -> float:
@@ -336,29 +384,21 @@ def _loops(case: _Case) -> Iterator[Doing | Timed]:
         yield Doing("NumPy", 0.05)
         yield from _repeat("NumPy", case, None, *_calls(case, twin))
         return
-    caches: list[Any] = []
-    start, spent = time.perf_counter(), 0.0
-    for n in range(count):
-        share = min(1.0, max(n / count, (time.perf_counter() - start) / PATIENCE))
-        yield Doing(f"Readable loops forward, picture {n + 1} of {count}", 0.05 + 0.2 * share)
+    # Both ways of a picture before the next one, so that both tell of the same pictures.
+    start, forward, backward, done = time.perf_counter(), 0.0, 0.0, 0
+    while done < count and (not done or time.perf_counter() - start < PATIENCE):
+        share = min(1.0, max(done / count, (time.perf_counter() - start) / PATIENCE))
+        yield Doing(f"Readable loops, picture {done + 1} of {count}", 0.05 + 0.45 * share)
+        part = slice(done, done + 1)
         before = time.perf_counter()
-        caches.append(case.forward(twin, slice(n, n + 1))[1])
-        spent += time.perf_counter() - before
-        if time.perf_counter() - start > PATIENCE:
-            break
-    done = len(caches)
-    yield _timed("NumPy", case, "forward", spent / done * count, None, done)
-    start, spent, back = time.perf_counter(), 0.0, 0
-    for n, cache in enumerate(caches):
-        share = min(1.0, max(n / done, (time.perf_counter() - start) / PATIENCE))
-        yield Doing(f"Readable loops backward, picture {n + 1} of {done}", 0.3 + 0.2 * share)
-        before = time.perf_counter()
-        case.backward(twin, cache, slice(n, n + 1))
-        spent += time.perf_counter() - before
-        back += 1
-        if time.perf_counter() - start > PATIENCE:
-            break
-    yield _timed("NumPy", case, "backward", spent / back * count, None, back)
+        cache = case.forward(twin, part)[1]
+        between = time.perf_counter()
+        case.backward(twin, cache, part)
+        forward += between - before
+        backward += time.perf_counter() - between
+        done += 1
+    for direction, spent in (("forward", forward), ("backward", backward)):
+        yield _timed("NumPy", case, direction, spent / done * count, None, done)
 
 
 def _calls(case: _Case, layers: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ SMALL = TimingSpec(batch=3, channels=2, height=9, width=8, filters=4, window=3, 
 def quick(monkeypatch):
     monkeypatch.setattr(timing, "ROUNDS", 2)
     monkeypatch.setattr(timing, "LEAST", 0.0)
-    monkeypatch.setattr(timing, "GEMM", 64)
+    monkeypatch.setattr(timing, "PRODUCTS", (64,))
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -125,3 +126,39 @@ def test_presets_are_the_shapes_of_the_exercise_and_each_field_is_described():
     assert shapes["The report's convolution"] == (100, 3, 31, 25, 3, 2)
     assert shapes["First layer of the three-layer network"] == (50, 3, 32, 32, 7, 1)
     assert {one.name for one in describe(TimingSpec)} == set(TimingSpec.model_fields)
+
+
+def test_the_machine_is_asked_more_than_once_on_all_threads_and_the_best_counts(monkeypatch):
+    monkeypatch.setattr(timing, "cores", lambda: 3)
+    shared: list[int] = []
+    real = timing._shared_product
+
+    def counted(side, precision, pool):
+        shared.append(pool._max_workers)
+        return real(side, precision, pool)
+
+    monkeypatch.setattr(timing, "_shared_product", counted)
+    monkeypatch.setattr(timing, "_torch_product_rate", lambda _precision: 1e9)
+    events = list(timing.time_layer(SMALL))
+    assert shared == [3] * 3
+    # At the end, when all of it is known.
+    assert events[-1] == MachineRate(1e9, 3, "float32")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_product_that_is_divided_over_threads_is_the_whole_product(monkeypatch, threads):
+    monkeypatch.setattr(timing, "cores", lambda: threads)
+    a, b = timing._matrices(10, "float64")
+    with ThreadPoolExecutor(threads) as pool:
+        parts = timing._shared_product(10, "float64", pool)()
+    np.testing.assert_allclose(np.concatenate(parts), a @ b, rtol=1e-12)
+
+
+def test_progress_and_result_tell_of_the_same_pictures(monkeypatch):
+    moments = iter(np.arange(0.0, 1000.0, 0.5))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: float(next(moments)))
+    events = list(timing._loops(timing._case(SMALL.changed(batch=30))))
+    timed = [one for one in events if isinstance(one, Timed)]
+    last = [one.text for one in events if isinstance(one, Doing)][-1]
+    assert 1 < timed[0].pictures == timed[1].pictures < 30
+    assert last == f"Readable loops, picture {timed[0].pictures} of 30"

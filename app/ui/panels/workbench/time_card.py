@@ -65,7 +65,9 @@ class TimeCard(Card):
         self.spec = TimingSpec()
         self.comparison: Comparison | None = None
         self._known: dict[str, Comparison] = {}
-        self._specs = {preset.layer: preset for preset in reversed(list(PRESETS.values()))}
+        self._specs: dict[str, TimingSpec] = {
+            preset.layer: preset for preset in reversed(list(PRESETS.values()))
+        }
         self._coming: list[Timed | MachineRate] = []
         self._job = RemoteJob(runner, self)
         self._job.said.connect(self._on_said)
@@ -336,7 +338,8 @@ class TimeCard(Card):
             bars.append(TimeBar(name, one.seconds, "   ".join(notes), colour))
         limit = found.limit(direction)
         if limit is not None and found.rate is not None:
-            note = f"{found.rate.gflops:.3g} GFLOP/s in a large product"
+            threads = "1 thread" if found.rate.threads == 1 else f"{found.rate.threads} threads"
+            note = f"{found.rate.gflops:.3g} GFLOP/s   own matrix product, {threads}"
             bars.append(TimeBar("machine", limit, note, "border"))
         self.bars.set_bars(bars)
         if not self.running:
