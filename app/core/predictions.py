@@ -46,7 +46,8 @@ class Predictions:
     @property
     def said(self) -> NDArray[np.int64]:
         """(n,) The class of the largest probability."""
-        return self.probabilities.argmax(axis=1).astype(np.int64)
+        said: NDArray[np.int64] = self.probabilities.argmax(axis=1).astype(np.int64)
+        return said
 
     @property
     def accuracy(self) -> float:

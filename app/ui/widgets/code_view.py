@@ -47,10 +47,11 @@ STYLES: dict[_TokenType, tuple[str, bool, bool]] = {
 
 
 def _style(token: _TokenType) -> tuple[str, bool, bool] | None:
-    while token is not None:
-        if token in STYLES:
-            return STYLES[token]
-        token = token.parent
+    word: _TokenType | None = token
+    while word is not None:
+        if word in STYLES:
+            return STYLES[word]
+        word = word.parent
     return None
 
 

@@ -44,7 +44,8 @@ def heat_colours() -> NDArray[np.uint8]:
     ends = np.array([[c.red(), c.green(), c.blue()] for c in (low, high)], np.float64)
     # A little bent, so that what comes near the bound draws the eye.
     share = np.linspace(0, 1, 256)[:, None] ** 1.3
-    return np.rint(ends[0] + share * (ends[1] - ends[0])).astype(np.uint8)
+    colours: NDArray[np.uint8] = np.rint(ends[0] + share * (ends[1] - ends[0])).astype(np.uint8)
+    return colours
 
 
 def kind_colour(kind: Kind) -> QColor:
@@ -144,7 +145,11 @@ class HeatMap(QWidget):
         self._pixels = np.ascontiguousarray(cells)
         height, width = cells.shape[:2]
         self._image = QImage(
-            self._pixels.data, width, height, width * 3, QImage.Format.Format_RGB888
+            self._pixels.data,  # type: ignore[call-overload] # any buffer will do
+            width,
+            height,
+            width * 3,
+            QImage.Format.Format_RGB888,
         )
         self.update()
 

@@ -164,7 +164,13 @@ class MosaicView(QWidget):
         self._buffer = pixels
         height, width = pixels.shape[:2]
         kind = QImage.Format.Format_RGB888 if pixels.ndim == 3 else QImage.Format.Format_Grayscale8
-        self._image = QImage(pixels.data, width, height, pixels.strides[0], kind)
+        self._image = QImage(
+            pixels.data,  # type: ignore[call-overload] # any buffer will do
+            width,
+            height,
+            pixels.strides[0],
+            kind,
+        )
         self.update()
 
     def _place(self) -> tuple[float, float, float]:

@@ -66,7 +66,13 @@ class PictureView(QWidget):
             self._buffer = np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
             height, width, channels = self._buffer.shape
             kind = QImage.Format.Format_RGB888 if channels == 3 else QImage.Format.Format_Grayscale8
-            self._image = QImage(self._buffer.data, width, height, width * channels, kind)
+            self._image = QImage(
+                self._buffer.data,  # type: ignore[call-overload] # any buffer will do
+                width,
+                height,
+                width * channels,
+                kind,
+            )
         self.update()
 
     def show_place(self, place: tuple[int, int] | None, size: int) -> None:

@@ -90,13 +90,13 @@ class Playground(QWidget):
         self.presets.activated.connect(self._on_preset)
         self.teaching = quiet_label(name="filterTeaching")
         self.teaching.setWordWrap(True)
-        self.size = ChoiceButton(
+        self.sides = ChoiceButton(
             "kernelSize",
             "Rows and columns of the grid: how far around a pixel the filter looks",
             {str(size): f"{size} × {size}" for size in SIZES},
             self._on_size,
         )
-        card.add_tool(self.size)
+        card.add_tool(self.sides)
         self.grid = KernelGrid()
         self.grid.value_typed.connect(self._on_value)
         numbers = QWidget()
@@ -311,7 +311,7 @@ class Playground(QWidget):
         key = next((key for key, known in DESIGNS.items() if known == design), "")
         self.presets.setCurrentIndex(self.presets.findData(key))
         self.teaching.setText(design.teaches if key else "A filter of your own.")
-        self.size.set_value(str(design.size))
+        self.sides.set_value(str(design.size))
         self.grid.set_kernel(design.kernel)
         for field, weight in zip(self.channels, design.channels, strict=True):
             field.set_value(weight)
