@@ -29,6 +29,8 @@ class Control:
         Not zero while something wants the trainer's attention. Kernels that take several
         steps in one call read it between mini-batches and return early. `GIVE_UP` for a pause
         or a stop: a step that lasts long may be left undone.
+    in_haste : bool
+        Whether stop is to compute nothing that need not be kept.
     """
 
     def __init__(self) -> None:
@@ -39,6 +41,7 @@ class Control:
         self._lock = threading.Lock()
         self._live: TrainingSpec | None = None
         self._single_steps = 0
+        self.in_haste = False
 
     @property
     def stopping(self) -> bool:
@@ -69,9 +72,13 @@ class Control:
             self.interrupt[0] = max(self.interrupt[0], AFTER_STEP)
             self._running.set()
 
-    def stop(self) -> None:
-        """End after the mini-batch that is being computed; a pause is released."""
+    def stop(self, *, in_haste: bool = False) -> None:
+        """End after the mini-batch that is being computed; a pause is released.
+
+        In haste, nothing is computed any more but what must be kept: somebody wants to leave.
+        """
         with self._lock:
+            self.in_haste = self.in_haste or in_haste
             self._stop.set()
             self.interrupt[0] = GIVE_UP
             self._running.set()

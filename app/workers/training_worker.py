@@ -100,6 +100,6 @@ class TrainingWorker(Worker):
             self.recording_error = self.recording_error or (error.message, error.hint)
 
     def request_stop(self) -> None:
-        """End after the mini-batch that is being computed."""
+        """End after the mini-batch that is being computed: the window closes."""
         super().request_stop()
-        self.control.stop()
+        self.control.stop(in_haste=True)

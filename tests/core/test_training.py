@@ -326,3 +326,16 @@ def test_after_a_stop_nobody_waits_for_a_slow_engine(seconds, known):
         if isinstance(event, Finished):
             assert event.reason == "stopped"
             assert (event.terms is not None) is known
+
+
+def test_in_haste_nothing_more_is_computed_than_what_is_kept():
+    control = Control()
+    events = []
+    for event in begin(spec(epochs=100), control):
+        events.append(event)
+        if isinstance(event, Steps):
+            control.stop(in_haste=True)
+            control.stop()
+    assert isinstance(events[-1], Finished)
+    assert events[-1].terms is None
+    assert any(isinstance(event, Checkpoint) for event in events)

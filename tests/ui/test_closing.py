@@ -55,6 +55,8 @@ class Window(main_window.MainWindow):
             return False
         if phase == "ready":
             return True
+        if phase.startswith("cnn"):
+            return self.reached_network()
         if not self.began:
             self.began = True
             lab = self.autoencoder_lab
@@ -81,6 +83,28 @@ class Window(main_window.MainWindow):
             return True
         raise ValueError(phase)
 
+    def reached_network(self):
+        if not self.began:
+            self.began = True
+            self.show_lab(2)
+        lab = self.convnet_lab
+        if phase == "cnn drawing":
+            return lab.session.busy
+        if lab.data is None or lab.session.busy:
+            return False
+        if lab.training.state is State.IDLE:
+            lab.start()
+            return False
+        if phase == "cnn reading":
+            if len(lab.training.training.history) > 2:
+                lab.panel.refresh()
+            return lab.readings.busy
+        if phase == "cnn on loops":
+            # In the middle of a step that takes many seconds.
+            self.since = getattr(self, "since", time.monotonic())
+            return lab.training.state is State.RUNNING and time.monotonic() - self.since > 1
+        return len(lab.training.training.history) > 2
+
 application.MainWindow = Window
 code = launch.main(sys.argv[3:])
 took = time.monotonic() - windows[0].asked
@@ -91,7 +115,20 @@ sys.exit(code)
 
 @pytest.mark.parametrize(
     "phase",
-    ["at once", "loading", "ready", "starting", "training", "paused", "stopping", "saving"],
+    [
+        "at once",
+        "loading",
+        "ready",
+        "starting",
+        "training",
+        "paused",
+        "stopping",
+        "saving",
+        "cnn drawing",
+        "cnn training",
+        "cnn reading",
+        "cnn on loops",
+    ],
 )
 def test_it_closes_in_every_phase(tmp_path: Path, phase: str) -> None:
     done = subprocess.run(
@@ -101,6 +138,7 @@ def test_it_closes_in_every_phase(tmp_path: Path, phase: str) -> None:
             **os.environ,
             "QT_QPA_PLATFORM": "offscreen",
             "FILTERSCOPE_RUNS": str(tmp_path / "runs"),
+            **({"FILTERSCOPE_KERNELS": "reference"} if phase == "cnn on loops" else {}),
         },
         capture_output=True,
         text=True,
@@ -117,7 +155,7 @@ def test_it_closes_in_every_phase(tmp_path: Path, phase: str) -> None:
     word, seconds = done.stdout.split()
     assert word == "closed"
     assert float(seconds) <= 3.0
-    if phase in ("training", "paused"):
+    if phase in ("training", "paused", "cnn training"):
         (run,) = (tmp_path / "runs").iterdir()
         assert (run / "run.json").exists()
         assert list(run.rglob("*.part")) == []
