@@ -101,7 +101,9 @@ class Probe:
             errors,
         )
 
-    def choose(self, which: str, count: int, errors: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    def choose(
+        self, which: str, count: int, errors: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
         """Return rows (count, D) to look at: ``spread``, ``worst`` or ``held out``."""
         if which == "held out" and len(self.held):
             return self.held[spread_rows(len(self.held), count)]

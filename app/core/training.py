@@ -202,6 +202,7 @@ class _Trainer:
         yield from self.checkpoint()
         terms_now: NDArray[np.float64] | None = None
         quick = self.examples <= EVALUATE_AFTER_STOP and self.step_seconds <= SLOW_STEP_SECONDS
+        quick = quick and not self.control.in_haste
         if reason != "stopped" or quick:
             terms_now = self.learner.evaluate(self.spec)
         seconds = self.clock() - began

@@ -106,4 +106,16 @@ def test_a_wrong_value_is_one_sentence(values, said):
 def test_only_live_values_count_as_live_changes():
     old = AutoencoderSpec()
     new = old.changed(rho=0.2, hidden_units=100, learning_rate=0.5)
-    assert live_changes(old, new) == {"rho": (old.rho, 0.2), "learning_rate": (old.learning_rate, 0.5)}
+    assert live_changes(old, new) == {
+        "rho": (old.rho, 0.2),
+        "learning_rate": (old.learning_rate, 0.5),
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1e9, "1e9"), (1.5e6, "1.5e6"), (1234567.0, "1.234567e6"), (123456789.0, "123456789")],
+)
+def test_large_numbers_are_short(value, text):
+    assert format_number(value) == text
+    assert parse_number(text) == value
