@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.events import Change, EpochEnded, Evaluated, Event, ParamsChanged, Steps
 
 __all__ = ["History"]
+
+# Changes of one value that follow each other within so many seconds are one move of a hand.
+ONE_MOVE_SECONDS = 1.0
 
 
 class History:
@@ -17,6 +23,8 @@ class History:
     ----------
     term_names : tuple of str
         Names of the T terms.
+    clock : callable
+        Seconds, monotonic.
 
     Attributes
     ----------
@@ -28,8 +36,13 @@ class History:
         How well the network named images, in order.
     """
 
-    def __init__(self, term_names: tuple[str, ...]) -> None:
+    def __init__(
+        self, term_names: tuple[str, ...], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.term_names = term_names
+        self._clock = clock
+        # When each of `changes` came in, by its place; nothing of those that were read from disk.
+        self._seconds: dict[int, float] = {}
         self.changes: list[tuple[int, Change]] = []
         self.epoch_steps: list[int] = []
         self.evaluations: list[Evaluated] = []
@@ -61,11 +74,34 @@ class History:
         if isinstance(event, Steps):
             self.append(event.first_step, event.terms, event.accuracies)
         elif isinstance(event, ParamsChanged):
+            for place in range(len(self.changes), len(self.changes) + len(event.changes)):
+                self._seconds[place] = self._clock()
             self.changes.extend((event.step, change) for change in event.changes)
         elif isinstance(event, EpochEnded):
             self.epoch_steps.append(event.step)
         elif isinstance(event, Evaluated):
             self.evaluations.append(event)
+
+    def moves(self) -> list[tuple[int, Change]]:
+        """Return `changes` as a hand made them: one drag of a slider is one change, at its end."""
+        found: list[tuple[int, Change]] = []
+        newest: dict[str, tuple[int, float]] = {}  # place in `found`, and when
+        for place, (step, change) in enumerate(self.changes):
+            now = self._seconds.get(place, -np.inf)
+            at, before = newest.get(change.name, (-1, -np.inf))
+            if now - before <= ONE_MOVE_SECONDS:
+                first = found[at][1]
+                found[at] = (step, Change(change.name, first.old, change.new))
+                newest[change.name] = (at, now)
+            else:
+                newest[change.name] = (len(found), now)
+                found.append((step, change))
+        return [(step, change) for step, change in found if change.old != change.new]
+
+    def newest(self, steps: int) -> NDArray[np.float64] | None:
+        """Return the mean terms (T,) of the last so many steps, or None before the first."""
+        terms = self.terms[-max(steps, 1) :]
+        return terms.mean(axis=0) if len(terms) else None
 
     def append(
         self,

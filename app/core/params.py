@@ -251,6 +251,11 @@ def format_number(value: float) -> str:
     if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e6):
         return str(int(value))
     text = repr(float(value))
+    if float(value).is_integer() and "e" not in text:
+        # A million and more: with an exponent, where that says the same.
+        short, _, power = f"{value:e}".partition("e")
+        candidate = f"{short.rstrip('0').rstrip('.')}e{int(power)}"
+        return candidate if float(candidate) == value else str(int(value))
     mantissa, mark, exponent = text.partition("e")
     if mark:
         return f"{mantissa.removesuffix('.0')}e{int(exponent)}"

@@ -165,6 +165,8 @@ class _SliderRow(_Row):
         symbol.setFixedWidth(24)
         name = _label(hyper.label)
         self.state = _label("● live" if hyper.live else "", live=True)
+        if hyper.live:
+            self.state.setToolTip("Can be moved while it trains: the next mini-batch uses it")
         self.field = NumberField(parameter.name, whole=parameter.kind == "int")
         self.field.setFixedWidth(76)
         self.slider = _Slider()

@@ -56,3 +56,42 @@ def test_the_history_grows_without_losing_a_step():
 def test_values_that_are_no_numbers_do_not_break_a_bin(bins):
     binned = bin_curve(np.arange(1.0, 6), np.full((5, 1), np.nan), bins)
     assert len(binned.x) >= 1
+
+
+def test_a_drag_is_one_move_and_every_change_is_kept():
+    now = 0.0
+    history = History(("a",), clock=lambda: now)
+    for step, (name, old, new, seconds) in enumerate(
+        [
+            ("rho", 0.1, 0.2, 0.0),
+            ("rho", 0.2, 0.3, 0.9),
+            ("beta", 1.0, 2.0, 1.0),
+            ("rho", 0.3, 0.4, 1.8),
+            ("rho", 0.4, 0.5, 5.0),
+            ("lam", 1.0, 2.0, 9.0),
+            ("lam", 2.0, 1.0, 9.5),
+        ],
+        start=1,
+    ):
+        now = seconds
+        history.take(ParamsChanged("run", step, (Change(name, old, new),)))
+    assert len(history.changes) == 7
+    assert history.moves() == [
+        (4, Change("rho", 0.1, 0.4)),
+        (3, Change("beta", 1.0, 2.0)),
+        (5, Change("rho", 0.4, 0.5)),
+    ]
+
+
+def test_changes_without_a_time_are_each_a_move():
+    history = History(("a",))
+    history.changes += [(1, Change("rho", 0.1, 0.2)), (2, Change("rho", 0.2, 0.3))]
+    assert history.moves() == history.changes
+
+
+def test_the_newest_terms_are_a_mean_over_so_many_steps():
+    history = History(("a", "b"))
+    assert history.newest(3) is None
+    history.append(1, np.array([[9.0, 9], [1, 2], [3, 4]]))
+    np.testing.assert_array_equal(history.newest(2), [2, 3])
+    np.testing.assert_array_equal(history.newest(100), history.terms.mean(axis=0))

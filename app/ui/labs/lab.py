@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QWidget
 
 from app.core.events import Snapshot
 from app.core.specs import TrainingSpec
+from app.ui.cost_watch import CostWatch, newest_cost
 from app.ui.recipes import Recipe
 from app.ui.training_session import State, Training, TrainingSession
 from app.workers.thread import Runner
@@ -45,6 +46,7 @@ class Lab(QObject):
         self.training.ticked.connect(self._on_tick)
         self.training.failed.connect(self._on_failed)
         self.training.notice.connect(self._on_notice)
+        self._watch = CostWatch()
         # Whether its panel is on the screen: drawing what nobody sees takes time from training.
         self.visible = False
 
@@ -183,6 +185,10 @@ class Lab(QObject):
     def _on_tick(self, snapshot: Any, grew: bool) -> None:
         if self.visible:
             self.tick(snapshot, grew)
+        if self.training.training is not None:
+            warning = self._watch.look(self.training.training)
+            if warning is not None:
+                self.told.emit("warning", *warning, "")
         self.changed.emit()
 
     def _on_failed(self, message: str, hint: str, report: str) -> None:
@@ -219,7 +225,8 @@ class Lab(QObject):
 
     def figure(self, training: Training) -> str:
         """Return the number that sums up how good the network is now."""
-        return f"J {training.history.terms[-1].sum():.3g}"
+        newest, _ = newest_cost(training)
+        return "" if newest is None else f"J {newest.sum():.3g}"
 
 
 def _rate(value: float) -> str:

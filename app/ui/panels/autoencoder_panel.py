@@ -27,6 +27,7 @@ from app.core.params import describe
 from app.core.presets import PRESETS
 from app.core.probe import Probe, Reading
 from app.core.specs import AutoencoderSpec
+from app.ui.cost_watch import newest_cost
 from app.ui.param_form import ParamForm
 from app.ui.training_session import Training
 from app.ui.widgets.bar_plots import HistogramPlot, UnitBars
@@ -46,6 +47,14 @@ CURVES_SECONDS = 0.1
 SCALES = {"own": "own scale", "common": "common scale", "diverging": "diverging"}
 SETS = {"spread": "training set", "worst": "worst", "held out": "held out"}
 SHOWN_PATCHES = 40
+ERROR_MEANING = (
+    "½‖d − o‖², the mean over the patches that are shown here; "
+    "“reconstruction” below the cost is the same over the patches of training"
+)
+UNIT_MEANING = (
+    "Dead: a mean activation below 0.001, the unit never fires. "
+    "Saturated: above 0.999, it always does and tells nothing."
+)
 SLIDERS = ("rho", "beta", "lam", "learning_rate", "momentum", "hidden_units")
 
 
@@ -369,10 +378,13 @@ class AutoencoderPanel(QWidget):
                 (step + 1) / rhythm,
                 change_text(self._parameters[change.name].hyper.symbol, change.old, change.new),
             )
-            for step, change in training.history.changes
+            for step, change in training.history.moves()
         ]
         label = "iteration" if training.spec.solver == "lbfgs" else "epoch"
-        self.cost.set_curves(training.epochs(), training.history.terms, marks, label)
+        newest, meaning = newest_cost(training)
+        self.cost.set_curves(
+            training.epochs(), training.history.terms, marks, label, newest, meaning
+        )
 
     def _read(self) -> None:
         """Read activations and reconstructions at the newest weights and show them."""
@@ -390,11 +402,13 @@ class AutoencoderPanel(QWidget):
             self.units_card.note.setText(
                 f"{len(reading.dead)} dead · {len(reading.saturated)} saturated"
             )
+            self.units_card.note.setProperty("meaning", UNIT_MEANING)
         else:
             self.histogram.set_values(
                 np.concatenate([weights["W1"].ravel(), weights["W2"].ravel()])
             )
             self.units_card.note.setText("W1 and W2")
+            self.units_card.note.setProperty("meaning", "")
         if self.right.page == 0:
             self._draw_reconstructions(reading.errors)
         else:
@@ -426,12 +440,15 @@ class AutoencoderPanel(QWidget):
         )
         self._errors = 0.5 * np.square(residual).sum(axis=1)
         self.right.note.setText(f"mean error {self._errors.mean():.3g}")
+        self.right.note.setProperty("meaning", ERROR_MEANING)
 
     def _draw_unit(self) -> None:
         patches = self.seen_patches
         if self.unit.unit is None or patches is None or self.probe is None:
             self.right.note.setText("click a filter")
+            self.right.note.setProperty("meaning", "")
             return
+        self.right.note.setProperty("meaning", "")
         self.right.note.setText(f"on {len(self.probe.x):,} patches".replace(",", " "))
         self.unit.show_unit(
             self.unit.unit,

@@ -26,13 +26,17 @@ __all__ = ["Card", "ChoiceButton", "TabbedCard", "ToggleButton", "elided_label",
 
 
 class _ElidedLabel(QLabel):
-    """A line that ends in dots where there is no room, and is whole in its tooltip."""
+    """A line that ends in dots where there is no room, and is whole in its tooltip.
+
+    Its property ``meaning``, if it has one, says there what the figures in it are.
+    """
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Qt: draw what fits."""
         room = self.contentsRect()
         text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room.width())
-        self.setToolTip(self.text() if text != self.text() else "")
+        parts = (self.text() if text != self.text() else "", self.property("meaning") or "")
+        self.setToolTip("\n".join(part for part in parts if part and self.text()))
         painter = QPainter(self)
         painter.setPen(theme.colour("quiet"))
         painter.drawText(room, int(self.alignment()), text)

@@ -53,6 +53,7 @@ class CostPlot(QWidget):
         self._x: NDArray[np.float64] = np.empty(0)
         self._terms: NDArray[np.float64] = np.empty((0, len(term_names)))
         self._marks: list[Mark] = []
+        self._newest: NDArray[np.float64] | None = None
         self._bound: float | None = None
         self._bound_text = ""
         layout = QVBoxLayout(self)
@@ -130,9 +131,18 @@ class CostPlot(QWidget):
         terms: NDArray[np.float64],
         marks: list[Mark],
         x_label: str,
+        newest: NDArray[np.float64] | None = None,
+        meaning: str = "",
     ) -> None:
-        """Show `terms` (N, T) at the places `x` (N,), in epochs."""
+        """Show `terms` (N, T) at the places `x` (N,), in epochs.
+
+        `newest` (T,) are the figures beside the names, and `meaning` says what they are; with
+        none, they are where the curves end.
+        """
         self._x, self._terms, self._marks = x, terms, marks
+        self._newest = None if newest is None else np.append(newest, newest.sum())
+        for label in self._readouts:
+            label.setToolTip(meaning)
         self.plot.set_label("bottom", x_label)
         self._draw()
 
@@ -173,7 +183,10 @@ class CostPlot(QWidget):
         binned = bin_curve(self._x, values, max(200, self.plot.width()), log_x=self.log_x)
         smooth = self.smooth and not self.stacked
         means = smoothed(binned.mean, len(binned.x) * SMOOTHED_SHARE) if smooth else binned.mean
-        self._read_out(means[-1] if len(binned.x) else None)
+        if not len(binned.x):
+            self._read_out(None)
+        else:
+            self._read_out(means[-1] if self._newest is None else self._newest)
         self._set(self._raw, binned.x, binned.mean[:, -1], log_y, smooth)
         for number, curve in enumerate(self._curves):
             # A term that is switched off is not drawn as a line at zero.
@@ -215,9 +228,13 @@ class CostPlot(QWidget):
                 heights = np.append(heights, self._bound)
             if log_y:
                 heights = heights[heights > 0]
-                # Six decades below the top are enough: a term near zero is near zero.
+                # Six decades below the top are enough: a term near zero is near zero. But
+                # the sum is seen from its least value on, even if it has risen far since.
                 top = heights.max(initial=1.0) if not len(heights) else heights.max()
-                bottom = max(heights.min() if len(heights) else top / 10, top * 1e-6)
+                sums = values[:, -1]
+                sums = sums[np.isfinite(sums) & (sums > 0)]
+                floor = min(top * 1e-6, sums.min(initial=np.inf) / 10)
+                bottom = max(heights.min() if len(heights) else top / 10, floor)
                 low, high = np.log10(bottom), np.log10(top)
             else:
                 low, high = 0.0, float(heights.max(initial=0.0)) or 1.0

@@ -63,6 +63,19 @@ def test_a_card_has_its_title(qtbot: QtBot) -> None:
     assert card.accessibleName() == "Cost"
 
 
+def test_a_note_says_what_its_figures_mean(qtbot: QtBot) -> None:
+    card = Card("Cost", "cost")
+    qtbot.addWidget(card)
+    card.note.setText("3 dead")
+    card.note.setProperty("meaning", "Dead: it does nothing.")
+    card.resize(400, 100)
+    card.grab()
+    assert card.note.toolTip() == "Dead: it does nothing."
+    card.note.setText("3 dead " * 50)
+    card.grab()
+    assert card.note.toolTip() == f"{'3 dead ' * 50}\nDead: it does nothing."
+
+
 @pytest.fixture
 def notice(qtbot: QtBot) -> NoticeBar:
     bar = NoticeBar()

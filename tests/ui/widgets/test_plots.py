@@ -85,6 +85,21 @@ def test_the_newest_values_are_written(cost: CostPlot) -> None:
     assert written == ["━ reconstruction 0.25", "━ decay 0.5", "━ sparsity 0.125", "━ J 0.875"]
 
 
+def test_the_figures_can_be_given_with_what_they_mean(cost: CostPlot) -> None:
+    terms = np.array([[1.0, 2, 3], [0.25, 0.5, 0.125]])
+    cost.set_curves(np.array([1.0, 2.0]), terms, [], "epoch", np.array([1.0, 2, 4]), "a mean")
+    assert cost._readouts[-1].text() == "━ J 7"
+    assert cost._readouts[-1].toolTip() == "a mean"
+
+
+def test_a_cost_that_has_risen_far_does_not_push_the_old_curve_out(cost: CostPlot) -> None:
+    rise = np.concatenate([np.geomspace(10, 0.5, 100), np.geomspace(1, 1e15, 20)])
+    cost.set_curves(np.arange(1, 121) / 10, rise[:, None] * np.array([1, 0.1, 0.5]), [], "epoch")
+    (_, _), (low, high) = cost.plot.getPlotItem().getViewBox().viewRange()
+    _, drawn = cost._curves[-1].getData()
+    assert low <= drawn.min() < drawn.max() <= high
+
+
 def test_marks_that_would_touch_give_way_to_newer_ones(cost: CostPlot) -> None:
     x = np.arange(1, 1001) / 10
     marks = [Mark(place, f"ρ {place:.2f} → 0.5") for place in np.linspace(1, 100, 60)]
