@@ -211,9 +211,9 @@ class MainWindow(QMainWindow):
         self.notice = NoticeBar()
         self.transport = Transport()
         layout.addLayout(header)
-        layout.addWidget(self.notice)
         layout.addWidget(self.stack, 1)
         layout.addWidget(self.transport)
+        self.notice.float_over(self.stack)
         self.overlay = DropOverlay(centre)
         self.exporter = Exporter(self)
 

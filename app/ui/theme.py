@@ -148,6 +148,7 @@ QHeaderView { background: transparent; border: none; }
 QHeaderView::section { background: $field; color: $quiet; border: none; border-bottom: 1px solid $border; padding: 3px 4px; font-size: ${small}px; }
 QFrame#notice { background: $card; border: 1px solid $border; border-left: 4px solid $accent; border-radius: 6px; }
 QFrame#notice[kind="problem"] { border-left: 4px solid $bad; }
+QFrame#notice[kind="warning"] { border-left: 4px solid $warm; }
 QFrame#notice[kind="good"] { border-left: 4px solid $good; }
 QFrame#overlay { background: $card; border: 2px dashed $accent; border-radius: 10px; }
 """)

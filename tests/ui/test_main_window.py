@@ -243,7 +243,8 @@ def test_divergence_is_said_and_a_smaller_rate_is_suggested(
 ) -> None:
     use(window, ENDLESS.changed(solver="sgd", decoder="linear", learning_rate=1e8))
     click(qtbot, window, "trainButton")
-    qtbot.waitUntil(lambda: window.notice.isVisible())
+    qtbot.waitUntil(lambda: window.training.state is State.ENDED)
+    assert window.notice.isVisible()
     assert "stopped being a finite number at step" in window.notice.message.text()
     assert "rate" in window.notice.hint.text()
     assert train_button(window).isEnabled()

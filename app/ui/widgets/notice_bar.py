@@ -1,19 +1,33 @@
-"""One line below the header that says what happened, until it is dismissed or outdated."""
+"""One line over the top of the page that says what happened, until it is dismissed or outdated."""
 
 from __future__ import annotations
 
-from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QGuiApplication
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout
+from PyQt6.QtCore import QEvent, QObject, Qt, QTimer
+from PyQt6.QtGui import QGuiApplication, QShowEvent
+from PyQt6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.ui.icons import icon
 from app.ui.theme import theme
 
 __all__ = ["NoticeBar"]
 
+# What is no problem and asks for nothing is read by then.
+FADE_MILLISECONDS = 7000
+WIDEST, MARGIN = 760, 8
+
 
 class NoticeBar(QFrame):
     """Shows one message at a time; the newest wins."""
+
+    _page: QWidget | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +62,10 @@ class NoticeBar(QFrame):
         self.dismiss.setProperty("flat", True)
         self.dismiss.clicked.connect(self.hide)
         layout.addWidget(self.dismiss)
+        self._fade = QTimer(self)
+        self._fade.setSingleShot(True)
+        self._fade.setInterval(FADE_MILLISECONDS)
+        self._fade.timeout.connect(self._on_faded)
         theme.changed.connect(self._paint_icon)
         self._paint_icon()
         self.hide()
@@ -55,8 +73,49 @@ class NoticeBar(QFrame):
     def _paint_icon(self) -> None:
         self.dismiss.setIcon(icon("close", theme.colours.quiet))
 
+    def float_over(self, page: QWidget) -> None:
+        """Lie over the top of `page` from now on: nothing moves when a message comes or goes."""
+        self._page = page
+        self.setParent(page.parentWidget())
+        page.installEventFilter(self)
+        self.hide()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Qt: the page has another size or place."""
+        if event is not None and event.type() in (QEvent.Type.Resize, QEvent.Type.Move):
+            self._place()
+        return super().eventFilter(watched, event)
+
+    def _place(self) -> None:
+        if self._page is None or self.isHidden():
+            return
+        room = self._page.geometry()
+        width = min(room.width() - 2 * MARGIN, WIDEST)
+        layout = self.layout()
+        assert layout is not None
+        layout.activate()
+        height = max(layout.totalHeightForWidth(width), layout.totalMinimumSize().height())
+        left = room.center().x() - width // 2
+        self.setGeometry(left, room.top() + MARGIN, width, height)
+        self.raise_()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Qt: find the place."""
+        super().showEvent(event)
+        self._place()
+
+    def _on_faded(self) -> None:
+        waits = any(button.isVisible() for button in self.findChildren(QPushButton))
+        if self.underMouse():
+            self._fade.start()
+        elif not waits:
+            self.hide()
+
     def tell(self, kind: str, message: str, hint: str = "", report: str = "") -> None:
-        """Show a message: `kind` is ``problem``, ``good`` or ``plain``."""
+        """Show a message: `kind` is ``problem``, ``warning``, ``good`` or ``plain``.
+
+        The last two fade after some seconds, unless there is a button to press.
+        """
         self.setProperty("kind", kind)
         style = self.style()
         assert style is not None
@@ -68,6 +127,8 @@ class NoticeBar(QFrame):
         self.hint.setVisible(bool(hint))
         self.copy.setVisible(bool(report))
         self.show()
+        self._place()
+        self._fade.start() if kind in ("good", "plain") else self._fade.stop()
 
     def _on_copy(self) -> None:
         clipboard = QGuiApplication.clipboard()

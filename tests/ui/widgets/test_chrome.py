@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QGuiApplication
-from PyQt6.QtWidgets import QLabel, QPushButton, QWidget
+from PyQt6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.ui.training_session import State
@@ -106,6 +106,43 @@ def test_a_report_is_copied(qtbot: QtBot, notice: NoticeBar) -> None:
     notice.tell("problem", "A fault.", "", "Traceback: boom")
     qtbot.mouseClick(notice.copy, Qt.MouseButton.LeftButton)
     assert QGuiApplication.clipboard().text() == "A fault.\nTraceback: boom"
+
+
+def test_a_notice_floats_over_the_page_and_moves_nothing(qtbot: QtBot) -> None:
+    window, page, bar = QWidget(), QWidget(), NoticeBar()
+    qtbot.addWidget(window)
+    QVBoxLayout(window).addWidget(page)
+    bar.float_over(page)
+    window.resize(600, 400)
+    window.show()
+    before = page.geometry()
+    bar.tell("problem", "A long message, " * 20, "and a hint")
+    assert page.geometry() == before
+    assert page.geometry().contains(bar.geometry())
+    assert bar.height() >= bar.heightForWidth(bar.width())
+    window.resize(400, 300)
+    qtbot.waitUntil(lambda: page.geometry().contains(bar.geometry()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "report", "fades"),
+    [
+        ("plain", "", True),
+        ("good", "", True),
+        ("warning", "", False),
+        ("problem", "", False),
+        ("plain", "with a button", False),
+    ],
+)
+def test_what_asks_for_nothing_fades(
+    qtbot: QtBot, notice: NoticeBar, kind: str, report: str, fades: bool
+) -> None:
+    notice.tell("plain", "Before")
+    notice.tell(kind, "Now", "", report)
+    if notice._fade.isActive():
+        notice._fade.start(0)
+        qtbot.waitUntil(lambda: not notice._fade.isActive())
+    assert notice.isHidden() == fades
 
 
 @pytest.fixture
