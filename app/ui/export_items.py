@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from PyQt6.QtWidgets import QWidget
@@ -32,7 +32,8 @@ Text = Callable[[], dict[str, str]]
 class Item:
     """One thing to take away from `lab`: its name, and how each kind of file is made.
 
-    The workbench, which trains nothing, is its own lab.
+    The workbench, which trains nothing, is its own lab. Kinds of file that take seconds are made
+    `later`: what is called first returns, with all it needs, the job for another thread.
     """
 
     lab: Lab | QWidget
@@ -40,6 +41,12 @@ class Item:
     text: str
     makers: dict[str, Callable[[], bytes]]
     ready: Callable[[], bool]
+    later: dict[str, Callable[[], Callable[[], bytes]]] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of file it can be, by their ending."""
+        return [*self.makers, *self.later]
 
 
 @dataclass(frozen=True)

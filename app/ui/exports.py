@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ from PyQt6.QtCore import QObject
 from PyQt6.QtGui import QAction, QActionGroup
 from PyQt6.QtWidgets import QFileDialog, QMenu
 
-from app.core.errors import FilterscopeError
+from app.core.errors import Cancelled, FilterscopeError
 from app.core.storage import safe_name, save_bytes
 from app.ui.export_items import Item, autoencoder_items
+from app.workers.task_worker import Task, TaskWorker
 
 if TYPE_CHECKING:
     from app.ui.main_window import MainWindow
@@ -57,7 +59,7 @@ class Exporter(QObject):
             action = QAction(f"{item.text}…", self.window_)
             action.setObjectName(f"export_{item.key}")
             action.setData(item.key)
-            action.setToolTip(f"Save as {' or '.join(kind.upper() for kind in item.makers)}")
+            action.setToolTip(f"Save as {' or '.join(kind.upper() for kind in item.kinds)}")
             action.triggered.connect(self._on_chosen)
             self.menu.insertAction(self._below, action)
             self.actions[item.key] = action
@@ -88,9 +90,9 @@ class Exporter(QObject):
         if not isinstance(action, QAction):
             return
         item = next(item for item in self.all_items if item.key == action.data())
-        filters = {f"{suffix.upper()} (*.{suffix})": suffix for suffix in item.makers}
+        filters = {f"{suffix.upper()} (*.{suffix})": suffix for suffix in item.kinds}
         folder = Path(self.window_.settings.last_folder or Path.home())
-        start = folder / f"{safe_name(item.text.lower())}.{next(iter(item.makers))}"
+        start = folder / f"{safe_name(item.text.lower())}.{item.kinds[0]}"
         # The dialog asks before an existing file is replaced.
         path, chosen = QFileDialog.getSaveFileName(
             self.window_, item.text, str(start), ";;".join(filters)
@@ -99,14 +101,20 @@ class Exporter(QObject):
             self.save(item.key, Path(path), filters.get(chosen, ""))
 
     def save(self, key: str, path: Path, suffix: str = "", *, overwrite: bool = True) -> bool:
-        """Write one thing; the kind of file follows the name's ending, else `suffix`."""
+        """Write one thing; the kind of file follows the name's ending, else `suffix`.
+
+        Returns whether it was written, or is being written.
+        """
         item = next(item for item in self.all_items if item.key == key)
         kind = path.suffix.lstrip(".").lower()
-        if kind not in item.makers:
-            kind = suffix or next(iter(item.makers))
+        if kind not in item.kinds:
+            kind = suffix or item.kinds[0]
             path = path.with_name(f"{path.name}.{kind}")
             overwrite = False
         notice = self.window_.notice
+        if kind in item.later:
+            self._save_later(item.later[kind](), path, overwrite)
+            return True
         try:
             save_bytes(path, item.makers[kind](), overwrite=overwrite)
         except FilterscopeError as error:
@@ -114,3 +122,29 @@ class Exporter(QObject):
             return False
         notice.tell("good", f"Saved {path.name}.", str(path.parent))
         return True
+
+    def _save_later(self, make: Callable[[], bytes], path: Path, overwrite: bool) -> None:
+        """Make a file in a thread of its own, and tell when it is there."""
+        notice = self.window_.notice
+
+        def job(task: Task) -> int:
+            data = make()
+            if task.cancelled():
+                raise Cancelled("The window is closing.")
+            save_bytes(path, data, overwrite=overwrite)
+            return len(data)
+
+        worker = TaskWorker(job)
+
+        def ended() -> None:
+            if worker.result is not None:
+                notice.tell("good", f"Saved {path.name}.", str(path.parent))
+            elif worker.error is not None:
+                notice.tell("problem", *worker.error)
+            elif worker.bug:
+                said = f"{path.name} was not written: a fault in the program."
+                notice.tell("problem", said, "", worker.bug)
+
+        worker.ended.connect(ended)
+        notice.tell("plain", f"Writing {path.name}.", "")
+        self.window_.runner.start(worker)

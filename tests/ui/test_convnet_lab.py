@@ -260,7 +260,7 @@ def test_everything_can_be_taken_away(qtbot: QtBot, cnn: MainWindow, tmp_path: P
     keys = [item.key for item in cnn.exporter.items]
     assert keys == [
         "cnn_filters", "feature_maps", "images", "mistakes", "confusion", "loss", "accuracy",
-        "cnn_weights", "best",
+        "cnn_weights", "best", "cnn_script",
     ]  # fmt: skip
     for item in cnn.exporter.items:
         if not item.ready():
@@ -276,6 +276,42 @@ def test_everything_can_be_taken_away(qtbot: QtBot, cnn: MainWindow, tmp_path: P
         assert best["W1"].shape == (6, 3, 3, 3)
     # What belongs to the other lab is not offered here.
     assert not cnn.exporter.actions["filters"].isVisible()
+
+
+@pytest.mark.slow
+def test_what_takes_seconds_is_written_beside_the_window(
+    qtbot: QtBot, cnn: MainWindow, tmp_path: Path
+) -> None:
+    for package in ("torch", "onnxscript", "onnxruntime", "tensorboardX"):
+        pytest.importorskip(package)
+    cnn.on_main()
+    ended(qtbot, cnn)
+    written = []
+    for item in cnn.exporter.items:
+        for kind in item.later:
+            assert item.ready()
+            path = tmp_path / f"{item.key}.{kind}"
+            assert cnn.exporter.save(item.key, path)
+            qtbot.waitUntil(lambda: not cnn.runner.busy, timeout=60_000)
+            qtbot.waitUntil(lambda: cnn.notice.message.text().startswith("Saved"), timeout=5_000)
+            assert path.stat().st_size > 50
+            written.append(path.name)
+    assert written == [
+        "loss.tfevents", "cnn_weights.pt", "cnn_weights.onnx", "best.pt", "best.onnx", "cnn_script.py",
+    ]  # fmt: skip
+    compile((tmp_path / "cnn_script.py").read_text(), "script", "exec")
+
+
+def test_what_cannot_be_written_beside_the_window_is_said(
+    qtbot: QtBot, cnn: MainWindow, tmp_path: Path
+) -> None:
+    cnn.on_main()
+    ended(qtbot, cnn)
+    (tmp_path / "taken.py").write_text("mine")
+    assert cnn.exporter.save("cnn_script", tmp_path / "taken.py", overwrite=False)
+    qtbot.waitUntil(lambda: not cnn.runner.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: "taken.py" in cnn.notice.message.text(), timeout=5_000)
+    assert (tmp_path / "taken.py").read_text() == "mine"
 
 
 def test_a_download_can_be_given_up(

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from app.core.data.image_preprocess import FittedImages
+from app.core.events import Finished
 from app.core.export import evaluations_csv, settings_text
 from app.core.learners import ConvNetLearner
+from app.core.nn.network import Network
+from app.core.runs.info import now
+from app.core.tensorboard import event_file
+from app.core.torch_exports import onnx_bytes, state_dict_bytes
+from app.core.torch_script import torch_script
 from app.ui.export_items import Item, Maker
 from app.ui.labs.convnet_lab import ConvNetLab
 
@@ -52,16 +60,65 @@ def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
         known = isinstance(learner, ConvNetLearner) and learner.best is not None
         return known and not lab.training.state.alive
 
+    def network(weights: Mapping[str, Any] | None) -> tuple[Network, FittedImages]:
+        data = panel.seen_data
+        assert data is not None
+        made = Network(panel.seen_spec.rows, data.images.shape, len(data.classes))
+        made.load(weights or {})
+        return made, data
+
+    def state_dict(weights: Callable[[], Mapping[str, Any] | None]) -> Callable[[], bytes]:
+        made, _ = network(weights())
+        return lambda: state_dict_bytes(made)
+
+    def onnx(weights: Callable[[], Mapping[str, Any] | None]) -> Callable[[], bytes]:
+        made, data = network(weights())
+        text = {**settings(), "classes": ", ".join(data.classes)}
+        return lambda: onnx_bytes(made, data.shift, data.factor, text)
+
+    def weights(
+        key: str,
+        text: str,
+        get: Callable[[], Mapping[str, Any] | None],
+        ready: Callable[[], bool] | None = None,
+    ) -> Item:
+        made = make.weights(key, text, get)
+        later = {"pt": lambda: state_dict(get), "onnx": lambda: onnx(get)}
+        return replace(made, later=later, ready=ready or made.ready)
+
+    def events() -> Callable[[], bytes]:
+        training = lab.training.training
+        assert training is not None
+        history = training.history
+        run = training.run
+        began = now() if run is None else run.info.started
+        ending = training.ending
+        seconds = ending.seconds if isinstance(ending, Finished) else 0.0
+        return lambda: event_file(history, began, seconds)
+
+    def recorded() -> bool:
+        training = lab.training.training
+        ended = training is not None and not lab.training.state.alive
+        return ended and make.trained() and training is not None and training.run is not None
+
+    def script() -> Callable[[], bytes]:
+        training = lab.training.training
+        assert training is not None
+        assert training.run is not None
+        info, history = training.run.info, training.history
+        return lambda: torch_script(info, history).encode()
+
     make = Maker(lab, zoom, settings, caption)
-    chosen = make.weights("best", "Weights of the best validation", best)
+    loss = make.plot("loss", "Loss curves", panel.loss_card.plot, make.trained, make.curves)
     return [
         make.picture("cnn_filters", "First-layer filters", panel.filters),
         make.picture("feature_maps", "Feature maps", panel.maps_card.maps),
         make.picture("images", "Images of each class", panel.maps_card.samples, captioned=False),
         make.picture("mistakes", "Worst mistakes", panel.mistakes_card.images),
         make.plot("confusion", "Confusion matrix", panel.confusion_card.matrix, answered),
-        make.plot("loss", "Loss curves", panel.loss_card.plot, make.trained, make.curves),
+        replace(loss, later={"tfevents": events}),
         make.plot("accuracy", "Accuracy curves", panel.accuracy, validated, evaluations),
-        make.weights("cnn_weights", "Weights", lambda: panel.weights),
-        Item(lab, chosen.key, chosen.text, chosen.makers, best_is_there),
+        weights("cnn_weights", "Weights", lambda: panel.weights),
+        weights("best", "Weights of the best validation", best, best_is_there),
+        Item(lab, "cnn_script", "PyTorch script that repeats it", {}, recorded, {"py": script}),
     ]
