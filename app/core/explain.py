@@ -149,6 +149,7 @@ def _batch(moment: Moment) -> tuple[str, list[str]]:
     rows = max(moment.examples - spec.held_out, 0)
     steps = 1 if spec.solver == "lbfgs" else -(-rows // spec.batch_size)
     return "Steps", [
-        f"{rows:,} patches / {spec.batch_size} a step = {steps} steps an epoch".replace(",", " "),
+        f"{rows:,} patches / {spec.batch_size:,} a step".replace(",", " "),
+        f"= {steps:,} steps an epoch".replace(",", " "),
         f"{spec.epochs} epochs = {steps * spec.epochs:,} steps".replace(",", " "),
     ]

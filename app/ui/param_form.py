@@ -259,7 +259,11 @@ class _CompactRow(_Row):
             self.control = NumberField(parameter.name, whole=parameter.kind == "int")
             self.control.value_typed.connect(self._on_typed)
             self.control.problem.connect(self.on_problem)
-        self.control.setFixedWidth(132 if parameter.kind == "choice" else 76)
+        width = 76
+        if parameter.kind == "choice":
+            # The longest choice can be read; the label keeps its place.
+            width = min(max(132, self.control.sizeHint().width() + 12), 186)
+        self.control.setFixedWidth(width)
         line.addWidget(self.control)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -403,6 +403,10 @@ class AutoencoderPanel(QWidget):
                 f"{len(reading.dead)} dead · {len(reading.saturated)} saturated"
             )
             self.units_card.note.setProperty("meaning", UNIT_MEANING)
+            # Those that are there; the whole is in the tooltip.
+            kinds = {"dead": len(reading.dead), "saturated": len(reading.saturated)}
+            some = [f"{count} {kind}" for kind, count in kinds.items() if count]
+            self.units_card.note.setProperty("short", some[0] if some else "0 dead")
         else:
             self.histogram.set_values(
                 np.concatenate([weights["W1"].ravel(), weights["W2"].ravel()])
@@ -440,15 +444,18 @@ class AutoencoderPanel(QWidget):
         )
         self._errors = 0.5 * np.square(residual).sum(axis=1)
         self.right.note.setText(f"mean error {self._errors.mean():.3g}")
+        self.right.note.setProperty("short", f"{self._errors.mean():.3g}")
         self.right.note.setProperty("meaning", ERROR_MEANING)
 
     def _draw_unit(self) -> None:
         patches = self.seen_patches
         if self.unit.unit is None or patches is None or self.probe is None:
             self.right.note.setText("click a filter")
+            self.right.note.setProperty("short", "")
             self.right.note.setProperty("meaning", "")
             return
         self.right.note.setProperty("meaning", "")
+        self.right.note.setProperty("short", "")
         self.right.note.setText(f"on {len(self.probe.x):,} patches".replace(",", " "))
         self.unit.show_unit(
             self.unit.unit,

@@ -28,13 +28,16 @@ __all__ = ["Card", "ChoiceButton", "TabbedCard", "ToggleButton", "elided_label",
 class _ElidedLabel(QLabel):
     """A line that ends in dots where there is no room, and is whole in its tooltip.
 
-    Its property ``meaning``, if it has one, says there what the figures in it are.
+    Its property ``meaning``, if it has one, says there what the figures in it are; its
+    property ``short`` is written instead where there is no room for the whole.
     """
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Qt: draw what fits."""
         room = self.contentsRect()
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room.width())
+        whole = self.fontMetrics().horizontalAdvance(self.text()) <= room.width()
+        written = self.text() if whole else self.property("short") or self.text()
+        text = self.fontMetrics().elidedText(written, Qt.TextElideMode.ElideRight, room.width())
         parts = (self.text() if text != self.text() else "", self.property("meaning") or "")
         self.setToolTip("\n".join(part for part in parts if part and self.text()))
         painter = QPainter(self)

@@ -59,6 +59,11 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]
             inside = ticks[(ticks >= low - 1e-9) & (ticks <= high + 1e-9)]
             if len(inside) >= 2:
                 break
+        # At the very ends a label has no room: it would not be written, and with few ticks none.
+        label = 14 if self.orientation in ("top", "bottom") else 7
+        edge = (high - low) * min(label / max(size, 1), 0.25)
+        readable = inside[(inside >= low + edge) & (inside <= high - edge)]
+        inside = readable if len(readable) else inside
         every = max(1, -(-len(inside) // room))
         return [(None, list(inside[::every]))]
 

@@ -76,6 +76,18 @@ def test_a_note_says_what_its_figures_mean(qtbot: QtBot) -> None:
     assert card.note.toolTip() == f"{'3 dead ' * 50}\nDead: it does nothing."
 
 
+def test_a_note_without_room_is_written_short(qtbot: QtBot) -> None:
+    card = Card("Cost", "cost")
+    qtbot.addWidget(card)
+    card.resize(200, 60)
+    pictures = []
+    for text, short in (("7 " * 100, "7"), ("7", "")):
+        card.note.setText(text)
+        card.note.setProperty("short", short)
+        pictures.append(card.grab().toImage())
+    assert pictures[0] == pictures[1]
+
+
 @pytest.fixture
 def notice(qtbot: QtBot) -> NoticeBar:
     bar = NoticeBar()

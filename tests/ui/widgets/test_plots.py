@@ -232,3 +232,9 @@ def test_ticks_of_a_logarithmic_axis_have_room(
     for place, text in zip(places, written, strict=True):
         if "10" not in text:
             assert float(text) == pytest.approx(10**place, rel=0.006)
+
+
+def test_a_low_axis_has_a_tick_where_its_label_is_written(qapp) -> None:
+    axis = _Axis(orientation="left")
+    ((_, places),) = axis.logTickValues(-1.1, 1.1, 50, [])
+    assert any(abs(place) < 0.8 for place in places)
