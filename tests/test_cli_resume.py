@@ -48,7 +48,12 @@ KINDS = {
     "adam": [*AUTOENCODER, "--set", "solver=adam", "--epochs", "120"],
     "lbfgs": [*AUTOENCODER, "--set", "solver=lbfgs", "--epochs", "150"],
     "cnn": [
-        *("cnn", "{labelled}", "--set", "layers=conv 4 3x3, batchnorm, relu, pool 2, affine 8, relu"),
+        *(
+            "cnn",
+            "{labelled}",
+            "--set",
+            "layers=conv 4 3x3, batchnorm, relu, pool 2, affine 8, relu",
+        ),
         *("--set", "batch_size=16", "--set", "train_count=80", "--set", "validation_count=20"),
         *("--set", "normalisation=per_channel", "--set", "dropout=0.3", "--set", "flip=yes"),
         *("--set", "crop=2", "--set", "evaluate_every=3", "--epochs", "25"),
@@ -242,6 +247,14 @@ def test_a_value_that_moved_after_the_last_checkpoint_stays_moved(said, files, t
     assert read_checkpoint(checkpoint_files(run.path)[0]).values["rho"] == 0.2
     # What the run is said to have been begun with has not moved.
     assert RunFolder.open(run.path).info.spec.rho == SPEC.rho
+
+
+def test_one_that_was_killed_before_it_could_end_is_ended(said, files, tmp_path):
+    whole = finish(tmp_path / "whole", files["patches"])
+    run = finish(tmp_path / "broken", files["patches"])
+    run.write_info(run.info.changed(outcome=None, ended=None, pid_started=1.0))
+    assert said("runs", "resume", run.path)[0] == 0
+    same(whole.path, run.path)
 
 
 def test_the_continuation_is_noted_and_time_adds_up(said, files, tmp_path):

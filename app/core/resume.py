@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from app.core.control import Control
 from app.core.data.batches import EpochOrder
 from app.core.data.files import Cancel
 from app.core.data.files import Progress as Report
-from app.core.data.image_preprocess import fit_images
+from app.core.data.image_preprocess import FittedImages, fit_images
 from app.core.data.image_reader import open_images_again
-from app.core.data.patches import Source
+from app.core.data.patches import Patches, Source
 from app.core.errors import FilterscopeError, UsageError
 from app.core.events import Event
 from app.core.history import History
@@ -153,6 +154,7 @@ def prepare(
     *,
     epochs: int | None = None,
     threads: int | None = None,
+    data: Any = None,
     cancel: Cancel | None = None,
     progress: Report | None = None,
 ) -> Continuation:
@@ -165,6 +167,8 @@ def prepare(
     epochs : int, optional
         How many epochs it is to have in all, for one that is done; its own by default.
     threads : int, optional
+    data : Patches or FittedImages, optional
+        What is open already; it is opened by default.
     cancel, progress : callable, optional
         Asked and told while CIFAR-10 or a large file is read.
 
@@ -179,7 +183,8 @@ def prepare(
     info = run.info
     wanted = info.spec.changed(epochs=info.spec.epochs if epochs is None else epochs)
     kept, notes = _whole_checkpoints(run)
-    if kept[0].epoch >= wanted.epochs:
+    # One that was killed between its last step and its end only needs to be ended.
+    if kept[0].epoch >= wanted.epochs + (info.outcome is None):
         raise UsageError(
             f"All {wanted.epochs} epochs of {run.path.name} are done.",
             f"To train on, ask for more: --epochs {2 * wanted.epochs}.",
@@ -188,7 +193,11 @@ def prepare(
         info.versions.get("filterscope") != versions()["filterscope"]
     ):
         notes.append("It was begun with other versions: the last digits may differ.")
-    data, learner, order = _open(info, run, wanted, kept[0], threads, cancel, progress)
+    if data is None:
+        data = _opened(run, kept[0], cancel, progress)
+    else:
+        _check_same(info, data, kept[0])
+    learner, order = _made(info, data, wanted, threads)
     for saved in kept:
         try:
             spec = _in_force(info, wanted, saved)
@@ -229,35 +238,51 @@ def _whole_checkpoints(run: RunFolder) -> tuple[list[SavedCheckpoint], list[str]
     return kept, notes
 
 
-def _open(
-    info: RunInfo,
-    run: RunFolder,
-    spec: TrainingSpec,
-    saved: SavedCheckpoint,
-    threads: int | None,
-    cancel: Cancel | None,
-    progress: Report | None,
-) -> tuple[Any, Learner, EpochOrder]:
-    """Return the run's data, a new network and the order of visiting."""
+def _opened(
+    run: RunFolder, saved: SavedCheckpoint, cancel: Cancel | None, progress: Report | None
+) -> Patches | FittedImages:
+    """Open the run's data again, normalised as it was."""
+    info = run.info
+    if info.kind == "autoencoder":
+        return reopen(run)
+    source = Source(**info.source.model_dump())
+    images = open_images_again(source, cancel=cancel, progress=progress)
+    try:
+        return fit_images(images, info.convnet[1], saved.state)
+    except (KeyError, ValueError):
+        raise UsageError("Its checkpoint does not say how images were normalised.") from None
+
+
+def _check_same(info: RunInfo, data: Patches | FittedImages, saved: SavedCheckpoint) -> None:
+    """Raise `UsageError` when what is open is not what the run learned from."""
+    then = Source(**info.source.model_dump())
+    if isinstance(data, Patches):
+        same = data.source == then and data.fitted.spec == info.preprocess
+    else:
+        same = data.images.source == then and data.spec == info.preprocess
+        same = same and all(
+            np.array_equal(array, saved.state.get(name, ())) for name, array in data.state().items()
+        )
+    if not same:
+        raise UsageError(f"{Path(then.path).name} is not what it was when the run was made.")
+
+
+def _made(
+    info: RunInfo, data: Patches | FittedImages, spec: TrainingSpec, threads: int | None
+) -> tuple[Learner, EpochOrder]:
+    """Return a new network on the run's data, and the order of visiting."""
     threads = threads or kernel_threads(window=False)
-    if info.kind == "cnn":
-        convnet, image_spec = info.convnet
-        source = Source(**info.source.model_dump())
-        images = open_images_again(source, cancel=cancel, progress=progress)
-        try:
-            data = fit_images(images, image_spec, saved.state)
-        except (KeyError, ValueError):
-            raise UsageError("Its checkpoint does not say how images were normalised.") from None
-        learner = make_convnet_learner(data, convnet.changed(epochs=spec.epochs), threads=threads)
-        return data, learner, EpochOrder(len(data.split.train), spec.seed)
+    if isinstance(data, FittedImages):
+        convnet = info.convnet[0].changed(epochs=spec.epochs)
+        learner = make_convnet_learner(data, convnet, threads=threads)
+        return learner, EpochOrder(len(data.split.train), spec.seed)
     autoencoder, _ = info.autoencoder
-    patches = reopen(run)
-    if autoencoder.held_out >= len(patches.x):
+    if autoencoder.held_out >= len(data.x):
         raise UsageError("None of its patches is left to train on.")
-    part, _ = patches.split(autoencoder.held_out)
+    part, _ = data.split(autoencoder.held_out)
     order = EpochOrder(len(part.x), spec.seed, large=info.large)
     release = part.release_pages
-    return patches, AutoencoderLearner(part.x, autoencoder, threads=threads, release=release), order
+    return AutoencoderLearner(part.x, autoencoder, threads=threads, release=release), order
 
 
 def _in_force(info: RunInfo, wanted: TrainingSpec, saved: SavedCheckpoint) -> TrainingSpec:

@@ -80,6 +80,7 @@ def run(
     left = crash.left_over()
     if left is not None:
         window.notice.tell("problem", "The program ended unexpectedly last time.", "", left)
+    window.offer_to_go_on(left or "")
     if files:
         window.open_path(files[0])
     else:

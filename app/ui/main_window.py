@@ -56,18 +56,20 @@ from app.workers.thread import Runner
 if TYPE_CHECKING:
     from app.ui.labs.convnet_lab import ConvNetLab
     from app.ui.panels.cnn_panel import CnnPanel
+    from app.ui.panels.runs_panel import RunsPanel
     from app.ui.panels.workbench_panel import WorkbenchPanel
+    from app.ui.resume_session import ResumeSession
 
 __all__ = ["MainWindow"]
 
 
-DATA, AUTOENCODER, CNN, WORKBENCH = range(4)
+DATA, AUTOENCODER, CNN, WORKBENCH, RUNS = range(5)
 
 
 class MainWindow(QMainWindow):
     """The one window of the program."""
 
-    TITLES = ("Data", "Autoencoder", "CNN", "Workbench")
+    TITLES = ("Data", "Autoencoder", "CNN", "Workbench", "Runs")
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -104,12 +106,14 @@ class MainWindow(QMainWindow):
     @property
     def exported(self) -> Lab | QWidget:
         """What the Export menu is about."""
+        if self.place == RUNS:
+            return self.runs
         return self.workbench if self.place == WORKBENCH else self.lab
 
     @property
     def labs(self) -> list[tuple[str, QWidget]]:
         """Titles and panels, in the order of the tabs."""
-        panels = (self.data_panel, self.autoencoder, self.cnn, self.workbench)
+        panels = (self.data_panel, self.autoencoder, self.cnn, self.workbench, self.runs)
         return list(zip(self.TITLES, panels, strict=True))
 
     # --- labs that are made when they are first asked for: the window is there sooner
@@ -149,6 +153,35 @@ class MainWindow(QMainWindow):
         self.exporter.add(workbench_items(panel, self.exporter.current_zoom))
         return panel
 
+    @cached_property
+    def runs(self) -> RunsPanel:
+        """The table of runs."""
+        from app.ui.panels.runs_panel import RunsPanel
+
+        panel = RunsPanel(self.runner)
+        panel.problem.connect(self._on_failed)
+        panel.told.connect(lambda text: self.notice.tell("good", text))
+        panel.resume_wanted.connect(self.resume_run)
+        self._put(RUNS, panel)
+        return panel
+
+    @cached_property
+    def resuming(self) -> ResumeSession:
+        """What goes on with runs from the disk."""
+        from app.ui.resume_session import ResumeSession
+
+        session = ResumeSession(self)
+        session.problem.connect(self._on_failed)
+        return session
+
+    def resume_run(self, path: Path) -> None:
+        """Go on with the run in `path`, in its lab."""
+        self.resuming.start(path)
+
+    def offer_to_go_on(self, report: str = "") -> None:
+        """Offer to go on with a training that ended unexpectedly, if the newest did."""
+        self.resuming.offer_newest(report)
+
     def _put(self, place: int, panel: QWidget) -> None:
         """Let `panel` stand where a lab's place was kept."""
         kept = self.stack.widget(place)
@@ -183,7 +216,7 @@ class MainWindow(QMainWindow):
         self.stack = QStackedWidget()
         self._tabs = QButtonGroup(self)
         self.autoencoder = self.autoencoder_lab.panel
-        panels = (self.data_panel, self.autoencoder, QWidget(), QWidget())
+        panels = (self.data_panel, self.autoencoder, *(QWidget() for _ in range(3)))
         for place, (title, panel) in enumerate(zip(self.TITLES, panels, strict=True)):
             tab = QPushButton(title)
             tab.setObjectName(f"tab{title}")
@@ -256,6 +289,8 @@ class MainWindow(QMainWindow):
             self.lab = self.convnet_lab
         elif place == WORKBENCH:
             self.workbench.network_changed()
+        elif place == RUNS:
+            self.runs.refresh()
         else:
             self.lab = self.autoencoder_lab
         self.stack.setCurrentIndex(place)
@@ -266,8 +301,8 @@ class MainWindow(QMainWindow):
             lab.visible = lab.panel is self.stack.currentWidget()
             if lab.visible:
                 lab.refresh()
-        # The workbench has buttons of its own.
-        self.transport.setVisible(place != WORKBENCH)
+        # The workbench and the runs have buttons of their own.
+        self.transport.setVisible(place not in (WORKBENCH, RUNS))
         self._show_info()
         self._show_state()
 
@@ -340,11 +375,11 @@ class MainWindow(QMainWindow):
         request = self.data.request
         if request is not None and request.path != sample_path():
             self._remember(str(request.path), request.path.parent)
-        self.notice.hide()
+        self.notice.outdate()
         self._show_info()
 
     def _on_images(self) -> None:
-        self.notice.hide()
+        self.notice.outdate()
         self._show_info()
 
     def _remember(self, path: str, folder: Path) -> None:
@@ -525,8 +560,9 @@ class MainWindow(QMainWindow):
         assert event is not None
         for lab in self._there():
             lab.cancel()
-        if "workbench" in vars(self):
-            self.workbench.cancel()
+        for name in ("workbench", "runs", "resuming"):
+            if name in vars(self):
+                getattr(self, name).cancel()
         if not self.runner.shutdown(3.0):
             self.notice.tell(
                 "problem", "Still finishing a step; the window closes when it is done."

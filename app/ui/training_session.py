@@ -28,6 +28,7 @@ from app.core.events import (
 from app.core.feed import Feed
 from app.core.history import History
 from app.core.learners import Learner
+from app.core.resume import Continuation
 from app.core.runs import Recorder, RunFolder
 from app.core.specs import TrainingSpec
 from app.core.threads import kernel_threads
@@ -154,14 +155,33 @@ class TrainingSession(QObject):
             training.spec = spec
         else:
             training = Training(self.recipe, data, spec, History(self.recipe.term_names))
-        self.training = training
-        training.ending = None
         run_id = uuid.uuid4().hex
         try:
             recorder = self.recipe.make_recorder(run_id, spec, data, self.threads)
         except FilterscopeError as error:
             self.notice.emit(error.message, error.hint or "Training goes on without a record.")
             recorder = None
+        self._launch(training, recorder, run_id, single=single)
+
+    def go_on(self, going: Continuation) -> None:
+        """Go on with a run from the disk, in its own folder.
+
+        Raises
+        ------
+        FilterscopeError
+            Its folder cannot be continued.
+        """
+        recorder = going.recorder()
+        training = Training(self.recipe, going.data, going.spec, going.history)
+        training.learner, training.progress = going.learner, going.progress
+        self._launch(training, recorder, going.run.info.run_id)
+
+    def _launch(
+        self, training: Training, recorder: Recorder | None, run_id: str, *, single: bool = False
+    ) -> None:
+        """Start the thread that trains."""
+        self.training = training
+        training.ending = None
         training.run = recorder.run if isinstance(recorder, Recorder) else None
         self._control = Control()
         if single:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PyQt6.QtCore import QEvent, QObject, Qt, QTimer
 from PyQt6.QtGui import QGuiApplication, QShowEvent
 from PyQt6.QtWidgets import (
@@ -34,6 +36,7 @@ class NoticeBar(QFrame):
         self.setObjectName("notice")
         self.setAccessibleName("Message")
         self._report = ""
+        self._wanted: Callable[[], None] | None = None
         layout = QHBoxLayout(self)
         layout.setContentsMargins(14, 8, 8, 8)
         texts = QVBoxLayout()
@@ -55,6 +58,11 @@ class NoticeBar(QFrame):
         self.copy.setToolTip("Copy what happened in detail, to send it to the developers")
         self.copy.clicked.connect(self._on_copy)
         layout.addWidget(self.copy)
+        self.action = QPushButton()
+        self.action.setObjectName("noticeAction")
+        self.action.setProperty("primary", True)
+        self.action.clicked.connect(self._on_action)
+        layout.addWidget(self.action)
         self.dismiss = QToolButton()
         self.dismiss.setObjectName("dismissNotice")
         self.dismiss.setAccessibleName("Dismiss")
@@ -116,6 +124,8 @@ class NoticeBar(QFrame):
 
         The last two fade after some seconds, unless there is a button to press.
         """
+        self._wanted = None
+        self.action.hide()
         self.setProperty("kind", kind)
         style = self.style()
         assert style is not None
@@ -129,6 +139,27 @@ class NoticeBar(QFrame):
         self.show()
         self._place()
         self._fade.start() if kind in ("good", "plain") else self._fade.stop()
+
+    def offer(
+        self, message: str, hint: str, text: str, wanted: Callable[[], None], report: str = ""
+    ) -> None:
+        """Show a message with a button `text`, which calls `wanted`."""
+        self.tell("plain", message, hint, report)
+        self._wanted = wanted
+        self.action.setText(text)
+        self.action.setToolTip(hint or message)
+        self.action.show()
+
+    def outdate(self) -> None:
+        """Hide a message that was about what was open before; an offer waits for its answer."""
+        if self._wanted is None and not self._report:
+            self.hide()
+
+    def _on_action(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        self.hide()
+        if wanted is not None:
+            wanted()
 
     def _on_copy(self) -> None:
         clipboard = QGuiApplication.clipboard()

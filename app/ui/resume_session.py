@@ -1,0 +1,227 @@
+"""To go on with a run in the window: its data is opened in its lab, then its checkpoint is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from app.core.data.cifar import CIFAR10
+from app.core.data.synthetic import SYNTHETIC_NAME
+from app.core.errors import FilterscopeError
+from app.core.resume import Continuation, check_resumable, prepare, where_it_stopped
+from app.core.run_table import RunRow, read_rows
+from app.core.runs import RunFolder, SourceInfo
+from app.ui.data_session import DataRequest
+from app.ui.image_session import ImageRequest
+from app.ui.labs.lab import Lab
+from app.ui.loading_session import LoadingSession
+from app.workers.task_worker import Task, TaskWorker
+
+if TYPE_CHECKING:
+    from app.ui.main_window import MainWindow
+
+__all__ = ["ResumeSession"]
+
+
+class ResumeSession(QObject):
+    """Goes on with one run at a time.
+
+    Signals
+    -------
+    problem(str, str, str)
+        Message, hint and, for a bug, the report.
+    """
+
+    problem = pyqtSignal(str, str, str)
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._run: RunFolder | None = None
+        self._session: LoadingSession | None = None
+        self._request: Any = None
+        self._worker: TaskWorker[Continuation] | None = None
+        self._looking: TaskWorker[RunRow | None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is on its way."""
+        return self._run is not None
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        self._leave_session()
+        self._run = None
+        for worker in (self._worker, self._looking):
+            if worker is not None:
+                worker.request_stop()
+
+    # --- after a crash
+
+    def offer_newest(self, report: str = "") -> None:
+        """Offer to go on with the newest run, if it ended unexpectedly."""
+
+        def job(task: Task) -> RunRow | None:
+            rows = read_rows(cancel=task.cancelled)
+            return rows[0] if rows and rows[0].state == "crashed" else None
+
+        def ended() -> None:
+            worker, self._looking = self._looking, None
+            if worker is not None and worker.result is not None:
+                self._offer(worker.result, report)
+
+        self._looking = TaskWorker(job)
+        self._looking.ended.connect(ended)
+        self._window.runner.start(self._looking)
+
+    def _offer(self, row: RunRow, report: str) -> None:
+        if not where_it_stopped(row.run) or self._window.training.state.alive:
+            return
+        path = row.path
+        self._window.notice.offer(
+            f"A training ended unexpectedly: {row.data}, "
+            f"epoch {int(row.epochs_done)} of {row.epochs}.",
+            "It goes on exactly where it was; nothing that was recorded is lost.",
+            "Go on",
+            lambda: self.start(path),
+            report,
+        )
+
+    # --- going on
+
+    def start(self, path: Path) -> None:
+        """Open the data of the run in `path`, and train on."""
+        if self.busy:
+            return
+        try:
+            run = RunFolder.open(path)
+            check_resumable(run)
+        except FilterscopeError as error:
+            self.problem.emit(error.message, error.hint, "")
+            return
+        if self._lab(run).training.state.alive:
+            self.problem.emit("A network is being trained in that lab.", "Stop it first.", "")
+            return
+        self._run = run
+        session = self._session = self._prepare_session(run)
+        if session.request == self._request and self._data(run) is not None:
+            self._on_open()
+            return
+        session.changed.connect(self._on_open)
+        session.problem.connect(self._on_problem)
+        session.fault.connect(self._leave)
+        session.open(self._request)
+
+    def _lab(self, run: RunFolder) -> Lab:
+        window = self._window
+        return window.convnet_lab if run.info.kind == "cnn" else window.autoencoder_lab
+
+    def _data(self, run: RunFolder) -> Any:
+        """Return what is open in the run's lab, if it is prepared as it was for the run."""
+        data = self._lab(run).data
+        prepared = getattr(data, "spec", None) or getattr(
+            getattr(data, "fitted", None), "spec", None
+        )
+        return data if prepared == run.info.preprocess else None
+
+    def _prepare_session(self, run: RunFolder) -> Any:
+        """Ask for the run's own preparation, and say what is to be read."""
+        window, info = self._window, run.info
+        if info.kind == "cnn":
+            lab = window.convnet_lab
+            lab.session.spec = info.convnet[1]
+            lab.panel.images_page.form.set_spec(info.convnet[1])
+            self._request = _image_request(info.source)
+            return lab.session
+        window.data.preprocess = info.autoencoder[1]
+        window.data_panel.form.set_spec(info.autoencoder[1])
+        self._request = _patch_request(info.source)
+        return window.data
+
+    def _leave_session(self) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        for signal, slot in (
+            (session.changed, self._on_open),
+            (session.problem, self._on_problem),
+            (session.fault, self._leave),
+        ):
+            try:
+                signal.disconnect(slot)
+            except TypeError:
+                # It was open already, so nobody listens.
+                continue
+
+    def _leave(self, *_: object) -> None:
+        self._leave_session()
+        self._run = None
+
+    def _on_problem(self, *_: object) -> None:
+        # The window has said what it is.
+        self._leave()
+
+    def _on_open(self) -> None:
+        run, session = self._run, self._session
+        if run is None or session is None or session.request != self._request:  # type: ignore[attr-defined]
+            return
+        data = self._data(run)
+        if data is None:
+            return
+        self._leave_session()
+        threads = self._lab(run).training.threads
+
+        def job(task: Task) -> Continuation:
+            return prepare(run.path, data=data, threads=threads, cancel=task.cancelled)
+
+        self._worker = TaskWorker(job)
+        self._worker.ended.connect(self._on_prepared)
+        self._window.runner.start(self._worker)
+
+    def _on_prepared(self) -> None:
+        worker, self._worker = self._worker, None
+        run, self._run = self._run, None
+        if worker is None or run is None:
+            return
+        if worker.bug:
+            self.problem.emit("The run could not be continued.", "", worker.bug)
+        elif worker.error is not None:
+            self.problem.emit(*worker.error, "")
+        elif worker.result is not None:
+            self._train_on(self._lab(run), worker.result)
+
+    def _train_on(self, lab: Lab, going: Continuation) -> None:
+        lab.spec = going.spec
+        lab.show_spec()
+        lab.began.emit()
+        try:
+            lab.training.go_on(going)
+        except FilterscopeError as error:
+            self.problem.emit(error.message, error.hint, "")
+            return
+        lab.show_training(lab.training.training)
+        words = [f"Going on after step {going.progress.step}.", *going.notes]
+        self._window.notice.tell("good", words[0], "  ".join(words[1:]))
+
+
+def _patch_request(source: SourceInfo) -> DataRequest:
+    path = Path(source.path)
+    if source.dataset.startswith("cut "):
+        seed = source.dataset.rpartition(" ")[2]
+        return DataRequest(
+            path,
+            cut_size=source.shape[1],
+            cut_count=source.count,
+            cut_seed=int(seed) if seed.isdecimal() else 0,
+        )
+    return DataRequest(path, source.dataset, source.layout, source.value_range)
+
+
+def _image_request(source: SourceInfo) -> ImageRequest:
+    if source.path == SYNTHETIC_NAME:
+        return ImageRequest()
+    if source.dataset and not source.dataset.startswith(CIFAR10):
+        return ImageRequest(f"{source.path}::{source.dataset}")
+    return ImageRequest(source.path)
