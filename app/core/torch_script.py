@@ -365,7 +365,11 @@ with torch.no_grad():
             deviation = weight_scale if initialisation == "normal" else math.sqrt(2 / inputs)
             # This program keeps W of an affine layer as (inputs, outputs).
             linear = isinstance(module, nn.Linear)
-            drawn = rng.normal(0, deviation, shape[::-1] if linear else shape)
+            size = shape[::-1] if linear else shape
+            if initialisation == "uniform":
+                drawn = rng.uniform(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs), size)
+            else:
+                drawn = rng.normal(0, deviation, size)
             module.weight.copy_(torch.from_numpy(drawn.T if linear else drawn))
             module.bias.zero_()
             decayed.append(module.weight)

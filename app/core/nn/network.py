@@ -187,14 +187,17 @@ class Network:
 
         Parameters
         ----------
-        how : {"normal", "he"}
+        how : {"normal", "he", "uniform"}
             N(0, weight_scale²), or N(0, 2 / inputs): He et al. 2015, which keeps the variance of
-            signals through ReLUs.
+            signals through ReLUs. Or evenly within ±1/√inputs, as torch's layers begin.
         """
         for parameter in self.description.parameters:
             array = self.parameters[parameter.name]
             array[...] = 1 if parameter.name.startswith("gamma") else 0
-            if parameter.fan_in:
+            if parameter.fan_in and how == "uniform":
+                reach = 1 / np.sqrt(parameter.fan_in)
+                array[...] = rng.uniform(-reach, reach, parameter.shape)
+            elif parameter.fan_in:
                 deviation = weight_scale if how == "normal" else np.sqrt(2 / parameter.fan_in)
                 array[...] = rng.normal(0, deviation, parameter.shape)
 

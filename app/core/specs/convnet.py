@@ -90,12 +90,16 @@ class ConvNetSpec(TrainingSpec):
         ),
     ] = 0.0
     initialisation: Annotated[
-        Literal["normal", "he"],
+        Literal["normal", "he", "uniform"],
         Hyper(
             "",
             "First weights",
             "N(0, s) is the same for all layers; He's keeps the strength of signals from layer to layer.",
-            choices={"normal": "N(0, s)", "he": "He: N(0, √(2 / inputs))"},
+            choices={
+                "normal": "N(0, s)",
+                "he": "He: N(0, √(2 / inputs))",
+                "uniform": "PyTorch’s own: ±1/√inputs",
+            },
         ),
     ] = "normal"
     weight_scale: Annotated[

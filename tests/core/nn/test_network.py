@@ -356,3 +356,36 @@ def test_the_named_network_is_that_of_a_notebook():
     assert model.loss(x, y)[0] < loss
     with pytest.raises(UsageError, match="4×4 cannot keep"):
         ThreeLayerConvNet(filter_size=4)
+
+
+# --- first weights, and labels that are spread
+
+
+def test_uniform_first_weights_lie_within_one_over_the_root_of_their_inputs():
+    network = make("conv 16 3x3, relu, affine 40, relu", how="uniform")
+    for name in sorted(network.decayed):
+        inputs = {p.name: p.fan_in for p in network.description.parameters}[name]
+        w = network.parameters[name] * np.sqrt(inputs)
+        assert 0.9 < np.abs(w).max() <= 1
+        # The variance of what is even between −1 and 1.
+        assert abs(w.var() - 1 / 3) < 0.06
+
+
+def test_smoothed_labels_give_the_cross_entropy_with_them_and_its_slope():
+    rng = np.random.default_rng(5)
+    network = make("affine 4", classes=4, dtype="float64")
+    scores, y = rng.normal(size=(6, 4)), rng.integers(0, 4, 6)
+    wanted = 0.8 * np.eye(4)[y] + 0.2 / 4
+
+    def formula(s):
+        logs = s - np.log(np.exp(s).sum(axis=1, keepdims=True))
+        return -(wanted * logs).sum() / len(s)
+
+    loss, slope = network.data_loss(scores, y, "softmax", 0.2)
+    assert loss == pytest.approx(formula(scores), rel=1e-12)
+    h = 1e-6
+    for place in np.ndindex(scores.shape):
+        step = np.zeros_like(scores)
+        step[place] = h
+        numeric = (formula(scores + step) - formula(scores - step)) / (2 * h)
+        assert slope[place] == pytest.approx(numeric, abs=1e-8)
