@@ -24,6 +24,7 @@ MODULES = {
     ],
     "_layers": [
         "_vectors",
+        "_choice",
         "_lanes",
         "_lanes_end",
         "_solvers",
@@ -34,6 +35,18 @@ MODULES = {
         "_dense",
         "_layers_variant",
         "_layers_kernels",
+    ],
+    "_norms": [
+        "_vectors",
+        "_choice",
+        "_lanes",
+        "_lanes_end",
+        "_norm",
+        "_columns",
+        "_rows",
+        "_pointwise",
+        "_norms_variant",
+        "_norms_kernels",
     ],
 }
 # For looking for a fault: Cython's bounds checks, with

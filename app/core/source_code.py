@@ -223,9 +223,12 @@ def _calls(text: str) -> set[str]:
 
 
 def _chosen(path: Path, text: str) -> set[str]:
-    """Return the functions that a file calls where something equals a constant named in `text`."""
+    """Return the loops that `text` chooses: by name, or by a constant that the file tests for."""
+    named = set(re.findall(r"\bloop = (\w+)", text))
     branches = re.findall(r"==\s*([A-Z][A-Z_]+):\n\s+(\w+)\(", path.read_text(encoding="utf-8"))
-    return {function for constant, function in branches if re.search(rf"\b{constant}\b", text)}
+    return named | {
+        function for constant, function in branches if re.search(rf"\b{constant}\b", text)
+    }
 
 
 def _extensions(module: ModuleType | None) -> Iterator[Path]:

@@ -83,4 +83,21 @@ def affine_relu(_: Conditions) -> Iterator[Measure]:
     yield from gradients("affine_relu", lambda forward: forward, arrays, rng.randn(2, 10), 1e-6)
 
 
-CHECKS = (conv_relu_pool, conv_relu, conv_norm_relu_pool, affine_relu)
+@check(
+    GROUP,
+    "The gradients of spatial batchnorm and ReLU agree with central differences",
+    code=("spatial_batchnorm_relu_forward", "spatial_batchnorm_relu_backward"),
+)
+def spatial_batchnorm_relu(_: Conditions) -> Iterator[Measure]:
+    rng = draws()
+    bn = {"mode": "train"}
+    yield from gradients(
+        "spatial_batchnorm_relu",
+        lambda forward: lambda x, g, beta: forward(x, g, beta, bn),
+        {"x": rng.randn(2, 3, 4, 5), "gamma": rng.randn(3), "beta": rng.randn(3)},
+        rng.randn(2, 3, 4, 5),
+        1e-6,
+    )
+
+
+CHECKS = (conv_relu_pool, conv_relu, conv_norm_relu_pool, affine_relu, spatial_batchnorm_relu)

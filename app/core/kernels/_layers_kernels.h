@@ -6,18 +6,8 @@
 #ifndef FILTERSCOPE_LAYERS_KERNELS_H
 #define FILTERSCOPE_LAYERS_KERNELS_H
 
+#include "_choice.h"
 #include "_plans.h"
-
-#define LANE_LOW(i, d) ((i) & (d) ? VL + (i) - (d) : (i))
-#define LANE_HIGH(i, d) ((i) & (d) ? VL + (i) : (i) + (d))
-#define LANE_EVERY(i, d) (2 * (i) + (d))
-#define LANES_2(M, d) {M(0, d), M(1, d)}
-#define LANES_4(M, d) {M(0, d), M(1, d), M(2, d), M(3, d)}
-#define LANES_8(M, d) \
-    {M(0, d), M(1, d), M(2, d), M(3, d), M(4, d), M(5, d), M(6, d), M(7, d)}
-#define LANES_16(M, d)                                                                    \
-    {M(0, d), M(1, d), M(2, d), M(3, d), M(4, d), M(5, d), M(6, d), M(7, d), M(8, d), M(9, d), \
-     M(10, d), M(11, d), M(12, d), M(13, d), M(14, d), M(15, d)}
 
 /* Sixteen registers hold a tile of about twelve vectors, thirty-two one of twenty-eight. */
 #if defined(__GNUC__) || defined(__clang__)
@@ -76,29 +66,6 @@
 #pragma GCC pop_options
 #endif
 
-/* function_f32(..., instructions) and function_f64, whichever variant is asked for. */
-#ifdef HAVE_WIDE
-#define CHOOSE(function, type, arguments)                  \
-    switch (instructions) {                                \
-    case V4: function##_##type##_v4 arguments; break;      \
-    case V3: function##_##type##_v3 arguments; break;      \
-    default: function##_##type##_plain arguments; break;   \
-    }
-#else
-#define CHOOSE(function, type, arguments) \
-    (void)instructions;                   \
-    function##_##type##_plain arguments;
-#endif
-#define DEFINE_CHOICE(function, parameters, arguments)                          \
-    static void function(parameters, int real_is_double, int instructions)      \
-    {                                                                           \
-        if (real_is_double) {                                                   \
-            CHOOSE(function, f64, arguments)                                    \
-        } else {                                                                \
-            CHOOSE(function, f32, arguments)                                    \
-        }                                                                       \
-    }
-#define TWO(a, b) a, b
 DEFINE_CHOICE(max_pool_forward_part, TWO(const struct pool *pool, int part), (pool, part))
 DEFINE_CHOICE(max_pool_backward_part, TWO(const struct pool *pool, int part), (pool, part))
 DEFINE_CHOICE(avg_pool_forward_part, TWO(const struct pool *pool, int part), (pool, part))

@@ -370,6 +370,14 @@ class _Batchnorm(Operation):
         return out
 
 
+class _BatchnormRelu(_Batchnorm):
+    """Of pictures, and a ReLU behind it."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(names, spatial=True)
+        self.kind = "spatial_batchnorm_relu"
+
+
 class _ExampleNorm(Operation):
     """Over each example by itself: all its values, or groups of channels of a picture."""
 
@@ -398,8 +406,8 @@ class Chain(Operation):
     Parameters
     ----------
     join : bool
-        Whether a convolution or an affine layer, ReLU and max pool are computed as one where they
-        follow each other.
+        Whether a convolution or an affine layer, ReLU and max pool, or a batchnorm and ReLU, are
+        computed as one where they follow each other.
     """
 
     def __init__(self, operations: Sequence[Operation], join: bool = False) -> None:
@@ -507,6 +515,8 @@ def _joined(operations: Sequence[Operation]) -> list[Operation]:
             found[-1] = _ConvRelu(before.names, before.param)
         elif relu and type(before) is _Affine:
             found[-1] = _AffineRelu(before.names)
+        elif relu and type(before) is _Batchnorm and before.kind == "spatial_batchnorm":
+            found[-1] = _BatchnormRelu(before.names)
         elif pool and type(before) is _ConvRelu and isinstance(operation, _Pool):
             found[-1] = _ConvReluPool(before.names, before.param, operation.param)
         else:

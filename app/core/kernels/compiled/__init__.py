@@ -23,6 +23,28 @@ from app.core.kernels.compiled.dense import (
     affine_relu_forward,
     update,
 )
+from app.core.kernels.compiled.norm import (
+    batchnorm_backward,
+    batchnorm_forward,
+    layernorm_backward,
+    layernorm_forward,
+    spatial_batchnorm_backward,
+    spatial_batchnorm_forward,
+    spatial_batchnorm_relu_backward,
+    spatial_batchnorm_relu_forward,
+    spatial_groupnorm_backward,
+    spatial_groupnorm_forward,
+)
+from app.core.kernels.compiled.pointwise import (
+    dropout_backward,
+    dropout_forward,
+    global_avg_pool_backward,
+    global_avg_pool_forward,
+    leaky_relu_backward,
+    leaky_relu_forward,
+    relu_backward,
+    relu_forward,
+)
 from app.core.kernels.compiled.pool import (
     avg_pool_backward,
     avg_pool_forward,
@@ -35,26 +57,10 @@ from app.core.kernels.compiled.sandwich import (
 )
 from app.core.kernels.compiled.sharing import use_threads
 from app.core.kernels.reference import (
-    batchnorm_backward,
-    batchnorm_forward,
-    dropout_backward,
-    dropout_forward,
     elu_backward,
     elu_forward,
-    global_avg_pool_backward,
-    global_avg_pool_forward,
     l2_loss,
-    layernorm_backward,
-    layernorm_forward,
-    leaky_relu_backward,
-    leaky_relu_forward,
-    relu_backward,
-    relu_forward,
     softmax_loss,
-    spatial_batchnorm_backward,
-    spatial_batchnorm_forward,
-    spatial_groupnorm_backward,
-    spatial_groupnorm_forward,
     svm_loss,
 )
 
@@ -98,6 +104,8 @@ __all__ = [
     "softmax_loss",
     "spatial_batchnorm_backward",
     "spatial_batchnorm_forward",
+    "spatial_batchnorm_relu_backward",
+    "spatial_batchnorm_relu_forward",
     "spatial_groupnorm_backward",
     "spatial_groupnorm_forward",
     "svm_loss",

@@ -8,9 +8,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from app.core.kernels.compiled.conv import conv_backward, conv_forward
+from app.core.kernels.compiled.norm import (
+    spatial_batchnorm_relu_backward,
+    spatial_batchnorm_relu_forward,
+)
 from app.core.kernels.compiled.pool import max_pool_backward, max_pool_forward
-from app.core.kernels.reference.activations import relu_backward, relu_forward
-from app.core.kernels.reference.norm import spatial_batchnorm_backward, spatial_batchnorm_forward
 
 __all__ = ["conv_norm_relu_pool_backward", "conv_norm_relu_pool_forward"]
 
@@ -27,18 +29,17 @@ def conv_norm_relu_pool_forward(
 ) -> tuple[NDArray[Any], tuple[Any, ...]]:
     """See `app.core.kernels.reference.conv_norm_relu_pool_forward`."""
     a, conv_cache = conv_forward(x, w, b, conv_param)
-    an, norm_cache = spatial_batchnorm_forward(a, gamma, beta, bn_param)
-    s, relu_cache = relu_forward(an)
+    s, norm_cache = spatial_batchnorm_relu_forward(a, gamma, beta, bn_param)
     out, pool_cache = max_pool_forward(s, pool_param)
-    return out, (conv_cache, norm_cache, relu_cache, pool_cache)
+    return out, (conv_cache, norm_cache, pool_cache)
 
 
 def conv_norm_relu_pool_backward(
     dout: NDArray[Any], cache: tuple[Any, ...], need_dx: bool = True
 ) -> tuple[NDArray[Any] | None, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """See `app.core.kernels.reference.conv_norm_relu_pool_backward`."""
-    conv_cache, norm_cache, relu_cache, pool_cache = cache
-    dan = relu_backward(max_pool_backward(dout, pool_cache), relu_cache)
-    da, dgamma, dbeta = spatial_batchnorm_backward(dan, norm_cache)
+    conv_cache, norm_cache, pool_cache = cache
+    ds = max_pool_backward(dout, pool_cache)
+    da, dgamma, dbeta = spatial_batchnorm_relu_backward(ds, norm_cache)
     dx, dw, db = conv_backward(da, conv_cache, need_dx)
     return dx, dw, db, dgamma, dbeta

@@ -62,6 +62,8 @@ from app.core.kernels.reference.sandwich import (
     conv_relu_forward,
     conv_relu_pool_backward,
     conv_relu_pool_forward,
+    spatial_batchnorm_relu_backward,
+    spatial_batchnorm_relu_forward,
 )
 from app.core.solvers.first_order import update
 
@@ -104,6 +106,8 @@ __all__ = [
     "softmax_loss",
     "spatial_batchnorm_backward",
     "spatial_batchnorm_forward",
+    "spatial_batchnorm_relu_backward",
+    "spatial_batchnorm_relu_forward",
     "spatial_groupnorm_backward",
     "spatial_groupnorm_forward",
     "svm_loss",

@@ -29,6 +29,8 @@ __all__ = [
     "conv_relu_forward",
     "conv_relu_pool_backward",
     "conv_relu_pool_forward",
+    "spatial_batchnorm_relu_backward",
+    "spatial_batchnorm_relu_forward",
 ]
 
 
@@ -116,3 +118,20 @@ def conv_norm_relu_pool_backward(
     da, dgamma, dbeta = spatial_batchnorm_backward(dan, norm_cache)
     dx, dw, db = conv_backward(da, conv_cache, need_dx)
     return dx, dw, db, dgamma, dbeta
+
+
+def spatial_batchnorm_relu_forward(
+    x: NDArray[Any], gamma: NDArray[Any], beta: NDArray[Any], bn_param: MutableMapping[str, Any]
+) -> tuple[NDArray[Any], tuple[Any, ...]]:
+    """Batchnorm of pictures, then ReLU."""
+    a, norm_cache = spatial_batchnorm_forward(x, gamma, beta, bn_param)
+    out, relu_cache = relu_forward(a)
+    return out, (norm_cache, relu_cache)
+
+
+def spatial_batchnorm_relu_backward(
+    dout: NDArray[Any], cache: tuple[Any, ...]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return dx, dgamma and dbeta."""
+    norm_cache, relu_cache = cache
+    return spatial_batchnorm_backward(relu_backward(dout, relu_cache), norm_cache)
