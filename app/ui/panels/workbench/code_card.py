@@ -8,6 +8,7 @@ from app.core.checks.topics import Topic
 from app.core.kernels import reference
 from app.core.source_code import Excerpt, code_of, compiled_code, twin_code, why_not_compiled
 from app.ui.widgets.card import TabbedCard, ToggleButton
+from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.code_view import CodeView
 
 __all__ = ["CodeCard"]
@@ -30,27 +31,25 @@ class CodeCard(TabbedCard):
         self.tabs[1].setToolTip(
             "What runs: Python checks the shapes, Cython shares the work, C does the loops"
         )
-        self.function = QComboBox()
-        self.function.setObjectName("codeFunction")
-        self.function.setAccessibleName("Function whose code is shown")
-        self.function.setToolTip(
+        self.function = ChoiceBox(
+            "codeFunction",
+            "Function whose code is shown",
             "Forward gives (out, cache); backward takes the slope of the loss along out, and the "
-            "cache, and gives the slopes along every input"
+            "cache, and gives the slopes along every input",
         )
         self.function.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.function.setMinimumWidth(96)
+        self.function.setMinimumWidth(146)
         self.function.currentIndexChanged.connect(self._show_code)
         self.docs = ToggleButton(
             "codeDocs", "notes", "Show the whole docstrings: shapes, units, sources", self._on_docs
         )
-        self.part = QComboBox()
-        self.part.setObjectName("codePart")
-        self.part.setAccessibleName("File of the compiled code")
-        self.part.setToolTip(
-            "Go to the Python that checks, the Cython that shares, or the C that loops"
+        self.part = ChoiceBox(
+            "codePart",
+            "File of the compiled code",
+            "Go to the Python that checks, the Cython that shares, or the C that loops",
         )
         self.part.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.part.setMinimumWidth(70)
+        self.part.setMinimumWidth(92)
         self.part.activated.connect(self._on_part)
         self.copy = QToolButton()
         self.copy.setObjectName("copyCode")

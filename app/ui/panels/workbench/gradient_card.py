@@ -14,6 +14,7 @@ from app.core.error_map import GatheredCheck
 from app.core.nn.gradient_check import GradientCheck
 from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.check_list import FAILS, HOLDS
+from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.heat_map import HeatLegend, HeatMap, element_text, short_power
 from app.ui.widgets.measure_rows import MeasureRow, MeasureRows
 
@@ -85,12 +86,11 @@ class GradientCard(Card):
 
     def __init__(self) -> None:
         super().__init__("Gradient check", "gradient")
-        self.source = QComboBox()
-        self.source.setObjectName("gradientSource")
-        self.source.setAccessibleName("Which gradient check is shown")
-        self.source.setToolTip(
+        self.source = ChoiceBox(
+            "gradientSource",
+            "Which gradient check is shown",
             "The twin's loops are slow, so some of its elements are looked at; the compiled layer "
-            "is looked at whole"
+            "is looked at whole",
         )
         self.source.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.source.setMinimumWidth(90)

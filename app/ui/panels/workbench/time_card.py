@@ -6,6 +6,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QComboBox,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
@@ -19,6 +20,7 @@ from app.core.errors import UsageError
 from app.core.params import describe
 from app.ui.panels.workbench.remote_job import RemoteJob
 from app.ui.widgets.card import Card, ChoiceButton, quiet_label
+from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.number_field import NumberField
 from app.ui.widgets.time_bars import TimeBar, TimeBars
 from app.workers.thread import Runner
@@ -103,10 +105,9 @@ class TimeCard(Card):
         self._show_comparison()
 
     def _build_tools(self) -> None:
-        self.layer = QComboBox()
-        self.layer.setObjectName("timingLayer")
-        self.layer.setAccessibleName("Layer that is timed")
-        self.layer.setToolTip(self._parameters["layer"].hyper.teaches)
+        self.layer = ChoiceBox(
+            "timingLayer", "Layer that is timed", self._parameters["layer"].hyper.teaches
+        )
         self.layer.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
@@ -141,24 +142,22 @@ class TimeCard(Card):
         grid.setContentsMargins(0, 0, 0, 2)
         grid.setHorizontalSpacing(5)
         grid.setVerticalSpacing(4)
-        self.shapes = QComboBox()
-        self.shapes.setObjectName("timingPreset")
-        self.shapes.setAccessibleName("Known shapes")
-        self.shapes.setToolTip("Shapes that the exercise's report and its networks have")
+        self.shapes = ChoiceBox(
+            "timingPreset",
+            "Known shapes",
+            "Shapes that the exercise's report and its networks have",
+        )
         self.shapes.addItem("Shape…", "")
         for name in PRESETS:
             self.shapes.addItem(name, name)
         self.shapes.activated.connect(self._on_preset)
-        self.precision = QComboBox()
-        self.precision.setObjectName("timingPrecision")
-        self.precision.setAccessibleName("Precision")
-        self.precision.setMinimumWidth(60)
-        self.precision.setToolTip(self._parameters["precision"].hyper.teaches)
+        self.precision = ChoiceBox(
+            "timingPrecision", "Precision", self._parameters["precision"].hyper.teaches
+        )
         for choice in self._parameters["precision"].choices:
             self.precision.addItem(choice, choice)
         self.precision.currentIndexChanged.connect(self._on_precision)
-        for box in (self.precision, self.shapes):
-            box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.shapes.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.shapes.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
@@ -182,8 +181,12 @@ class TimeCard(Card):
             row, column = divmod(place, COLUMNS)
             grid.addWidget(label, row, 2 * column)
             grid.addWidget(field, row, 2 * column + 1)
-        grid.addWidget(self.shapes, 0, 2 * COLUMNS)
-        grid.addWidget(self.precision, 1, 2 * COLUMNS)
+        # A row of their own: names of shapes are long.
+        named = QHBoxLayout()
+        named.setSpacing(5)
+        named.addWidget(self.shapes, 1)
+        named.addWidget(self.precision)
+        grid.addLayout(named, len(SHAPE) // COLUMNS, 0, 1, 2 * COLUMNS + 1)
         grid.setColumnStretch(2 * COLUMNS, 1)
         return whole
 
