@@ -74,7 +74,10 @@ def convnet_gradient(_: Conditions) -> Iterator[Measure]:
             # A slope of 5e-9 beside a loss of 2.3: with h = 1e-6 five of its digits are rounding.
             hidden = int(result.rounding.sum())
             yield Measure(
-                f"{name} with {hidden} that rounding hides", result.error, None, REPORT[name]
+                f"{name} with the {hidden} slopes lost in rounding",
+                result.error,
+                None,
+                REPORT[name],
             )
     yield Measure("faults", sum(result.faults for result in checked.values()), 0.0)
 

@@ -188,7 +188,7 @@ def _say(one: Measure) -> str:
         text += f" {'≥' if one.at_least else '≤'} {one.bound:.3g}"
         if not one.passed:
             text += " ✗"
-    return f"{text} [{one.reference}]" if one.reference else text
+    return f"{text} (the report has {one.reference})" if one.reference else text
 
 
 def check(

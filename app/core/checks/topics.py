@@ -100,6 +100,7 @@ TOPICS: tuple[Topic, ...] = (
         "Sandwiches",
         "Layers that are often used one after the other, as one.",
         ("conv_relu_pool", "conv_relu", "conv_norm_relu_pool", "affine_relu"),
+        groups=("Sandwiches",),
     ),
     Topic(
         "losses",

@@ -10,7 +10,7 @@ import pytest
 
 from app.core import checks, kernels
 from app.core.checks import common
-from app.core.checks.outcomes import Check, Conditions, Measure, NotHere, run_check
+from app.core.checks.outcomes import Check, Conditions, Measure, NotHere, Outcome, run_check
 from app.core.errors import Cancelled, UsageError
 from app.core.kernels import reference
 
@@ -183,3 +183,10 @@ def test_the_numbers_drawn_are_the_reports():
         [-0.1, 0.02, 0.14, 0.26, 0.38, 0.5]
     )
     assert np.shape(common.ramp(0, 1, 2, 3, 4, 4)) == (2, 3, 4, 4)
+
+
+def test_a_line_says_in_words_whose_figure_stands_beside_ours():
+    line = Outcome(
+        checks.CHECKS["conv_forward"], (Measure("out", 2.2e-8, 3e-8, "6.5e-9"),), "", True, 0.1
+    ).line()
+    assert line.endswith("out 2.2e-08 ≤ 3e-08 (the report has 6.5e-9)")
