@@ -43,6 +43,7 @@ CONVS = {
     "conv_64_channels": Conv((50, 64, 16, 16), (64, 64, 3, 3), 1, 1),
 }
 POOLS = {"pool": (100, 3, 32, 32), "pool_32_channels": (50, 32, 32, 32)}
+NORM = (50, 32, 16, 16)
 POOL_PARAM = {"pool_height": 2, "pool_width": 2, "stride": 2}
 
 
@@ -158,6 +159,46 @@ def _pool(name: str, forward: bool) -> Bench:
     return bench
 
 
+def _batchnorm(forward: bool) -> Bench:
+    def bench(say: Say) -> dict[str, Any]:
+        x, gamma, beta, dout = _random(NORM, NORM[1:2], NORM[1:2], NORM)
+        kernel = kernels.choose()
+        _, cache = kernel.spatial_batchnorm_forward(x, gamma, beta, {"mode": "train"})
+
+        def call() -> Any:
+            if forward:
+                return kernel.spatial_batchnorm_forward(x, gamma, beta, {"mode": "train"})[:1]
+            return kernel.spatial_batchnorm_backward(dout, cache)
+
+        with ExitStack() as afterwards:
+            peers: Peers = {}
+            answers: dict[str, Any] = {}
+            torch = torch_here(say, afterwards)
+            if torch is not None:
+                tensors = [torch.from_numpy(one).requires_grad_() for one in (x, gamma, beta)]
+                averages = torch.zeros(NORM[1]), torch.ones(NORM[1])
+
+                def theirs() -> Any:
+                    batch_norm = torch.nn.functional.batch_norm
+                    return batch_norm(tensors[0], *averages, *tensors[1:], training=True)
+
+                out, slope = theirs(), torch.from_numpy(dout)
+
+                def backward() -> Any:
+                    return torch.autograd.grad(out, tensors, slope, retain_graph=True)
+
+                peers["torch"] = theirs if forward else backward
+                found = [out.detach()] if forward else backward()
+                answers["torch"] = [one.numpy() for one in found]
+            ours = call()
+            row = compare(call, peers)
+        row.update({f"error_{name}": _furthest(ours, answer) for name, answer in answers.items()})
+        row["threads"] = cores()
+        return row
+
+    return bench
+
+
 BENCHES: dict[str, Bench] = {
     **{
         f"{name}_{what}": _conv(name, what)
@@ -169,4 +210,6 @@ BENCHES: dict[str, Bench] = {
         for name in POOLS
         for forward in (True, False)
     },
+    "batchnorm_forward": _batchnorm(forward=True),
+    "batchnorm_backward": _batchnorm(forward=False),
 }
