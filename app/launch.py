@@ -21,6 +21,8 @@ from app import crash
 __all__ = ["COMMANDS", "imports_before_qt", "limit_threads", "main", "window_options"]
 
 COMMANDS = ("info", "train", "range", "check", "bench", "export", "runs")
+# What the window opens that is no file.
+IMAGE_NAMES = ("synthetic", "cifar10")
 FOR_COMMAND_LINE = (*COMMANDS, "--help", "-h", "--version")
 
 # BLAS is held to one thread: the kernels divide a batch over threads of their own, and two
@@ -106,11 +108,35 @@ def _install_shortcut() -> int:
     return 0
 
 
+def _file_problem(files: Sequence[str]) -> str:
+    """Return what is wrong with a word that is neither a file nor a command, or is a run.
+
+    A path that is not there is left to the window, which says so beside the sample.
+    """
+    if not files:
+        return ""
+    word = files[0]
+    path = Path(word)
+    if (path / "run.json").is_file():
+        return (
+            f"{word} is a run, not data. Look at it with: filterscope runs show {word}\n"
+            "The window lists runs in its Runs lab."
+        )
+    plain = word.replace("-", "").replace("_", "").isalnum()
+    if not plain or path.exists() or word in IMAGE_NAMES:
+        return ""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, COMMANDS, 1)
+    meant = f"; did you mean {near[0]}?" if near else f". Commands are {', '.join(COMMANDS)}."
+    return f"There is no command or file “{word}”{meant}"
+
+
 def _open_window(arguments: Sequence[str]) -> int:
     options = window_options(arguments)
     from app.preflight import display_problem
 
-    problem = display_problem()
+    problem = _file_problem(options.files) or display_problem()
     if problem:
         print(problem, file=sys.stderr)
         return 2

@@ -18,6 +18,7 @@ from PIL import Image
 
 from app.cli import main
 from app.cli.options import parse_setting
+from app.cli.progress import Progress
 from app.core.control import Control
 from app.core.data.batches import EpochOrder
 from app.core.data.preprocess import preprocess
@@ -567,3 +568,32 @@ def test_whoever_reads_only_the_beginning_gets_no_traceback(data, tmp_path):
         err = run.stderr.read()
         run.wait(60)
     assert b"Traceback" not in err
+
+
+def test_info_says_what_was_sampled_and_guesses_only_where_it_can_be_pixels(said, tmp_path):
+    values = np.tile(np.linspace(-1.2, 9.1, 3 * 36).reshape(3, 6, 6), (120, 1, 1, 1))
+    file = write(tmp_path / "p.h5", values)
+    code, out, _ = said("info", file)
+    assert code == 0
+    assert "sampled values -1.2 … 9.1: no pixels of 0 … 1 or 0 … 255" in out
+    file = write(tmp_path / "q.h5", images())
+    assert ", read as 0 … 255" in said("info", file)[1]
+    (found,) = json.loads(said("info", file, "--json")[1])["datasets"]
+    assert len(found["span"]) == 2
+
+
+def test_in_a_file_the_last_word_of_each_stage_stands(capsys):
+    shown = Progress()
+    for text in ("Drawing", "Reading"):
+        for share in (0.0, 0.5, 0.97):
+            shown.share(share, text)
+    shown.end()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Drawing   0%"
+    assert lines[1:] == ["Drawing  97%", "Reading  97%"]
+
+
+def test_help_names_presets_as_the_command_line_and_the_window_do(said):
+    out = said("train", "autoencoder", "--help")[1]
+    for name, preset in PRESETS.items():
+        assert f"{name:14} “{preset.title}”: " in out

@@ -287,3 +287,32 @@ def test_a_crash_is_told_by_the_next_window(home: Path) -> None:
         """
     )
     assert "told True\nreport True" in done.stdout, done
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("trian", "There is no command or file “trian”; did you mean train?"),
+        ("xyzzy", "There is no command or file “xyzzy”. Commands are info, "),
+    ],
+)
+def test_a_word_that_is_nothing_is_told_before_a_display_is_asked_for(word, said) -> None:
+    done = run(word, **NO_DISPLAY)
+    assert done.returncode == 2
+    assert done.stderr.startswith(said)
+    assert "display" not in done.stderr
+
+
+def test_a_run_is_not_taken_for_photographs(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    done = run(str(tmp_path), **NO_DISPLAY)
+    assert done.returncode == 2
+    assert f"filterscope runs show {tmp_path}" in done.stderr
+    assert "Runs lab" in done.stderr
+
+
+def test_files_are_left_to_the_window(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
+    for word in (str(tmp_path / "plain"), "missing.h5", "a.h5::data", "synthetic"):
+        assert launch._file_problem([word]) == ""
+    assert launch._file_problem([]) == ""

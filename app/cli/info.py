@@ -157,6 +157,7 @@ def _row(dataset: DatasetReport) -> dict[str, Any]:
         "layout": dataset.layout,
         "layouts": list(dataset.layouts),
         "value_range": dataset.value_range,
+        "span": dataset.span,
         "refused": dataset.refused,
     }
 
@@ -168,7 +169,13 @@ def _line(dataset: DatasetReport) -> str:
         return f"{start}refused: {dataset.refused}"
     others = [name for name in dataset.layouts if name != dataset.layout]
     also = f" (or {', '.join(others)})" if others else ""
-    return f"{start}{dataset.layout}{also}, values {dataset.value_range}"
+    black, white = map(float, dataset.value_range.split(".."))
+    low, high = dataset.span or (black, white)
+    said = f"{start}{dataset.layout}{also}, sampled values {low:.4g} … {high:.4g}"
+    if low < black or high > white:
+        # No rule says what is black and white here: the guess would be taken for a fact.
+        return f"{said}: no pixels of 0 … 1 or 0 … 255"
+    return f"{said}, read as {black:g} … {white:g}"
 
 
 def _facts(images: LabelledImages) -> dict[str, Any]:

@@ -101,5 +101,7 @@ def settings_help(classes: Sequence[type[Spec]], presets: Mapping[str, Any]) -> 
             lines.append(f"  {parameter.name:14} {default:>9}   {parameter.hyper.teaches}")
             lines.append(f"  {'':14} {'':>9}   {parameter.range_text}")
     lines.append("presets (--preset NAME):")
-    lines.extend(f"  {name:14} {preset.teaches}" for name, preset in presets.items())
+    lines.extend(
+        f"  {name:14} “{preset.title}”: {preset.teaches}" for name, preset in presets.items()
+    )
     return "\n".join(lines)

@@ -44,6 +44,9 @@ class Progress:
         self._last = 0.0
         self._steps_per_epoch = self._total = 1
         self._open = False
+        # What a stage said last, and what of it was shown.
+        self._kept: tuple[str, str] | None = None
+        self._shown = ""
 
     def _due(self) -> bool:
         import time
@@ -63,8 +66,22 @@ class Progress:
 
     def share(self, share: float, text: str) -> None:
         """Show how far some work is."""
-        if self._due():
-            self._show(f"{text} {share:4.0%}")
+        line = f"{text} {share:4.0%}"
+        if self.terminal:
+            if self._due():
+                self._show(line)
+            return
+        # In a file the last word of each stage stands, whenever it came.
+        if self._kept is not None and self._kept[0] != text:
+            self._show_kept()
+        self._kept = (text, line)
+        if self._due() or share >= 1:
+            self._show_kept()
+
+    def _show_kept(self) -> None:
+        if self._kept is not None and self._kept[1] != self._shown:
+            self._shown = self._kept[1]
+            self._show(self._shown)
 
     def take(self, event: Any, result: dict[str, Any]) -> None:
         """Show an event of a training, and note in `result` how it ends."""
@@ -104,6 +121,8 @@ class Progress:
 
     def end(self) -> None:
         """Leave the line."""
+        self._show_kept()
+        self._kept = None
         if self._open:
             print(file=sys.stderr)
             self._open = False

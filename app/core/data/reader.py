@@ -45,7 +45,8 @@ class DatasetReport:
     """One array of a file.
 
     `layouts` are the readings that its shape allows, the likeliest first; `layout`, `value_range`,
-    `count` and `image_shape` are the guess. `refused` says why it cannot be read.
+    `count` and `image_shape` are the guess. `refused` says why it cannot be read; `span` are the
+    least and the greatest value of a sample.
     """
 
     path: str
@@ -57,6 +58,7 @@ class DatasetReport:
     count: int
     image_shape: tuple[int, int, int] | None
     refused: str | None
+    span: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _report(row: dict[str, Any]) -> DatasetReport:
         reason = (
             f"its shape {' × '.join(map(str, shape))} is not that of patches with 1 or 3 channels"
         )
-    high = float(row.get("span", (0.0, 1.0))[1])
+    low, high = (float(value) for value in row.get("span", (0.0, 1.0)))
     bytes_like = dtype.startswith(("uint", "int")) or high > 1.5
     return DatasetReport(
         str(row["path"])[:1000],
@@ -126,6 +128,7 @@ def _report(row: dict[str, Any]) -> DatasetReport:
         shape[batch_axis(guess)] if guess else 0,
         image_shape(guess, shape) if guess else None,
         reason,
+        (low, high) if "span" in row else None,
     )
 
 
