@@ -14,6 +14,7 @@ from app import crash
 from app.core.data.preprocess import sweep_work_files
 from app.core.kernels import COMPILED, REASON
 from app.core.settings import Settings, load_settings
+from app.launch import IMAGE_NAMES
 from app.ui.main_window import MainWindow
 from app.ui.theme import theme
 
@@ -81,10 +82,13 @@ def run(
     if left is not None:
         window.notice.tell("problem", "The program ended unexpectedly last time.", "", left)
     window.offer_to_go_on(left or "")
-    if files:
+    if files and (files[0] in IMAGE_NAMES or Path(files[0].partition("::")[0]).exists()):
         window.open_path(files[0])
     else:
+        # An empty window would say nothing beside the message.
         window.open_sample()
+        if files:
+            window.notice.tell("problem", f"There is no file {files[0]}.", "The sample is open.")
     # What a crashed process left on the disk is swept when the window is there.
     QTimer.singleShot(2000, sweep_work_files)
     code = application.exec()
