@@ -20,6 +20,7 @@ from app.core.mosaic import Mosaic
 from app.core.params import Spec, describe
 
 __all__ = [
+    "columns_csv",
     "curves_csv",
     "evaluations_csv",
     "mosaic_png",
@@ -112,6 +113,16 @@ def evaluations_csv(history: History) -> bytes:
     for event in history.evaluations:
         values = [getattr(event, name) for name in names]
         writer.writerow(["" if value is None else repr(value) for value in values])
+    return out.getvalue().encode()
+
+
+def columns_csv(columns: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return arrays (N,) of one length as named columns."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    rows = zip(*(array.tolist() for array in columns.values()), strict=True)
+    writer.writerows([repr(value) for value in row] for row in rows)
     return out.getvalue().encode()
 
 

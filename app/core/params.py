@@ -198,7 +198,7 @@ def describe(spec: type[Spec]) -> tuple[Parameter, ...]:
     return tuple(parameter for parameter in found if parameter is not None)
 
 
-def parse_number(text: str) -> float:
+def parse_number(text: str, *, integer: bool = False) -> float:
     """Read a number the same way in every locale, or refuse it.
 
     One of ``.`` and ``,`` may stand as the decimal mark. What could be meant in two ways, a
@@ -209,6 +209,8 @@ def parse_number(text: str) -> float:
     ----------
     text : str
         What was typed.
+    integer : bool
+        Whether only a whole number will do.
 
     Returns
     -------
@@ -240,9 +242,12 @@ def parse_number(text: str) -> float:
             raise ValueError
         value = float(typed.replace(",", "."))
     except ValueError:
-        raise UsageError(f"“{typed}” is not a number.", "Write it like 0.05 or 1e-3.") from None
+        hint = "Write it like 20." if integer else "Write it like 0.05 or 1e-3."
+        raise UsageError(f"“{typed}” is not a number.", hint) from None
     if not math.isfinite(value):
         raise UsageError(f"“{typed}” is not a finite number.")
+    if integer and not value.is_integer():
+        raise UsageError("A whole number is needed here.", "Write it like 20.")
     return value
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from PyQt6.QtWidgets import QWidget
 
 from app.core.export import (
+    columns_csv,
     curves_csv,
     mosaic_png,
     mosaic_svg,
@@ -146,14 +148,26 @@ def autoencoder_items(lab: AutoencoderLab, data: DataPanel, zoom: Zoom) -> list[
     def there() -> bool:
         return panel.weights is not None
 
+    def read() -> bool:
+        return panel.reading is not None
+
+    def activations() -> bytes:
+        assert panel.reading is not None
+        rho_hat = panel.reading.rho_hat
+        return columns_csv({"unit": np.arange(len(rho_hat)), "mean_activation": rho_hat})
+
+    def histogram() -> bytes:
+        counts, edges = panel.histogram.counts_of(panel.all_weights())
+        return columns_csv({"from": edges[:-1], "to": edges[1:], "count": counts})
+
     make = Maker(lab, zoom, settings, caption)
     return [
         make.picture("filters", "Filters", panel.filters),
         make.picture("patches", "Patches as they are", data.before, captioned=False),
-        make.picture("normalized", "Normalized patches", data.after, captioned=False),
+        make.picture("normalized", "Normalised patches", data.after, captioned=False),
         make.picture("reconstructions", "Reconstructions", panel.reconstructions),
         make.plot("curves", "Cost curves", panel.cost, make.trained, make.curves),
-        make.plot("activations", "Mean activations", panel.bars, there),
-        make.plot("histogram", "Weight histogram", panel.histogram, there),
+        make.plot("activations", "Mean activations", panel.bars, read, activations),
+        make.plot("histogram", "Weight histogram", panel.histogram, there, histogram),
         make.weights("weights", "Weights", lambda: panel.weights),
     ]

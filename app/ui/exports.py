@@ -107,6 +107,14 @@ class Exporter(QObject):
         """
         item = next(item for item in self.all_items if item.key == key)
         kind = path.suffix.lstrip(".").lower()
+        known = {kind for each in self.all_items for kind in each.kinds}
+        if kind in known and kind not in item.kinds:
+            self.window_.notice.tell(
+                "problem",
+                f"{item.text} cannot be saved as {kind.upper()}.",
+                f"They can as {' or '.join(each.upper() for each in item.kinds)}.",
+            )
+            return False
         if kind not in item.kinds:
             kind = suffix or item.kinds[0]
             path = path.with_name(f"{path.name}.{kind}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from PyQt6.QtCore import QEvent, QObject, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent, QWheelEvent
+from PyQt6.QtGui import QContextMenuEvent, QMouseEvent, QPainter, QPaintEvent, QWheelEvent
 from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QSizePolicy,
     QSlider,
     QStyle,
@@ -21,7 +23,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.core.errors import UsageError
-from app.core.params import SLIDER_POSITIONS, Parameter, Spec, describe
+from app.core.params import SLIDER_POSITIONS, Parameter, Spec, describe, format_number
 from app.ui.theme import theme
 from app.ui.widgets.number_field import NumberField
 
@@ -110,6 +112,7 @@ class _Row(QWidget):
 
     changed = pyqtSignal(str, object)
     focused = pyqtSignal(str)
+    all_defaults_wanted = pyqtSignal()
 
     def __init__(self, parameter: Parameter) -> None:
         super().__init__()
@@ -117,6 +120,7 @@ class _Row(QWidget):
         self.error = _label("", error=True)
         self.error.setObjectName(f"{parameter.name}Error")
         self.error.setWordWrap(True)
+        self.error.setParent(self)
         self.error.hide()
 
     def watch(self, *widgets: QWidget) -> None:
@@ -124,12 +128,22 @@ class _Row(QWidget):
         parameter = self.parameter
         tip = parameter.hyper.teaches
         if parameter.kind in ("int", "float"):
-            tip = f"{tip}\n{parameter.range_text}"
+            tip = f"{tip}\n{self.range_text}"
         for widget in widgets:
             widget.setToolTip(tip)
             widget.setAccessibleName(parameter.hyper.label)
             widget.setAccessibleDescription(parameter.hyper.teaches)
             widget.installEventFilter(self)
+
+    @property
+    def called(self) -> str:
+        """What the row is called in messages: what is written at its left."""
+        return self.parameter.hyper.label
+
+    @property
+    def range_text(self) -> str:
+        """The hard bounds in words."""
+        return self.parameter.range_text.replace(self.parameter.name, self.called)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Qt: tell which parameter the person is at."""
@@ -140,7 +154,47 @@ class _Row(QWidget):
     def on_problem(self, reason: str) -> None:
         """Show or hide what is wrong with the typed value."""
         self.error.setText(reason)
+        if reason:
+            self._place_error()
         self.error.setVisible(bool(reason))
+
+    def _place_error(self) -> None:
+        """Lie below the box, over what is there: nothing moves for a message."""
+        form = self.parentWidget()
+        if form is None:
+            return
+        self.error.setParent(form)
+        height = self.error.heightForWidth(self.width())
+        below = self.y() + 28
+        fits = below + height <= form.height()
+        self.error.setGeometry(self.x(), below if fits else self.y() - height, self.width(), height)
+        self.error.raise_()
+
+    def menu(self) -> QMenu:
+        """Return what the right mouse button offers."""
+        default, hyper = self.parameter.default, self.parameter.hyper
+        if self.parameter.kind == "bool":
+            written = "on" if default else "off"
+        elif self.parameter.kind == "choice":
+            written = (hyper.choices or {}).get(default, str(default))
+        else:
+            written = format_number(default)
+        menu = QMenu(self)
+        menu.setObjectName(f"{self.parameter.name}Menu")
+        one = menu.addAction(f"{hyper.label}: back to {written}")
+        every = menu.addAction("All back to their defaults")
+        assert one is not None
+        assert every is not None
+        one.triggered.connect(lambda: self.changed.emit(self.parameter.name, default))
+        every.triggered.connect(self.all_defaults_wanted)
+        return menu
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:
+        """Qt: the right mouse button, beside the box (which has a menu of its own)."""
+        assert event is not None
+        menu = self.menu()
+        menu.exec(event.globalPos())
+        menu.deleteLater()
 
     def set_value(self, value: Any) -> None:
         """Show a value, telling nobody."""
@@ -187,12 +241,15 @@ class _SliderRow(_Row):
         layout.setSpacing(1)
         layout.addLayout(top)
         layout.addWidget(self.slider)
-        layout.addWidget(self.error)
         layout.addLayout(self._foot)
         self.watch(self.field, self.slider)
         self.slider.valueChanged.connect(self._on_slider)
         self.field.value_typed.connect(self._on_typed)
         self.field.problem.connect(self.on_problem)
+
+    @property
+    def called(self) -> str:
+        return self.parameter.hyper.symbol
 
     def add_tool(self, widget: QWidget) -> None:
         """Put a small control to the right of the sentence."""
@@ -208,7 +265,7 @@ class _SliderRow(_Row):
         hyper = self.parameter.hyper
         self.teaching.setText(sentence or hyper.teaches)
         tip = "" if ends is None else f"\n{ends[0]:.2g} … {ends[1]:.2g} are marked"
-        self.slider.setToolTip(f"{hyper.teaches}\n{self.parameter.range_text}{tip}")
+        self.slider.setToolTip(f"{hyper.teaches}\n{self.range_text}{tip}")
 
     def _on_slider(self, position: int) -> None:
         value = self.parameter.from_position(position)
@@ -269,7 +326,6 @@ class _CompactRow(_Row):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(line)
-        layout.addWidget(self.error)
         self.watch(self.control, self.name)
 
     def _on_choice(self, index: int) -> None:
@@ -310,7 +366,7 @@ class _CheckRow(_Row):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 4)
         layout.setSpacing(2)
-        for widget in (self.box, self.teaching, self.error):
+        for widget in (self.box, self.teaching):
             layout.addWidget(widget)
         self.watch(self.box)
 
@@ -370,6 +426,7 @@ class ParamForm(QWidget):
                 row = _CompactRow(parameter)
             row.changed.connect(self._on_row)
             row.focused.connect(self.focused)
+            row.all_defaults_wanted.connect(self.set_defaults)
             self.rows[name] = row
             layout.addWidget(row)
         self.set_spec(spec)
@@ -382,17 +439,37 @@ class ParamForm(QWidget):
         try:
             spec = self.spec.changed(**{name: value})
         except UsageError as error:
-            self.rows[name].refuse(str(error))
+            self.rows[name].refuse(self._in_words(str(error)))
             return
         self.rows[name].on_problem("")
         self.spec = spec
         self.changed.emit(spec)
         self._show()
 
+    def _in_words(self, message: str) -> str:
+        """Return a message with what the rows are called in place of the names in the program."""
+
+        def called(match: re.Match[str]) -> str:
+            row = self.rows.get(match[0])
+            return match[0] if row is None else row.called
+
+        return re.sub(r"\w+", called, message)
+
     def set_spec(self, spec: Spec) -> None:
         """Show other values; nothing is emitted."""
         self.spec = spec
         self._show()
+
+    def set_defaults(self) -> None:
+        """Give every parameter that may change now its default."""
+        free = {n: r.parameter.default for n, r in self.rows.items() if r.isEnabled()}
+        try:
+            spec = self.spec.changed(**free)
+        except UsageError:
+            # With one that is locked they do not fit together.
+            return
+        self.set_spec(spec)
+        self.changed.emit(spec)
 
     def _show(self) -> None:
         for name, row in self.rows.items():

@@ -418,8 +418,8 @@ EXPORTS = {
     "normalized": "png svg",
     "reconstructions": "png svg",
     "curves": "png svg csv",
-    "activations": "png svg",
-    "histogram": "png svg",
+    "activations": "png svg csv",
+    "histogram": "png svg csv",
     "weights": "npz safetensors",
 }
 
@@ -434,6 +434,14 @@ def check_export(window: MainWindow, key: str, path: Path) -> None:
                 assert "0.05" in " ".join(str(value) for value in image.info.values())
     elif path.suffix == ".svg":
         assert data.lstrip().startswith((b"<?xml", b"<svg"))
+    elif path.suffix == ".csv" and key != "curves":
+        table = np.genfromtxt(path, delimiter=",", names=True)
+        if key == "activations":
+            rho_hat = window.autoencoder.reading.rho_hat
+            np.testing.assert_array_equal(table["mean_activation"].astype(np.float32), rho_hat)
+        else:
+            assert table["count"].sum() == 2 * 9 * SIDE * SIDE
+            assert np.all(table["from"] < table["to"])
     elif path.suffix == ".csv":
         rows = [line for line in data.decode().splitlines() if not line.startswith("#")]
         assert len(rows) == len(window.training.training.history) + 1
@@ -473,6 +481,15 @@ def test_an_export_that_fails_leaves_what_was_there(trained: MainWindow, tmp_pat
     assert trained.notice.property("kind") == "problem"
     assert not trained.exporter.save("filters", tmp_path / "no such folder" / "a.png")
     assert trained.notice.property("kind") == "problem"
+
+
+def test_a_kind_of_file_that_it_cannot_be_is_refused(trained: MainWindow, tmp_path: Path) -> None:
+    assert not trained.exporter.save("filters", tmp_path / "filters.csv", "png")
+    assert "cannot be saved as CSV" in trained.notice.message.text()
+    assert "PNG or SVG" in trained.notice.hint.text()
+    assert list(tmp_path.glob("filters*")) == []
+    assert trained.exporter.save("filters", tmp_path / "filters.v2", "png")
+    assert (tmp_path / "filters.v2.png").is_file()
 
 
 def test_a_picture_is_exported_at_the_chosen_zoom_whatever_the_screen(

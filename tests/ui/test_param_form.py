@@ -242,3 +242,58 @@ def test_showing_other_values_tells_nobody(qtbot: QtBot, form: ParamForm) -> Non
         form.set_spec(AutoencoderSpec(rho=0.7, solver="sgd", seed=4))
     assert box(form, "rho").text() == "0.7"
     assert form.findChild(QComboBox, "solver").currentData() == "sgd"
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "said"),
+    [
+        ("epochs", "abc", "“abc” is not a number. Write it like 20."),
+        ("epochs", "2.5", "A whole number is needed here. Write it like 20."),
+        ("rho", "abc", "“abc” is not a number. Write it like 0.05 or 1e-3."),
+        ("rho", "1.5", "ρ = 1.5 is out of range: 0 < ρ < 1."),
+        ("epochs", "0", "Epochs = 0 is out of range: 1 ≤ Epochs ≤ 1e+06."),
+    ],
+)
+def test_errors_are_in_the_words_of_the_form_and_move_nothing(
+    qtbot: QtBot, form: ParamForm, name: str, typed: str, said: str
+) -> None:
+    places = [row.geometry() for row in form.rows.values()]
+    type_into(qtbot, box(form, name), typed)
+    assert error(form, name).isVisible()
+    assert error(form, name).text() == said
+    assert form.rect().contains(error(form, name).geometry())
+    QApplication.processEvents()
+    assert [row.geometry() for row in form.rows.values()] == places
+
+
+def test_a_number_with_many_digits_begins_at_its_beginning(qtbot: QtBot, form: ParamForm) -> None:
+    field = box(form, "rho")
+    form.set_spec(AutoencoderSpec(rho=0.999999999, learning_rate=1.2345678e-7))
+    field.clearFocus()
+    assert field.text().startswith("0.99")
+    assert field.text().endswith("…")
+    assert field.fontMetrics().horizontalAdvance(field.text()) < field.width()
+    assert box(form, "learning_rate").text().startswith("1.")
+    assert box(form, "learning_rate").text().endswith("…e-7")
+    with qtbot.assertNotEmitted(form.changed):
+        field.setFocus()
+        assert field.text() == "0.999999999"
+        field.clearFocus()
+    form.set_spec(AutoencoderSpec(learning_rate=1e9))
+    assert box(form, "learning_rate").text() == "1e9"
+
+
+def test_the_right_button_leads_back_to_defaults(qtbot: QtBot, form: ParamForm) -> None:
+    form.set_spec(AutoencoderSpec(rho=0.3, epochs=7, solver="sgd", hidden_units=9))
+    one, _ = form.rows["rho"].menu().actions()
+    assert one.text() == "Target activation: back to 0.05"
+    one.trigger()
+    assert (form.spec.rho, form.spec.epochs) == (0.05, 7)
+    assert slider(form, "rho").value() == form.rows["rho"].parameter.to_position(0.05)
+    form.set_locked(True)
+    form.rows["rho"].menu().actions()[1].trigger()
+    assert form.spec.hidden_units == 9, "what is locked stays"
+    form.set_locked(False)
+    with qtbot.waitSignal(form.changed):
+        form.rows["rho"].menu().actions()[1].trigger()
+    assert form.spec == AutoencoderSpec()

@@ -56,7 +56,12 @@ class Health:
         if self.outside:
             parts.append("some values lie outside the range")
         state = ", ".join(parts) if parts else "no NaN, no constant patch, no duplicate"
-        return "; ".join([f"Values {self.low:.4g} … {self.high:.4g}; {state}", *self.notes])
+        return "; ".join(
+            [
+                f"Values {self.low:.4g} … {self.high:.4g}; {state}",
+                *(note.rstrip(".") for note in self.notes),
+            ]
+        )
 
 
 def examine(raw: RawPatches, cancel: Callable[[], bool] | None = None) -> Health:

@@ -21,7 +21,7 @@ class PreprocessSpec(Spec):
         bool,
         Hyper(
             "Y",
-            "Grayscale",
+            "Greyscale",
             "Y = 0.2126 R + 0.7152 G + 0.0722 B: a third of the numbers, most of the picture.",
         ),
     ] = True

@@ -408,9 +408,7 @@ class AutoencoderPanel(QWidget):
             some = [f"{count} {kind}" for kind, count in kinds.items() if count]
             self.units_card.note.setProperty("short", some[0] if some else "0 dead")
         else:
-            self.histogram.set_values(
-                np.concatenate([weights["W1"].ravel(), weights["W2"].ravel()])
-            )
+            self.histogram.set_values(self.all_weights())
             self.units_card.note.setText("W1 and W2")
             self.units_card.note.setProperty("meaning", "")
         if self.right.page == 0:
@@ -418,6 +416,11 @@ class AutoencoderPanel(QWidget):
         else:
             self._draw_unit()
         self._explain()
+
+    def all_weights(self) -> NDArray[np.float32]:
+        """Return the weights of both layers (2DL,), of which the histogram is."""
+        assert self.weights is not None
+        return np.concatenate([self.weights["W1"].ravel(), self.weights["W2"].ravel()])
 
     def _draw_reconstructions(self, errors: NDArray[np.float32]) -> None:
         assert self.probe is not None

@@ -110,12 +110,17 @@ class HistogramPlot(Plot):
 
     def set_values(self, values: NDArray[np.floating], bins: int = 60) -> None:
         """Show how `values` are spread; non-finite ones are left out."""
+        self.set_counts(*self.counts_of(values, bins))
+
+    @staticmethod
+    def counts_of(
+        values: NDArray[np.floating], bins: int = 60
+    ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+        """Return how many finite values (B,) lie between the edges (B + 1,) of each bar."""
         good = values[np.isfinite(values)].ravel()
         if len(good) == 0:
-            self.set_counts(np.zeros(1), np.array([0.0, 1.0]))
-            return
-        counts, edges = np.histogram(good, bins)
-        self.set_counts(counts, edges)
+            return np.zeros(1, np.int64), np.array([0.0, 1.0])
+        return np.histogram(good, bins)
 
     def set_counts(
         self,

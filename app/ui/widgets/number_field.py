@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QFocusEvent, QResizeEvent
 from PyQt6.QtWidgets import QLineEdit
 
 from app.core.errors import UsageError
 from app.core.params import format_number, parse_number
 
 __all__ = ["NumberField"]
+
+# Pixels of the frame and the paddings of the theme's style sheet, left and right.
+PADDING = 22
 
 
 class NumberField(QLineEdit):
@@ -45,8 +49,38 @@ class NumberField(QLineEdit):
     def set_value(self, value: float) -> None:
         """Show a value; nothing is emitted."""
         self._value = value
-        self.setText(format_number(value))
+        self._show()
         self._mark("")
+
+    def _show(self) -> None:
+        """Write the value; with more digits than there is room for, dots stand for the last."""
+        text = format_number(self._value)
+        if not self.hasFocus():
+            room = self.width() - PADDING
+            digits, mark, exponent = text.partition("e")
+            while len(digits) > 3 and self.fontMetrics().horizontalAdvance(text) > room:
+                digits = digits[:-1]
+                text = f"{digits}…{mark}{exponent}"
+        self.setText(text)
+
+    def focusInEvent(self, event: QFocusEvent | None) -> None:
+        """Qt: whoever types sees all digits."""
+        super().focusInEvent(event)
+        if not self.property("wrong") and not self.isModified():
+            self._show()
+            self.selectAll()
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        """Qt: what was typed is confirmed; then the digits that fit are shown."""
+        super().focusOutEvent(event)
+        if not self.property("wrong") and not self.isModified():
+            self._show()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: there is other room."""
+        super().resizeEvent(event)
+        if not self.property("wrong") and not self.isModified():
+            self._show()
 
     def refuse(self, reason: str) -> None:
         """Say that the value that was typed cannot be taken, and why."""
@@ -58,12 +92,11 @@ class NumberField(QLineEdit):
 
     def _on_confirmed(self) -> None:
         if self.text() == format_number(self._value) or not self.isModified():
+            self._show()
             return
         self.setModified(False)
         try:
-            value = parse_number(self.text())
-            if self.whole and not value.is_integer():
-                raise UsageError("A whole number is needed here.")
+            value = parse_number(self.text(), integer=self.whole)
         except UsageError as error:
             self._mark(str(error))
             return

@@ -90,10 +90,11 @@ class UnitView(QWidget):
         counts, edges = np.histogram(reading.activations, np.linspace(0, 1, 51))
         self.histogram.set_counts(counts, edges, mark=rho)
         weight = weights["W1"][:, unit]
-        self.numbers.setText(
+        numbers = (
             f"‖w‖ {np.linalg.norm(weight):.3g}    w {weight.min():.2g} … {weight.max():.2g}    "
             f"b {weights['b1'][unit]:.3g}    mean activation {reading.activations.mean():.3g}"
         )
+        self.numbers.setText(numbers.replace("-", "−"))
 
     def _describe(self, index: int) -> str:
         if index < len(self._activations):

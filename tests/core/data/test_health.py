@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,10 @@ def test_duplicates_are_found_whatever_the_length_of_a_patch(shape):
 def test_it_can_be_given_up():
     with pytest.raises(Cancelled):
         examine(raw_of(photographs_like()), cancel=lambda: True)
+
+
+def test_a_note_that_is_a_sentence_ends_once():
+    health = examine(raw_of(np.zeros((2, 1, 2, 2), np.uint8)))
+    notes = ("notpic.png is not opened: it cannot be decoded.", "tiny.png is too small.")
+    said = dataclasses.replace(health, notes=notes).sentence
+    assert said.endswith("; notpic.png is not opened: it cannot be decoded; tiny.png is too small")
