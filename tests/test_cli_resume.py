@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +32,21 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # The command line as it is, but for a checkpoint, a keyframe and a line of history at every call.
 OFTEN = """
-import sys
+import os, sys, threading
 import app.core.runs.recorder as recorder
 from app.cli import main
 from app.core.training import train
 recorder.KEYFRAME_SECONDS = recorder.HISTORY_SECONDS = 0.0
 train.__kwdefaults__.update(checkpoint_seconds=0.0, snapshot_seconds=0.0)
-sys.exit(main(sys.argv[1:]))
+at, how, delay = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+write, timers = recorder.Recorder._checkpoint, []
+def checkpoint(self, event):
+    write(self, event)
+    if event.step >= at and not timers:
+        timers.append(threading.Timer(delay, os.kill, (os.getpid(), how)))
+        timers[0].start()
+recorder.Recorder._checkpoint = checkpoint
+sys.exit(main(sys.argv[4:]))
 """
 
 AUTOENCODER = ["autoencoder", "{patches}", "--set", "hidden_units=8", "--set", "batch_size=16"]
@@ -86,21 +93,16 @@ def arguments(kind, files, out):
     return ["train", *(part.format(**files) for part in KINDS[kind]), "--out", str(out)]
 
 
-def interrupted(command, run, at, how):
-    """Train in a process of its own, and end it once a checkpoint of step `at` is there."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", OFTEN, *command],
+def interrupted(command, at, how):
+    """Train in a process of its own, and end it soon after the checkpoint of step `at`."""
+    delay = str(random.Random(at).uniform(0, 0.02))
+    done = subprocess.run(
+        [sys.executable, "-c", OFTEN, str(at), str(int(how)), delay, *command],
         cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
     )
-    with process:
-        while process.poll() is None:
-            if any(int(path.stem) >= at for path in checkpoint_files(run)):
-                process.send_signal(how)
-                break
-            time.sleep(0.002)
-    return process.returncode
+    return done.returncode
 
 
 def same(first: Path, second: Path) -> None:
@@ -146,8 +148,8 @@ def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bits(
     rng = random.Random(kind)
     broken = tmp_path / "broken"
     command = arguments(kind, files, broken)
-    for at in sorted(rng.randrange(1, 3 * steps // 4) for _ in range(2)):
-        assert interrupted(command, broken, at, signal.SIGKILL) == -signal.SIGKILL
+    for at in sorted(rng.randrange(1, steps // 2) for _ in range(2)):
+        assert interrupted(command, at, signal.SIGKILL) == -signal.SIGKILL
         assert RunFolder.open(broken).info.state == "crashed"
         command = ["runs", "resume", str(broken)]
     code, out, err = said(*command, "--json")
@@ -162,7 +164,7 @@ def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bits(
 def test_stopped_by_ctrl_c_and_resumed_it_ends_with_the_same_bits(said, files, tmp_path, kind):
     assert said(*arguments(kind, files, tmp_path / "whole"))[0] == 0
     broken = tmp_path / "broken"
-    assert interrupted(arguments(kind, files, broken), broken, 20, signal.SIGINT) == 130
+    assert interrupted(arguments(kind, files, broken), 20, signal.SIGINT) == 130
     assert RunFolder.open(broken).info.state == "stopped"
     assert said("runs", "resume", broken)[0] == 0
     same(tmp_path / "whole", broken)
