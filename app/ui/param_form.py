@@ -117,7 +117,7 @@ class _Row(QWidget):
     def __init__(self, parameter: Parameter) -> None:
         super().__init__()
         self.parameter = parameter
-        self.error = _label("", error=True)
+        self.error = _label("", error=True, floating=True)
         self.error.setObjectName(f"{parameter.name}Error")
         self.error.setWordWrap(True)
         self.error.setParent(self)

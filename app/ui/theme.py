@@ -80,6 +80,8 @@ QLabel[teaching="true"] { color: $quiet; font-size: ${small}px; }
 QLabel[live="true"] { color: $good; font-size: ${small}px; }
 QLabel[symbol="true"] { color: $accent; font-weight: 700; font-size: ${symbol}px; }
 QLabel[error="true"] { color: $bad; font-size: ${small}px; }
+QLabel[floating="true"] { background: $card; border: 1px solid $bad; border-radius: 4px; padding: 2px 5px; }
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 QLabel[heading="true"] { font-weight: 600; }
 QMenuBar { background: $window; color: $quiet; padding: 0; }
 QMenuBar::item { background: transparent; padding: 4px 9px; border-radius: 4px; }
