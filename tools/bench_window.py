@@ -3,7 +3,8 @@
     QT_QPA_PLATFORM=offscreen python tools/bench_window.py [NAME ...] [--json]
 
 Names: start, heartbeat, slider, throughput, cycles for the autoencoder; cnn-heartbeat,
-cnn-throughput, cnn-cycles for the CNN lab, twin-heartbeat for its readable loops; all by default.
+cnn-throughput, cnn-cycles for the CNN lab, twin-heartbeat for its readable loops;
+workbench-heartbeat for the workbench; all by default.
 Figures of a busy machine say nothing. Nothing is written outside of a temporary folder.
 """
 
@@ -167,8 +168,43 @@ def twin_heartbeat(window: MainWindow | None = None) -> list[Figure]:
     return [Figure(name, f["value"], f["bar"], f["unit"]) for name, f in found.items()]
 
 
+def workbench_heartbeat(window: MainWindow) -> list[Figure]:
+    """Measure it while the ladder climbs, while a layer is timed, while a photograph is filtered."""
+    window.show_lab(3)
+    panel = window.workbench
+    wait_until(lambda: not panel.checks.running)
+    figures = []
+    panel.show_topic("convnet")
+    wait_until(lambda: not panel.checks.running)
+    panel.holds.ladder.climb.click()
+    figures += _beats("heartbeat, the ladder climbs")
+    panel.holds.ladder.cancel()
+    wait_until(lambda: not panel.holds.ladder.running)
+    panel.time.run()
+    figures += _beats("heartbeat, a layer is timed")
+    panel.time.cancel()
+    wait_until(lambda: not panel.time.running)
+    panel.show_topic("pictures")
+    play = panel.playground
+    wait_until(lambda: play.result is not None)
+    values = iter(range(1, ENDLESS))
+    timer = QTimer()
+    timer.timeout.connect(lambda: play._on_value(1, 1, float(next(values) % 9 + 1)))
+    timer.start(1000 // 15)
+    figures += _beats("heartbeat, filtering 15 times a second")
+    timer.stop()
+    wait_until(lambda: not window.runner.busy)
+    return figures
+
+
 def _heartbeat(lab: Lab, name: str, steps: int = 1) -> list[Figure]:
     begin(lab, steps)
+    figures = _beats(name)
+    discard(lab)
+    return figures
+
+
+def _beats(name: str) -> list[Figure]:
     beats: list[float] = []
     timer = QTimer()
     timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -176,7 +212,6 @@ def _heartbeat(lab: Lab, name: str, steps: int = 1) -> list[Figure]:
     timer.start(16)
     live(SECONDS)
     timer.stop()
-    discard(lab)
     gaps = np.diff(beats) * 1e3
     return [
         Figure(f"{name}, p99 gap", float(np.percentile(gaps, 99)), 50, "ms"),
@@ -384,6 +419,7 @@ PARTS = {
     "cnn-throughput": cnn_throughput,
     "cnn-cycles": cnn_cycles,
     "twin-heartbeat": twin_heartbeat,
+    "workbench-heartbeat": workbench_heartbeat,
 }
 # These start processes of their own.
 ALONE = ("start", "twin-heartbeat")
