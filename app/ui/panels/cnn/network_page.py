@@ -112,3 +112,6 @@ class NetworkPage(QWidget):
         self.form.show_row("rate_decay", spec.schedule in ("decay", "step"))
         self.form.show_row("step_epochs", spec.schedule == "step")
         self.form.show_row("warmup", spec.schedule in ("cosine", "one_cycle"))
+        self.form.show_row("label_smoothing", spec.loss == "softmax")
+        for name in ("device", "level", "mixed_precision", "channels_last", "compile"):
+            self.form.show_row(name, spec.engine == "torch")

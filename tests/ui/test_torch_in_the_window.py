@@ -1,0 +1,104 @@
+"""A network on PyTorch in the window: it trains, is looked at, tested, and fails in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.core.learners.torch_convnet import TorchConvNetLearner
+from app.core.specs import ConvNetSpec, ImageSpec
+from app.ui.image_session import ImageRequest
+from app.ui.main_window import MainWindow
+from app.ui.training_session import State
+from tests.core.small_images import small_images
+
+pytest.importorskip("torch")
+
+SPEC = ConvNetSpec(
+    layers="conv 6 3x3, batchnorm, relu, pool 2, affine 12, relu",
+    epochs=3,
+    batch_size=9,
+    initialisation="he",
+    evaluate_every=2,
+    engine="torch",
+)
+
+
+@pytest.fixture
+def cnn(qtbot: QtBot, make_window: Callable[[], MainWindow], tmp_path: Path) -> MainWindow:
+    images = small_images()
+    path = tmp_path / "few.npz"
+    np.savez(path, x=images.x, y=images.y)
+    window = make_window()
+    lab = window.convnet_lab
+    lab.session.spec = ImageSpec(train_count=45, validation_count=30, normalisation="per_channel")
+    with qtbot.waitSignal(lab.session.changed, timeout=20_000):
+        lab.session.open(ImageRequest(str(path)))
+    window.show_lab(2)
+    lab.spec = SPEC
+    lab.show_spec()
+    qtbot.waitUntil(lambda: not window.runner.busy, timeout=10_000)
+    return window
+
+
+def ended(qtbot: QtBot, window: MainWindow) -> None:
+    qtbot.waitUntil(lambda: window.training.state is State.ENDED, timeout=60_000)
+    qtbot.waitUntil(lambda: not window.convnet_lab.readings.busy, timeout=20_000)
+
+
+def test_it_trains_and_is_looked_at_as_any_other(qtbot: QtBot, cnn: MainWindow) -> None:
+    cnn.on_main()
+    ended(qtbot, cnn)
+    training = cnn.training.training
+    assert training is not None
+    assert isinstance(training.learner, TorchConvNetLearner)
+    assert len(training.history) == 15
+    assert training.engine.startswith("PyTorch")
+    assert cnn.cnn.filters.count == 6
+    assert cnn.cnn.answers is not None
+    with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=10_000):
+        cnn.cnn.maps_card._on_sample(4)
+    assert cnn.cnn.maps_card.maps.count == 6
+    cnn.convnet_lab.ask_test()
+    qtbot.waitUntil(lambda: training.run is not None and bool(training.run.info.tested))
+
+
+def test_a_device_that_dies_ends_the_training_and_not_the_window(
+    qtbot: QtBot, cnn: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = TorchConvNetLearner._tensor_step
+
+    def dying(self: TorchConvNetLearner, *arguments: object) -> object:
+        if self.taken == 7:
+            raise RuntimeError("CUDA error: unspecified launch failure")
+        return step(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TorchConvNetLearner, "_tensor_step", dying)
+    said: list[str] = []
+    cnn.training.failed.connect(lambda message, _hint, report: said.append(message + report))
+    cnn.on_main()
+    qtbot.waitUntil(lambda: cnn.training.state is State.FAILED, timeout=60_000)
+    qtbot.waitUntil(lambda: not cnn.convnet_lab.readings.busy, timeout=20_000)
+    assert said == ["CPU stopped working: CUDA error: unspecified launch failure"]
+    # What was reached can still be looked at, and another network trains.
+    monkeypatch.undo()
+    cnn.convnet_lab.spec = SPEC.changed(engine="compiled")
+    cnn.convnet_lab.show_spec()
+    cnn.on_main()
+    qtbot.waitUntil(lambda: cnn.training.state.alive, timeout=20_000)
+    ended(qtbot, cnn)
+    training = cnn.training.training
+    assert training is not None
+    assert training.engine.startswith(("compiled", "NumPy"))
+
+
+def test_settings_of_torch_are_seen_when_it_is_chosen(cnn: MainWindow) -> None:
+    form = cnn.cnn.network_page.form
+    assert not form.rows["level"].isHidden()
+    cnn.convnet_lab.spec = SPEC.changed(engine="compiled")
+    cnn.convnet_lab.show_spec()
+    assert form.rows["level"].isHidden()
