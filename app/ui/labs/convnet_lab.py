@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QObject
+from PyQt6.QtWidgets import QMessageBox
 
+from app.core.data.download import cifar10_archive
 from app.core.data.files import is_photograph
 from app.core.data.image_preprocess import FittedImages
 from app.core.data.image_reader import CIFAR10_NAME
@@ -48,9 +50,7 @@ class ConvNetLab(Lab):
         super().__init__(runner, ConvNetRecipe(), parent)
         self.session = ImageSession(runner, self)
         self.readings = ReadingSession(runner, self)
-        # Few epochs of few images: a first curve within a minute.
-        self.spec = ConvNetSpec(**CNN_PRESETS["quick"].spec.model_dump() | {"epochs": 5})
-        self.session.spec = CNN_PRESETS["quick"].images
+        self.spec = ConvNetSpec()
         self.panel = CnnPanel(self.spec, self.session, self.readings)
         self.range_test = RangeSession(self, self.panel.network_page.form)
         self._photo_worker: TaskWorker[NDArray[np.uint8]] | None = None
@@ -85,15 +85,42 @@ class ConvNetLab(Lab):
         if is_photograph(text) and self.data is not None:
             self._look_at(Path(text))
         else:
-            self.session.open(ImageRequest(text))
+            self._open(ImageRequest(text))
 
     def open_drawn(self) -> None:
         """Open the images that need no file."""
-        self.session.open(ImageRequest())
+        self._open(ImageRequest())
 
     def open_cifar10(self) -> None:
-        """Open CIFAR-10, downloading it when it is not there."""
-        self.session.open(ImageRequest(CIFAR10_NAME, download=True))
+        """Open CIFAR-10; if it is not there, ask before it is downloaded."""
+        there = cifar10_archive().is_file()
+        if there or self.agreed_to_download():
+            self._open(ImageRequest(CIFAR10_NAME, download=not there))
+
+    def agreed_to_download(self) -> bool:
+        """Ask the person whether CIFAR-10 is to be downloaded, saying how much and where to."""
+        answer = QMessageBox.question(
+            self.panel,
+            "Download CIFAR-10?",
+            "CIFAR-10 is a file of 170 MB from the University of Toronto. "
+            f"It is downloaded once and kept in {cifar10_archive().parent}.",
+        )
+        return answer == QMessageBox.StandardButton.Yes
+
+    def _open(self, request: ImageRequest) -> None:
+        if self.training.state.alive:
+            self.told.emit(
+                "problem",
+                "A network is training on the images that are open.",
+                "Stop it, then open others.",
+                "",
+            )
+        else:
+            self.session.open(request)
+
+    def is_open(self, data: FittedImages) -> bool:
+        """Return whether the images are the same, however they are prepared."""
+        return data.images is self.session.images
 
     def cancel(self) -> None:
         """Stop what is under way."""
@@ -133,12 +160,13 @@ class ConvNetLab(Lab):
         self.session.set_spec(spec)
 
     def _on_images(self) -> None:
+        self.on_other_data()
         self.panel.set_images()
         self.on_state()
 
     def info(self) -> str:
         """Return what is open, and how it was prepared."""
-        fitted, request = self.session.fitted, self.session.request
+        fitted, request = self.panel.seen_data, self.session.request
         if fitted is None or request is None:
             return ""
         split, spec = fitted.split, fitted.spec

@@ -103,7 +103,7 @@ class LossCard(TabbedCard):
             Mark(
                 (step + 1) / rhythm, change_text(self._symbols[change.name], change.old, change.new)
             )
-            for step, change in training.history.changes
+            for step, change in training.history.moves()
         ]
         label = "iteration" if training.spec.solver == "lbfgs" else "epoch"
         self.plot.set_curves(training.epochs(), training.history.terms, marks, label)
