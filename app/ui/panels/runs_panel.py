@@ -181,7 +181,12 @@ class RunsPanel(QWidget):
             tools.append(button)
         for tool in tools:
             card.add_tool(tool)
-        card.on_page_changed(lambda page: [tool.setVisible(page == 0) for tool in tools])
+
+        def show_tools(page: int) -> None:
+            for tool in tools:
+                tool.setVisible(page == 0)
+
+        card.on_page_changed(show_tools)
         return card
 
     def _build_filters(self) -> QScrollArea:
