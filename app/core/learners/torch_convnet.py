@@ -107,9 +107,9 @@ class TorchConvNetLearner(ConvNetLearner):
     @property
     def engine(self) -> str:
         """What computes, for people."""
-        where = self.device.title
+        where = self.device.sentence
         if self.device.kind == "cpu":
-            where += f", {self.threads} thread{'s' if self.threads > 1 else ''}"
+            where = f"{self.device.title}, {self.threads} thread{'s' if self.threads > 1 else ''}"
         notes = f" ({'; '.join(self.notes)})" if self.notes else ""
         return f"PyTorch {self.version}, {self.spec.level}, {where}{notes}"
 
