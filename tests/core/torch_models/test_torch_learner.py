@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from app.core import devices
+from app.core import devices, kernels
 from app.core.control import Control
 from app.core.data.batches import EpochOrder
 from app.core.data.image_preprocess import augmentation_rng
@@ -325,3 +325,17 @@ def test_where_torch_cannot_compile_it_goes_on_without(monkeypatch):
     learner = make(torch_spec(compile=True))
     assert "torch.compile gave up" in learner.engine
     assert len(learner.steps(np.arange(80), torch_spec(), CALM, 2).terms) == 2
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind", "word"),
+    [
+        ("torch", "TorchConvNetLearner", "PyTorch"),
+        ("reference", "ConvNetLearner", "NumPy twin"),
+        ("compiled", "ConvNetLearner", "compiled" if kernels.COMPILED else "NumPy twin"),
+    ],
+)
+def test_the_engine_of_the_settings_computes(engine, kind, word):
+    learner = make(spec(engine=engine))
+    assert type(learner).__name__ == kind
+    assert learner.engine.startswith(word)
