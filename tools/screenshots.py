@@ -26,6 +26,7 @@ limit_threads()
 from PyQt6.QtCore import QEventLoop, QTimer
 from PyQt6.QtWidgets import QApplication
 
+from app.core.checks import CHECKS
 from app.core.settings import Settings
 from app.core.storage import save_bytes
 from app.ui.main_window import MainWindow
@@ -105,6 +106,20 @@ def train_network(window: MainWindow) -> None:
     wait_until(lambda: not lab.readings.busy)
 
 
+def prove_convolution(window: MainWindow) -> None:
+    """Turn to the workbench: convolution, its checks, its gradients, the ladder, its time."""
+    window.show_lab(3)
+    panel = window.workbench
+    quick = [name for name, check in CHECKS.items() if not check.slow]
+    wait_until(lambda: not panel.checks.running)
+    panel.checks.run(quick)
+    wait_until(lambda: not panel.checks.running)
+    panel.show_topic("conv")
+    wait_until(lambda: not window.runner.busy)
+    panel.time.start.click()
+    wait_until(lambda: not window.runner.busy)
+
+
 def main() -> int:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs"
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,6 +144,9 @@ def main() -> int:
         take(window, folder, "data-light")
         train_network(window)
         take(window, folder, "cnn-light")
+        theme.choose("dark")
+        prove_convolution(window)
+        take(window, folder, "workbench-dark")
         window.close()
     return 0
 
