@@ -236,7 +236,6 @@ def test_weights_as_files(trained, said, tmp_path):
     ("what", "kind", "message"),
     [
         ("reconstructions", "png", "There is no “reconstructions”"),
-        ("script", "py", "There is no “script”"),
         ("filters", "csv", "filters cannot be a .csv file"),
     ],
 )

@@ -220,7 +220,7 @@ CNN_PRESETS: dict[str, ConvNetPreset] = {
     ),
     "challenge-cpu": ConvNetPreset(
         "The open challenge, on a CPU",
-        "A narrow residual network, one cycle of the rate, mirrored and shifted images: nine of ten in ten epochs.",
+        "A narrow residual network, one cycle of the rate, mirrored and shifted images, smoothed labels; ten epochs.",
         ConvNetSpec(
             layers=_residual(32),
             engine="torch",
@@ -241,7 +241,7 @@ CNN_PRESETS: dict[str, ConvNetPreset] = {
     ),
     "challenge-gpu": ConvNetPreset(
         "The open challenge, on a GPU",
-        "The same network at its full width: Page’s, built to name 94 of 100 images after 24 epochs.",
+        "The same network at its full width, for a GPU with room; 24 epochs. Not measured yet.",
         ConvNetSpec(
             layers=_residual(64),
             engine="torch",

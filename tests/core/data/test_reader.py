@@ -229,7 +229,8 @@ def test_info_says_what_is_in_a_file_and_what_is_refused(tmp_path, capsys):
         file["text"] = np.full((4, 4, 4), b"text")
     assert main(["info", str(path)]) == 0
     out = capsys.readouterr().out
-    assert "/data   40 × 3 × 5 × 5  uint8   NCHW (or NCWH), values 0..255" in out
+    assert "/data   40 × 3 × 5 × 5  uint8   NCHW (or NCWH), sampled values" in out
+    assert "read as 0 … 255" in out
     assert "/link" in out
     assert "refused: it is a soft link" in out
     assert main(["info", str(path), "--json"]) == 0
