@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make the virtual environment .venv from nothing but python3, a C compiler and make.
-#     tools/environment.sh window     what the window and the command line need
-#     tools/environment.sh tests      the same, and what tests, checks and `bench` need (torch too)
+#     tools/environment.sh window     what the window and the command line need, PyTorch if it can be had
+#     tools/environment.sh tests      the same, and what tests, checks and `bench` need
 # As root on Debian or Ubuntu, missing system packages are installed; otherwise the line that
 # installs them is printed. PYTHON names the Python to use.
 set -eu
@@ -53,13 +53,21 @@ if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     rm -rf .venv
     "$python" -m venv .venv
 fi
-what=.
+what='.[torch]'
 [ "$for_what" = tests ] && what='.[dev,export,torch]'
 say "Installing Filterscope and what it needs into .venv; the first time takes a few minutes."
 # At a terminal pip shows how far it is; in a log only what went wrong counts.
 [ -t 1 ] && quiet= || quiet=-qq
-.venv/bin/python -m pip install $quiet --disable-pip-version-check \
-    --constraint constraints.txt --editable "$what"
+install() {
+    .venv/bin/python -m pip install $quiet --disable-pip-version-check \
+        --constraint constraints.txt --editable "$1"
+}
+if ! install "$what"; then
+    # Where PyTorch has no build, or no room, everything else works without it.
+    [ "$for_what" = window ] || exit 1
+    say "PyTorch could not be installed; the window is installed without it."
+    install .
+fi
 .venv/bin/python - <<'PYTHON'
 from app.core.kernels import COMPILED, REASON
 
