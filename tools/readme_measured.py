@@ -21,7 +21,8 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 # What a peer is called in the table.
 PEERS = {
     "torch": "torch",
-    "report": "the report's loop",
+    "report_loop": "the report's loop",
+    "torch_channels_last": "torch, channels last",
     "products": "the products alone",
     "naive": "readable loops",
 }
