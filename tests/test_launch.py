@@ -213,7 +213,7 @@ def test_ctrl_c_on_the_command_line_is_130() -> None:
         """
         import os, signal, sys, types
         cli = types.ModuleType("app.cli")
-        cli.main = lambda arguments: os.kill(os.getpid(), signal.SIGINT)
+        cli.main = lambda arguments: signal.raise_signal(signal.SIGINT)
         import app
         sys.modules["app.cli"] = app.cli = cli
         from app.launch import main
