@@ -109,8 +109,8 @@ class ReadingSession(QObject):
             self._start()
 
     def cancel(self) -> None:
-        """Give up what is under way."""
-        self._next = None
+        """Give up what is under way, and read nothing more: the window closes."""
+        self._next = self._fitted = None
         if self._worker is not None:
             self._worker.request_stop()
 

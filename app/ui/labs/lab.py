@@ -88,6 +88,8 @@ class Lab(QObject):
 
     def cancel(self) -> None:
         """Stop what is under way: the window closes."""
+        # The end of the training must not begin a last look at it.
+        self.visible = False
         self.training.stop()
 
     # --- what they share
