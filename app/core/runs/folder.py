@@ -47,6 +47,7 @@ class RunFolder:
         classes: tuple[str, ...] = (),
         large: bool = False,
         path: Path | None = None,
+        study: str = "",
     ) -> RunFolder:
         """Make the folder of a new run below `root`, or at `path`.
 
@@ -84,6 +85,7 @@ class RunFolder:
             git=git_state(),
             pid=os.getpid(),
             pid_started=psutil.Process().create_time(),
+            study=study,
         )
         run = cls(folder, info)
         run.write_info(info)

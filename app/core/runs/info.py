@@ -117,6 +117,8 @@ class RunInfo(Spec):
     pid_started: float = 0.0
     best: BestInfo | None = None
     tested: tuple[TestScore, ...] = ()
+    # The study it is a member of, by its id.
+    study: str = ""
 
     @property
     def term_names(self) -> tuple[str, ...]:
