@@ -54,7 +54,7 @@ if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     "$python" -m venv .venv
 fi
 what='.[torch]'
-[ "$for_what" = tests ] && what='.[dev,export,studies,torch]'
+[ "$for_what" = tests ] && what='.[dev,export,film,studies,torch]'
 say "Installing Filterscope and what it needs into .venv; the first time takes a few minutes."
 # At a terminal pip shows how far it is; in a log only what went wrong counts.
 [ -t 1 ] && quiet= || quiet=-qq
