@@ -7,8 +7,8 @@ copied; on a GPU the host's copy is renewed when somebody asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 
 from app.core.data.image_preprocess import FittedImages, augmentation_rng
 from app.core.devices import (
-    choose_device,
     gains_from_bfloat16,
     is_device_error,
     is_out_of_memory,
     load_torch,
 )
-from app.core.errors import FilterscopeError
 from app.core.learners.convnet import ConvNetLearner, _Mark, _Whole
 from app.core.learners.device_images import DeviceImages
+from app.core.learners.on_device import OnDevice
 from app.core.learners.protocol import StepOutcome
 from app.core.nn.network import Network
 from app.core.predictions import Predictions
@@ -48,7 +47,7 @@ ASKED = 250
 Array = NDArray[Any]
 
 
-class TorchConvNetLearner(ConvNetLearner):
+class TorchConvNetLearner(OnDevice, ConvNetLearner):
     """A network of layers on PyTorch.
 
     Parameters
@@ -61,10 +60,8 @@ class TorchConvNetLearner(ConvNetLearner):
 
     Attributes
     ----------
-    device : Device
-        Where it computes.
-    notes : list of str
-        What could not be had as it was asked for.
+    device, notes
+        See `OnDevice`.
 
     Raises
     ------
@@ -72,24 +69,19 @@ class TorchConvNetLearner(ConvNetLearner):
         There is no torch, or no room.
     """
 
+    noun = "images"
+
     def __init__(
         self, data: FittedImages, spec: ConvNetSpec, *, threads: int | None = None
     ) -> None:
-        torch = load_torch()
+        load_torch()
         super().__init__(data, spec, threads=threads)
         self.spec = spec
-        self.notes: list[str] = []
-        self.device, note = choose_device(spec.device)
-        if self.device.kind == "mps" and spec.precision == "float64":
-            self.device, note = choose_device("cpu")[0], "Apple GPUs have no float64"
-        if note:
-            self.notes.append(f"{note}; the {self.device.title} computes")
+        self._take_device(spec.device, spec.precision)
         self._mixed = spec.mixed_precision == "bfloat16" and spec.precision == "float32"
         if self._mixed and not gains_from_bfloat16(self.device):
             self._mixed = False
             self.notes.append(f"the {self.device.title} has no bfloat16; float32 is used")
-        self.version = str(torch.__version__).partition("+")[0]
-        self._gone = ""
         self._slopes: dict[str, Tensor] = {}
         self._older: _Mark | None = None
         with self._threads():
@@ -107,17 +99,8 @@ class TorchConvNetLearner(ConvNetLearner):
     @property
     def engine(self) -> str:
         """What computes, for people."""
-        where = self.device.sentence
-        if self.device.kind == "cpu":
-            where = f"{self.device.title}, {self.threads} thread{'s' if self.threads > 1 else ''}"
-        notes = f" ({'; '.join(self.notes)})" if self.notes else ""
-        return f"PyTorch {self.version}, {self.spec.level}, {where}{notes}"
-
-    def _to_device(self, array: Array) -> Tensor:
-        """Return a tensor; on the CPU it is the array itself."""
-        import torch
-
-        return torch.from_numpy(array).to(self.device.name)
+        half = ", bfloat16" if self._mixed else ""
+        return f"PyTorch {self.version}, {self.spec.level}{half}, {self.place}"
 
     def _make_model(self, theta: Tensor, running: Tensor) -> Model:
         from app.core.torch_models.model import Model
@@ -137,7 +120,7 @@ class TorchConvNetLearner(ConvNetLearner):
         kept = self._running.clone()
         try:
             self.model.forward = torch.compile(plain)
-            self._try_batch(spec, spec.batch_size)
+            self._try_batch(spec.batch_size)
         except Exception as error:
             if is_device_error(error) or is_out_of_memory(error):
                 raise
@@ -147,65 +130,23 @@ class TorchConvNetLearner(ConvNetLearner):
         finally:
             self._running.copy_(kept)
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Use this learner's threads, and say what a device does in words."""
-        import torch
-
-        if torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
-        if self._gone:
-            raise FilterscopeError(self._gone, "Train anew on the CPU, or start the program anew.")
-        try:
-            yield
-        except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
-                raise self._no_room() from None
-            if not is_device_error(error):
-                raise
-            said = str(error).strip().splitlines()[0]
-            self._gone = f"{self.device.title} stopped working: {said}"
-            raise FilterscopeError(
-                self._gone,
-                "What was kept last is good. Train on the CPU, or start the program anew.",
-            ) from None
-
     def _threads(self) -> AbstractContextManager[None]:
         return self._guarded()
 
     # --- room
 
-    def _no_room(self) -> FilterscopeError:
-        """Say that the memory is too small, and find a batch that fits."""
-        batch = self.spec.batch_size
-        message = f"{self.device.title} has too little memory for {batch} images at once."
-        fits = self._fitting(batch)
-        if not fits:
-            return FilterscopeError(message, "Choose a smaller network, or another device.")
-        return FilterscopeError(message, f"A batch of {fits} would fit.")
+    def _wanted_batch(self) -> int:
+        return self.spec.batch_size if hasattr(self, "model") else 0
 
     def _fitting(self, batch: int) -> int:
-        """Return the largest halving of a batch that can be computed, 0 for none."""
-        import torch
-
-        if not hasattr(self, "model"):
-            return 0
         self._slopes = {}
-        while batch > 1:
-            batch //= 2
-            try:
-                if self.device.kind == "cuda":
-                    torch.cuda.empty_cache()
-                self._try_batch(self.spec, batch)
-            except (RuntimeError, MemoryError):
-                continue
-            return batch
-        return 0
+        return super()._fitting(batch)
 
-    def _try_batch(self, spec: ConvNetSpec, batch: int) -> None:
-        """Go both ways once with images of zeros; only running averages change."""
+    def _try_batch(self, batch: int) -> None:
+        """Go both ways once with images of zeros; nothing changes."""
         import torch
 
+        spec = self.spec
         shape = (batch, *self.network.input_shape)
         x = torch.zeros(shape, dtype=self._theta.dtype, device=self.device.name)
         y = torch.zeros(batch, dtype=torch.int64, device=self.device.name)
