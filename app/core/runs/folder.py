@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -15,13 +16,23 @@ from app.core.errors import FilterscopeError, UsageError
 from app.core.history import History
 from app.core.nn.description import weight_shapes
 from app.core.runs.files import BEST, LABELS, is_numbered, read, read_safetensors
-from app.core.runs.info import Kind, RunInfo, SourceInfo, TestScore, git_state, now, versions
+from app.core.runs.info import (
+    Kind,
+    ModelInfo,
+    RunInfo,
+    SourceInfo,
+    TestScore,
+    WeightsInfo,
+    git_state,
+    now,
+    versions,
+)
 from app.core.runs.log import parse_log, replay
 from app.core.settings import read_json
 from app.core.specs import ConvNetSpec, ImageSpec, PreprocessSpec, TrainingSpec
 from app.core.storage import explain, make_folder, save_bytes, sweep_parts, writable_problem
 
-__all__ = ["RunFolder", "folders_of", "list_runs"]
+__all__ = ["RunFolder", "as_filters", "folders_of", "list_runs"]
 
 MOST_HISTORY_BYTES = 4 << 30
 
@@ -48,10 +59,14 @@ class RunFolder:
         large: bool = False,
         path: Path | None = None,
         study: str = "",
+        weights: WeightsInfo | None = None,
+        model: ModelInfo | None = None,
     ) -> RunFolder:
         """Make the folder of a new run below `root`, or at `path`.
 
-        `large` says that its rows are visited piece by piece, see `EpochOrder`.
+        `large` says that its rows are visited piece by piece, see `EpochOrder`; `weights` where
+        the first weights come from, if from a file; `model` which program of the person's is its
+        network.
 
         Raises
         ------
@@ -86,6 +101,8 @@ class RunFolder:
             pid=os.getpid(),
             pid_started=psutil.Process().create_time(),
             study=study,
+            weights=weights,
+            model=model,
         )
         run = cls(folder, info)
         run.write_info(info)
@@ -204,6 +221,13 @@ class RunFolder:
             if not np.isfinite(array).all():
                 raise UsageError(f"{name} is not finite.")
             found[name] = array
+        model = self.info.model
+        if model is not None and model.filters in found:
+            try:
+                pictures = as_filters(found[model.filters], self.info.source.shape)
+            except ValueError:
+                raise UsageError(f"{model.filters} is of another network.") from None
+            found.setdefault("W1", pictures)
         return found
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -214,7 +238,9 @@ class RunFolder:
         UsageError
             Its settings and its data make no network.
         """
-        spec = self.info.spec
+        spec, model = self.info.spec, self.info.model
+        if model is not None:
+            return dict((*model.parameters, *model.averages))
         if isinstance(spec, ConvNetSpec):
             return weight_shapes(spec.rows, self.info.source.shape, len(self.info.classes))
         assert isinstance(self.info.preprocess, PreprocessSpec)
@@ -234,6 +260,14 @@ class RunFolder:
         score = TestScore(step=step, accuracy=accuracy, loss=loss, when=now())
         self.write_info(self.info.changed(tested=(*self.info.tested, score)))
         return self.info.tested[0]
+
+
+def as_filters(weights: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Return a first layer's weights as filters (F, C, HH, WW), as W1 is elsewhere.
+
+    Those of an `nn.Linear` (M, C · H · W) are pictures as large as the image (C, H, W).
+    """
+    return weights.reshape(-1, *shape) if weights.ndim == 2 else weights
 
 
 def folders_of(root: Path) -> list[Path]:

@@ -16,7 +16,16 @@ from app.core.errors import UsageError
 from app.core.params import Spec
 from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
 
-__all__ = ["BestInfo", "Kind", "Outcome", "RunInfo", "SourceInfo", "TestScore"]
+__all__ = [
+    "BestInfo",
+    "Kind",
+    "ModelInfo",
+    "Outcome",
+    "RunInfo",
+    "SourceInfo",
+    "TestScore",
+    "WeightsInfo",
+]
 
 Kind = Literal["autoencoder", "cnn"]
 TERM_NAMES: dict[str, tuple[str, ...]] = {
@@ -43,6 +52,29 @@ class SourceInfo(Spec):
     shape: tuple[Side, Side, Side]
     dtype: str
     sha256: str
+
+
+class WeightsInfo(Spec):
+    """The file that the first weights came from."""
+
+    path: str
+    sha256: str
+
+
+class ModelInfo(Spec):
+    """The person's program that is the run's network.
+
+    `parameters` and `averages` are what it learns and what it measures, names and shapes in the
+    order of their vectors; `filters` is the name of its first layer's weights, if they are
+    pictures. They are known once the program has run.
+    """
+
+    path: str
+    name: str
+    sha256: str
+    parameters: tuple[tuple[str, tuple[Side, ...]], ...] = ()
+    averages: tuple[tuple[str, tuple[Side, ...]], ...] = ()
+    filters: str = ""
 
 
 class Outcome(Spec):
@@ -108,6 +140,9 @@ class RunInfo(Spec):
     outcome: Outcome | None = None
     engine: str = ""
     threads: Count = 1
+    # So many shared its batches, by torchrun; the settings say the batch of all together.
+    processes: Count = 1
+    hosts: Count = 1
     # Rows were visited piece by piece; whether they are may depend on the memory there is.
     large: bool = False
     steps_per_epoch: Count = 1
@@ -119,6 +154,8 @@ class RunInfo(Spec):
     tested: tuple[TestScore, ...] = ()
     # The study it is a member of, by its id.
     study: str = ""
+    weights: WeightsInfo | None = None
+    model: ModelInfo | None = None
 
     @property
     def term_names(self) -> tuple[str, ...]:
