@@ -26,7 +26,7 @@ from app.core.data.patches import Patches, Source
 from app.core.errors import FilterscopeError, UsageError
 from app.core.events import Event
 from app.core.history import History
-from app.core.learners import AutoencoderLearner, Learner, make_convnet_learner
+from app.core.learners import Learner, make_autoencoder_learner, make_convnet_learner
 from app.core.run_exports import reopen
 from app.core.runs import Recorder, RunFolder
 from app.core.runs.checkpoint import SavedCheckpoint, checkpoint_files, read_checkpoint
@@ -40,7 +40,7 @@ from app.core.storage import explain, save_bytes, sweep_parts, writable_problem
 from app.core.threads import kernel_threads
 from app.core.training import Progress, train
 
-__all__ = ["Continuation", "check_resumable", "prepare", "where_it_stopped"]
+__all__ = ["Continuation", "check_resumable", "learner_of", "prepare", "where_it_stopped"]
 
 
 @dataclass
@@ -197,7 +197,7 @@ def prepare(
         data = _opened(run, kept[0], cancel, progress)
     else:
         _check_same(info, data, kept[0])
-    learner, order = _made(info, data, wanted, threads)
+    learner, order = learner_of(info, data, wanted, threads)
     for saved in kept:
         try:
             spec = _in_force(info, wanted, saved)
@@ -267,7 +267,7 @@ def _check_same(info: RunInfo, data: Patches | FittedImages, saved: SavedCheckpo
         raise UsageError(f"{Path(then.path).name} is not what it was when the run was made.")
 
 
-def _made(
+def learner_of(
     info: RunInfo, data: Patches | FittedImages, spec: TrainingSpec, threads: int | None
 ) -> tuple[Learner, EpochOrder]:
     """Return a new network on the run's data, and the order of visiting."""
@@ -282,7 +282,8 @@ def _made(
     part, _ = data.split(autoencoder.held_out)
     order = EpochOrder(len(part.x), spec.seed, large=info.large)
     release = part.release_pages
-    return AutoencoderLearner(part.x, autoencoder, threads=threads, release=release), order
+    made = make_autoencoder_learner(part.x, autoencoder, threads=threads, release=release)
+    return made, order
 
 
 def _in_force(info: RunInfo, wanted: TrainingSpec, saved: SavedCheckpoint) -> TrainingSpec:
@@ -305,6 +306,7 @@ def _recorded(
         cut_log(
             data,
             saved.step,
+            len(run.info.term_names),
             epoch_ended=saved.steps_into_epoch == 0,
             evaluated=not learner.evaluation_due(spec),
         )
