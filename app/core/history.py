@@ -49,6 +49,7 @@ class History:
         self._steps: NDArray[np.int64] = np.empty(256, np.int64)
         self._terms: NDArray[np.float64] = np.empty((256, len(term_names)))
         self._accuracies: NDArray[np.float64] = np.empty(256)
+        self._clocked: NDArray[np.float64] = np.empty(256)
         self._count = 0
 
     def __len__(self) -> int:
@@ -69,10 +70,15 @@ class History:
         """(N,) shares of each step's batch that were named rightly; NaN where nothing is named."""
         return self._accuracies[: self._count]
 
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """(N,) seconds that all steps took until the end of each; NaN where nobody took the time."""
+        return self._clocked[: self._count]
+
     def take(self, event: Event) -> None:
         """Keep what `event` says; events of other kinds are ignored."""
         if isinstance(event, Steps):
-            self.append(event.first_step, event.terms, event.accuracies)
+            self.append(event.first_step, event.terms, event.accuracies, event.seconds)
         elif isinstance(event, ParamsChanged):
             for place in range(len(self.changes), len(self.changes) + len(event.changes)):
                 self._seconds[place] = self._clock()
@@ -108,17 +114,25 @@ class History:
         first_step: int,
         terms: NDArray[np.float64],
         accuracies: NDArray[np.float64] | None = None,
+        seconds: float = np.nan,
     ) -> None:
-        """Add the terms (n, T) of consecutive steps, and the accuracies (n,) of their batches."""
+        """Add the terms (n, T) of consecutive steps, and the accuracies (n,) of their batches.
+
+        `seconds` is how long they took, all in all.
+        """
         end = self._count + len(terms)
         if end > len(self._steps):
             room = max(end, 2 * len(self._steps))
             self._steps = np.resize(self._steps, room)
             self._accuracies = np.resize(self._accuracies, room)
+            self._clocked = np.resize(self._clocked, room)
             grown = np.empty((room, len(self.term_names)))
             grown[: self._count] = self._terms[: self._count]
             self._terms = grown
         self._steps[self._count : end] = np.arange(first_step, first_step + len(terms))
         self._terms[self._count : end] = terms
         self._accuracies[self._count : end] = np.nan if accuracies is None else accuracies
+        before = self._clocked[self._count - 1] if self._count else 0.0
+        shares = np.arange(1, len(terms) + 1) / max(len(terms), 1)
+        self._clocked[self._count : end] = before + seconds * shares
         self._count = end
