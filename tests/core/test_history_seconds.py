@@ -6,7 +6,7 @@ import numpy as np
 
 from app.core.events import Steps
 from app.core.history import History
-from app.core.runs.log import cut_log, line, replay
+from app.core.runs.log import replay
 
 TERMS = ("a", "b")
 
@@ -23,9 +23,3 @@ def test_a_record_without_them_leaves_them_open() -> None:
     replay(history, {"type": "steps", "first": 1, "terms": [[1.0, 1.0]], "seconds": 1.0})
     replay(history, {"type": "steps", "first": 2, "terms": [[1.0, 1.0]]})
     np.testing.assert_array_equal(history.seconds, [1.0, np.nan])
-
-
-def test_a_record_that_is_cut_has_its_share() -> None:
-    log = line({"type": "steps", "first": 1, "terms": [[1.0, 1.0]] * 4, "seconds": 2.0})
-    (record,) = cut_log(log, 3, epoch_ended=False, evaluated=False)
-    assert record["seconds"] == 1.5
