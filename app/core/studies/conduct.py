@@ -112,12 +112,17 @@ class _Turn:
     adviser: Adviser
     waiting: list[Member]
     at_work: dict[str, Member] = field(default_factory=dict)
+    begun: dict[str, str] = field(default_factory=dict)
     tries: dict[int, int] = field(default_factory=dict)
     said_end: bool = False
 
     @property
     def id(self) -> str:
         return self.study.info.study_id
+
+    def forget(self, key: str) -> None:
+        del self.at_work[key]
+        self.begun.pop(key, None)
 
 
 def conduct(
@@ -203,6 +208,13 @@ def _take(turn: _Turn, report: Report, control: StudyControl) -> Iterator[StudyE
     member = turn.at_work[report.key]
     number = member.number
     if report.kind == "began":
+        if report.key in turn.begun:
+            # The scheduler of a cluster that is not ours begins a lost run again by itself.
+            message = f"{turn.begun[report.key]} went away."
+            turn.study.note_failure(number, message)
+            turn.tries[number] += 1
+            yield MemberEnded(turn.id, number, "lost", message, None)
+        turn.begun[report.key] = report.words["worker"]
         yield MemberBegan(turn.id, number, report.words["worker"], turn.tries[number])
     elif report.kind == "moved":
         words = report.words
@@ -215,7 +227,7 @@ def _take(turn: _Turn, report: Report, control: StudyControl) -> Iterator[StudyE
             words.get("accuracy"),
         )
     elif report.kind == "lost":
-        del turn.at_work[report.key]
+        turn.forget(report.key)
         message = report.words["message"]
         turn.study.note_failure(number, message)
         if turn.tries[number] < TRIES and not control.stopping:
@@ -225,7 +237,7 @@ def _take(turn: _Turn, report: Report, control: StudyControl) -> Iterator[StudyE
             turn.adviser.learn(member, None)
             yield MemberEnded(turn.id, number, "failed", message, None)
     else:
-        del turn.at_work[report.key]
+        turn.forget(report.key)
         yield _ended(turn, member, report)
 
 
