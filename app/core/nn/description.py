@@ -191,7 +191,7 @@ def complete_layers(
 
 
 def weight_shapes(
-    rows: Sequence[Layer], input_shape: tuple[int, int, int], classes: int
+    rows: Sequence[Layer], input_shape: tuple[int, int, int], classes: int | None = None
 ) -> dict[str, Shape]:
     """Return the shape of each array that a use of the network needs, by name.
 

@@ -99,7 +99,7 @@ class NpyFile:
 class NpzFile:
     """A ``.npz`` archive of arrays."""
 
-    def __init__(self, path: str, size: int) -> None:
+    def __init__(self, path: str | IO[bytes], size: int) -> None:
         try:
             self.archive = zipfile.ZipFile(path)
             members = self.archive.infolist()

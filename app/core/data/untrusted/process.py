@@ -200,6 +200,22 @@ def send_archive(request: dict[str, Any], out: BinaryIO) -> None:
     write_json(out, {"end": True})
 
 
+def send_weights(request: dict[str, Any], out: BinaryIO) -> None:
+    """Send all arrays of a file of weights: name, shape and type of each, then its numbers."""
+    from app.core.data.untrusted.weights import prepare_torch, read_weights, starts_as_archive
+
+    size = int(request["size"])
+    with open(request["path"], "rb") as file:  # noqa: PTH123
+        # PyTorch takes its time: it is loaded for what may be its own, and before the door closes.
+        torch = prepare_torch() if request["torch"] and starts_as_archive(file) else None
+        hold_still(max(MEMORY, 4 * size), 120 + size // (10 << 20))
+        close_the_door()
+        for name, array in read_weights(file, size, torch):
+            write_json(out, {"name": name, "shape": array.shape, "dtype": array.dtype.name})
+            send_bytes(out, array)
+    write_json(out, {"end": True})
+
+
 def answer(request: dict[str, Any], requests: BinaryIO, out: BinaryIO) -> None:
     """Do what was asked."""
     if request["do"] == "cut":
@@ -229,6 +245,9 @@ def answer(request: dict[str, Any], requests: BinaryIO, out: BinaryIO) -> None:
         decode_each(requests, out)
     if request["do"] == "archive":
         send_archive(request, out)
+        return
+    if request["do"] == "weights":
+        send_weights(request, out)
         return
     size = int(request["size"])
     source = open_source(request["path"], size)
