@@ -11,16 +11,28 @@ checkpoints/      the newest two generations of all that an exact continuation n
 from __future__ import annotations
 
 from app.core.runs.folder import RunFolder, list_runs
-from app.core.runs.info import BestInfo, Outcome, RunInfo, SourceInfo, TestScore
+from app.core.runs.info import (
+    BestInfo,
+    ModelInfo,
+    Outcome,
+    ParentInfo,
+    RunInfo,
+    SourceInfo,
+    TestScore,
+    WeightsInfo,
+)
 from app.core.runs.recorder import Recorder
 
 __all__ = [
     "BestInfo",
+    "ModelInfo",
     "Outcome",
+    "ParentInfo",
     "Recorder",
     "RunFolder",
     "RunInfo",
     "SourceInfo",
     "TestScore",
+    "WeightsInfo",
     "list_runs",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "Kind",
     "ModelInfo",
     "Outcome",
+    "ParentInfo",
     "RunInfo",
     "SourceInfo",
     "TestScore",
@@ -39,6 +40,8 @@ SPECS: dict[str, tuple[type[Spec], type[Spec]]] = {
 
 Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 Side = Annotated[int, Field(ge=1, lt=1 << 20)]
+# A value of a setting, of whatever kind.
+Setting = bool | int | float | str
 
 
 class SourceInfo(Spec):
@@ -108,6 +111,19 @@ class TestScore(Spec):
     when: str
 
 
+class ParentInfo(Spec):
+    """The moment of another run from which a run went on, and the settings that were changed.
+
+    `name` is its folder's, beside the run's own; `step` and `epoch` are where it went on.
+    """
+
+    run_id: str
+    name: str
+    step: Count
+    epoch: Annotated[float, Field(ge=0)]
+    changes: tuple[tuple[str, Setting, Setting], ...] = ()
+
+
 def _own_spec(value: Any, info: ValidationInfo) -> Any:
     """Build the settings of the run's own kind of network."""
     return SPECS[info.data.get("kind", "autoencoder")][0].build(_values(value))
@@ -146,6 +162,8 @@ class RunInfo(Spec):
     # Rows were visited piece by piece; whether they are may depend on the memory there is.
     large: bool = False
     steps_per_epoch: Count = 1
+    # Steps that its first weights had been trained when it began, in a run before it.
+    began: Count = 0
     versions: dict[str, str] = Field(default_factory=dict)
     git: str = ""
     pid: Annotated[int, Field(ge=0, lt=1 << 31)] = 0
@@ -156,6 +174,7 @@ class RunInfo(Spec):
     study: str = ""
     weights: WeightsInfo | None = None
     model: ModelInfo | None = None
+    parent: ParentInfo | None = None
 
     @property
     def term_names(self) -> tuple[str, ...]:
