@@ -42,7 +42,7 @@ def _run_autoencoder(options: argparse.Namespace) -> int:
     from app.core import threads as threading_
     from app.core.data.batches import EpochOrder
     from app.core.data.preprocess import preprocess as fit
-    from app.core.learners import AutoencoderLearner
+    from app.core.learners import make_autoencoder_learner
     from app.core.range_test import RangeTest
 
     spec, preprocess = read_settings(options)
@@ -51,7 +51,9 @@ def _run_autoencoder(options: argparse.Namespace) -> int:
     part, _ = fit(open_data(options, screen), preprocess).split(spec.held_out)
     threads = options.threads or threading_.kernel_threads(window=False)
     test = RangeTest(
-        lambda spec: AutoencoderLearner(part.x, spec, threads=threads, release=part.release_pages),
+        lambda spec: make_autoencoder_learner(
+            part.x, spec, threads=threads, release=part.release_pages
+        ),
         spec,
         EpochOrder(len(part.x), spec.seed, large=part.large),
     )

@@ -68,7 +68,7 @@ def run_train(options: argparse.Namespace) -> int:
     from app.core import threads as threading_
     from app.core.data.batches import EpochOrder
     from app.core.data.preprocess import preprocess as fit
-    from app.core.learners import AutoencoderLearner
+    from app.core.learners import make_autoencoder_learner
     from app.core.runs import RunFolder
     from app.core.settings import data_folder
 
@@ -101,7 +101,7 @@ def run_train(options: argparse.Namespace) -> int:
         large=part.large,
         path=options.out,
     )
-    learner = AutoencoderLearner(part.x, spec, threads=threads, release=part.release_pages)
+    learner = make_autoencoder_learner(part.x, spec, threads=threads, release=part.release_pages)
     order = EpochOrder(len(part.x), spec.seed, large=part.large)
     result = train_and_record(run, learner, spec, order, screen)
     return conclude(result, options.json, ("cost", *learner.term_names))

@@ -7,7 +7,13 @@ from typing import Any, Protocol
 from app.core.data.batches import EpochOrder
 from app.core.data.image_preprocess import FittedImages
 from app.core.data.patches import Patches
-from app.core.learners import AutoencoderLearner, ConvNetLearner, Learner, make_convnet_learner
+from app.core.learners import (
+    AutoencoderLearner,
+    ConvNetLearner,
+    Learner,
+    make_autoencoder_learner,
+    make_convnet_learner,
+)
 from app.core.runs import Recorder, RunFolder
 from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec, ConvNetSpec
@@ -48,7 +54,17 @@ class AutoencoderRecipe:
 
     noun = "patches"
     term_names = AutoencoderLearner.term_names
-    kept = ("hidden_units", "decoder", "precision", "held_out", "seed", "solver", "batch_size")
+    kept = (
+        "hidden_units",
+        "decoder",
+        "precision",
+        "held_out",
+        "seed",
+        "solver",
+        "batch_size",
+        "engine",
+        "device",
+    )
 
     def examples(self, data: Patches, spec: AutoencoderSpec) -> int:
         """Return all rows but those held out."""
@@ -62,7 +78,7 @@ class AutoencoderRecipe:
     def make_learner(self, data: Patches, spec: AutoencoderSpec, threads: int) -> Learner:
         """Return a new autoencoder."""
         part, _ = data.split(spec.held_out)
-        return AutoencoderLearner(part.x, spec, threads=threads, release=part.release_pages)
+        return make_autoencoder_learner(part.x, spec, threads=threads, release=part.release_pages)
 
     def make_recorder(
         self, run_id: str, spec: AutoencoderSpec, data: Patches, threads: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core.learners.autoencoder import AutoencoderLearner
-from app.core.learners.choice import make_convnet_learner
+from app.core.learners.choice import make_autoencoder_learner, make_convnet_learner
 from app.core.learners.convnet import ConvNetLearner
 from app.core.learners.protocol import Evaluation, Learner, StepOutcome
 
@@ -13,5 +13,6 @@ __all__ = [
     "Evaluation",
     "Learner",
     "StepOutcome",
+    "make_autoencoder_learner",
     "make_convnet_learner",
 ]

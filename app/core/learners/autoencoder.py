@@ -37,8 +37,8 @@ class _GivenUp(Exception):  # noqa: N818 - no error
 class _Call:
     """All that repeats one call of the kernel: what was there before it, and what it was given."""
 
-    theta: NDArray[Any]
-    memory: NDArray[Any]
+    theta: Any
+    memory: Any
     taken: int
     order: NDArray[np.int64]
     spec: AutoencoderSpec
@@ -57,9 +57,14 @@ class AutoencoderLearner:
     threads : int, optional
         All that `kernel_threads` allows without a window by default.
     engine : {"compiled", "reference"}, optional
-        The fastest there is by default.
+        The fastest there is by default; the spec's engine "reference" asks for the twin.
     release : callable, optional
         Lets the pages of a large memory map go.
+
+    Attributes
+    ----------
+    notes : list of str
+        What could not be had as it was asked for.
     """
 
     term_names: ClassVar[tuple[str, ...]] = autoencoder.TERM_NAMES
@@ -76,7 +81,10 @@ class AutoencoderLearner:
         self.x = x
         self.width, self.units = x.shape[1], spec.hidden_units
         self.threads = threads or kernel_threads(window=False)
+        if engine is None and spec.engine == "reference":
+            engine = "reference"
         self.kernel = kernels.choose(engine)
+        self.notes: list[str] = []
         self.solver = spec.solver
         count = autoencoder.parameter_count(self.width, self.units)
         enough_memory(
@@ -97,9 +105,10 @@ class AutoencoderLearner:
     @property
     def engine(self) -> str:
         """What computes, for people."""
+        notes = f" ({'; '.join(self.notes)})" if self.notes else ""
         if self.kernel is kernels.choose("reference"):
-            return f"NumPy twin ({kernels.REASON or 'asked for'})"
-        return f"compiled, {self.threads} thread{'s' if self.threads > 1 else ''}"
+            return f"NumPy twin ({kernels.REASON or 'asked for'}){notes}"
+        return f"compiled, {self.threads} thread{'s' if self.threads > 1 else ''}{notes}"
 
     def steps_per_epoch(self, spec: TrainingSpec) -> int:
         """Return N / batch, rounded up; one for L-BFGS, which looks at all rows."""
@@ -132,16 +141,27 @@ class AutoencoderLearner:
         """Take steps of a first-order solver; after divergence, return to the last finite cost."""
         most = min(most, -(-len(order) // spec.batch_size))
         order = order[: most * spec.batch_size]
-        theta, memory = self.theta.copy(), self.memory.copy()
+        theta, memory = self._copies()
         terms, done, finite = self._call(order, spec, interrupt, most)
         if done:
             self._last = _Call(theta, memory, self.taken, order, spec, done)
             self.taken += done
         # Weights that are no numbers would stop the next step; there may be none.
-        finite = finite and bool(np.isfinite(self.theta).all())
-        if not finite:
+        if not (finite and self._weights_are_finite()):
+            finite = False
             self._undo_last_step()
         return StepOutcome(terms[:done], finite)
+
+    def _copies(self) -> tuple[Any, Any]:
+        """Return copies of the weights and of what the solver remembers, for `_put_back`."""
+        return self.theta.copy(), self.memory.copy()
+
+    def _put_back(self, theta: Any, memory: Any) -> None:
+        """Take up what `_copies` returned."""
+        self.theta, self.memory = theta, memory
+
+    def _weights_are_finite(self) -> bool:
+        return bool(np.isfinite(self.theta).all())
 
     def _undo_last_step(self) -> None:
         """Return to the weights that gave the last finite cost: the step after it was too much.
@@ -153,7 +173,8 @@ class AutoencoderLearner:
         if last is None:
             return
         rho_hat = self.rho_hat.copy()
-        self.theta, self.memory, self.taken = last.theta, last.memory, last.taken
+        self._put_back(last.theta, last.memory)
+        self.taken = last.taken
         if last.done > 1:
             rows = last.order[: (last.done - 1) * last.spec.batch_size]
             self._call(rows, last.spec, np.zeros(1, np.int32), last.done - 1)
@@ -199,13 +220,6 @@ class AutoencoderLearner:
         interrupt: NDArray[np.int32] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[Any] | None, NDArray[np.float64]]:
         """Visit all rows; of very many, let the pages go on the way, and give up if asked to."""
-
-        def between() -> None:
-            if self._release is not None:
-                self._release()
-            if interrupt is not None and interrupt[0]:
-                raise _GivenUp
-
         terms, slope, rho_hat = self.kernel.cost_gradient(
             theta,
             self.x,
@@ -216,9 +230,16 @@ class AutoencoderLearner:
             rho=spec.rho,
             gradient=gradient,
             threads=self.threads,
-            between=between,
+            between=lambda: self._between(interrupt),
         )
         return terms, slope, rho_hat
+
+    def _between(self, interrupt: NDArray[np.int32] | None) -> None:
+        """Do what is due now and then on the way through many rows."""
+        if self._release is not None:
+            self._release()
+        if interrupt is not None and interrupt[0]:
+            raise _GivenUp
 
     def _iterate(self, spec: AutoencoderSpec, interrupt: NDArray[np.int32]) -> StepOutcome:
         """Take one iteration of L-BFGS over all rows."""
@@ -299,8 +320,9 @@ class AutoencoderLearner:
         for name, own in (("theta", self.theta), ("memory", self.memory)):
             if state[name].shape != own.shape or state[name].dtype != own.dtype:
                 raise ValueError(f"{name} is of another network or solver")
-        self.theta = state["theta"].copy()
-        self.memory = state["memory"].copy()
+        # In place: another engine may look at the same memory.
+        self.theta[...] = state["theta"]
+        self.memory[...] = state["memory"]
         self.taken = int(state["taken"][0])
         self._last = None
         self.rho_hat = state["rho_hat"].copy()

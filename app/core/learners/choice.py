@@ -1,13 +1,60 @@
-"""Which learner computes a convolutional network: the engine of its settings says it."""
+"""Which learner computes a network: the engine of its settings says it."""
 
 from __future__ import annotations
 
-from app.core.data.image_preprocess import FittedImages
-from app.core.learners.convnet import ConvNetLearner
-from app.core.learners.torch_convnet import TorchConvNetLearner
-from app.core.specs import ConvNetSpec
+from collections.abc import Callable
 
-__all__ = ["make_convnet_learner"]
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.data.image_preprocess import FittedImages
+from app.core.devices import load_torch
+from app.core.errors import FilterscopeError
+from app.core.learners.autoencoder import AutoencoderLearner
+from app.core.learners.convnet import ConvNetLearner
+from app.core.learners.torch_autoencoder import TorchAutoencoderLearner
+from app.core.learners.torch_convnet import TorchConvNetLearner
+from app.core.specs import AutoencoderSpec, ConvNetSpec
+
+__all__ = ["make_autoencoder_learner", "make_convnet_learner"]
+
+
+def make_autoencoder_learner(
+    x: NDArray[np.float32],
+    spec: AutoencoderSpec,
+    *,
+    threads: int | None = None,
+    release: Callable[[], None] | None = None,
+) -> AutoencoderLearner:
+    """Return a new autoencoder with its first weights.
+
+    Where there is no torch, the program's own loops compute what was meant for it: on a CPU they
+    are the quicker ones, and the numbers are the same. The learner's `notes` say so.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, D), float32
+    spec : AutoencoderSpec
+    threads, release
+        As for `AutoencoderLearner`.
+
+    Raises
+    ------
+    FilterscopeError
+        There is no room.
+    """
+    missing = ""
+    if spec.engine == "torch":
+        try:
+            load_torch()
+        except FilterscopeError as error:
+            missing = error.message.rstrip(".")
+        else:
+            return TorchAutoencoderLearner(x, spec, threads=threads, release=release)
+    learner = AutoencoderLearner(x, spec, threads=threads, release=release)
+    if missing:
+        learner.notes.append(f"{missing}; the program's own loops compute")
+    return learner
 
 
 def make_convnet_learner(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.core.params import Hyper
-from app.core.specs.training import TrainingSpec
+from app.core.specs.training import DeviceName, EngineName, TrainingSpec
 
 __all__ = ["AutoencoderSpec"]
 
@@ -80,3 +80,5 @@ class AutoencoderSpec(TrainingSpec):
             unit="patches",
         ),
     ] = 0
+    engine: EngineName = "compiled"
+    device: DeviceName = "auto"

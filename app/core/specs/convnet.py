@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from app.core.params import Hyper
 from app.core.specs.layers import Layer, normal_layers, parse_layers
-from app.core.specs.training import SOLVERS, TrainingSpec
+from app.core.specs.training import SOLVERS, DeviceName, EngineName, TrainingSpec
 
 __all__ = ["ConvNetSpec", "rows_of"]
 
@@ -202,29 +202,8 @@ class ConvNetSpec(TrainingSpec):
             "", "Epochs", "How often every image is seen; for L-BFGS, iterations.", "log", (1, 200)
         ),
     ] = 10
-    engine: Annotated[
-        Literal["compiled", "reference", "torch"],
-        Hyper(
-            "",
-            "Engine",
-            "What computes: this program's compiled layers, their readable loops, or PyTorch.",
-            choices={"compiled": "compiled", "reference": "readable loops", "torch": "PyTorch"},
-        ),
-    ] = "compiled"
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"],
-        Hyper(
-            "",
-            "Device",
-            "Where PyTorch computes; one that does not answer is replaced by the CPU.",
-            choices={
-                "auto": "the fastest there is",
-                "cpu": "CPU",
-                "cuda": "NVIDIA or AMD GPU",
-                "mps": "Apple GPU",
-            },
-        ),
-    ] = "auto"
+    engine: EngineName = "compiled"
+    device: DeviceName = "auto"
     level: Annotated[
         Literal["barebones", "module", "sequential"],
         Hyper(

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.core.params import Hyper, Spec, describe
 
-__all__ = ["SOLVERS", "TrainingSpec", "live_changes"]
+__all__ = ["SOLVERS", "DeviceName", "EngineName", "TrainingSpec", "live_changes"]
 
 SOLVERS = {
     "sgd": "SGD",
@@ -17,6 +17,30 @@ SOLVERS = {
     "adam": "Adam",
     "lbfgs": "L-BFGS, whole set",
 }
+
+EngineName = Annotated[
+    Literal["compiled", "reference", "torch"],
+    Hyper(
+        "",
+        "Engine",
+        "What computes: this program's compiled loops, their readable twins, or PyTorch.",
+        choices={"compiled": "compiled", "reference": "readable twins", "torch": "PyTorch"},
+    ),
+]
+DeviceName = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"],
+    Hyper(
+        "",
+        "Device",
+        "Where PyTorch computes; one that does not answer is replaced by the CPU.",
+        choices={
+            "auto": "the fastest there is",
+            "cpu": "CPU",
+            "cuda": "NVIDIA or AMD GPU",
+            "mps": "Apple GPU",
+        },
+    ),
+]
 
 
 class TrainingSpec(Spec):
@@ -76,6 +100,18 @@ class TrainingSpec(Spec):
         Field(ge=0, lt=2**63),
         Hyper("", "Seed", "The same seed gives the same weights, order and curve."),
     ] = 0
+    keyframe_budget: Annotated[
+        int,
+        Field(ge=0, le=1_000_000),
+        Hyper(
+            "",
+            "Keyframes",
+            "Room on the disk for the weights of earlier steps; when it is full, every second one goes. Each step's cost is always kept.",
+            "log",
+            (1, 4096),
+            unit="MiB",
+        ),
+    ] = 64
 
 
 def live_changes(old: TrainingSpec, new: TrainingSpec) -> dict[str, tuple[Any, Any]]:

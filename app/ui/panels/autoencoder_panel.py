@@ -281,6 +281,7 @@ class AutoencoderPanel(QWidget):
         self.form.show_row("momentum", self.spec.solver in ("momentum", "nesterov"))
         self.form.show_row("learning_rate", self.spec.solver != "lbfgs")
         self.form.show_row("batch_size", self.spec.solver != "lbfgs")
+        self.form.show_row("device", self.spec.engine == "torch")
 
     @property
     def seen_patches(self) -> Patches | None:
