@@ -25,9 +25,16 @@ def add_runs(commands: Any) -> None:
     show = command(actions, "show", "Show a run's settings and how it ended", run_show)
     show.add_argument("run_folder", metavar="RUN", help="its folder, or its name")
     json_flag(show)
-    compare = command(actions, "compare", "Show what differs between two runs", run_compare)
+    compare = command(
+        actions, "compare", "Show what differs between two runs, and how alike their filters are",
+        run_compare,
+    )  # fmt: skip
     compare.add_argument("first", metavar="RUN", help="a run's folder, or its name")
     compare.add_argument("second", metavar="RUN", help="the other's")
+    compare.add_argument(
+        "--epoch", type=float, metavar="E",
+        help="compare the filters of the keyframes nearest to it (the last ones)",
+    )  # fmt: skip
     json_flag(compare)
     add_resume(actions)
 
@@ -106,18 +113,29 @@ def run_show(options: argparse.Namespace) -> int:
 
 def run_compare(options: argparse.Namespace) -> int:
     """``filterscope runs compare RUN RUN``."""
+    from app.core.compare.filters import FiltersOverTime, compare_at
+    from app.core.compare.matching import ALIKE
+    from app.core.errors import FilterscopeError
     from app.core.run_table import differences, find_run, read_row
     from app.core.runs import RunFolder
 
     first, second = (RunFolder.open(find_run(x)) for x in (options.first, options.second))
     rows = [read_row(run) for run in (first, second)]
     found = differences(first, second)
+    try:
+        over_time = [FiltersOverTime(run) for run in (first, second)]
+        pair = compare_at(*over_time, epoch=options.epoch)
+    except FilterscopeError as error:
+        # Settings and figures can be compared all the same.
+        print(f"filterscope: {error.message}", file=sys.stderr)
+        pair = None
     if options.json:
         print(
             json.dumps(
                 {
                     "runs": [row.as_json() for row in rows],
                     "settings": {d.name: [d.first, d.second] for d in found},
+                    "filters": None if pair is None else pair.as_json(),
                 }
             )
         )
@@ -134,4 +152,12 @@ def run_compare(options: argparse.Namespace) -> int:
         given = [getattr(row, name) for row in rows]
         texts = ["" if v is None else v if isinstance(v, str) else f"{v:.6g}" for v in given]
         print(f"{name:16} " + "".join(f"{text:{wide}}" for text in texts).rstrip())
+    if pair is not None:
+        matching, steps = pair.matching, (pair.first.step, pair.second.step)
+        print(f"{'step':16} " + "".join(f"{step!s:{wide}}" for step in steps).rstrip())
+        print(
+            f"{'stability':16} {matching.stability:.3f}   "
+            f"{matching.share_alike():.0%} of {len(matching.first)} pairs of filters with "
+            f"{'r' if matching.sign_matters else '|r|'} ≥ {ALIKE:g}"
+        )
     return 0

@@ -16,6 +16,10 @@ __all__ = ["Chart", "Curve"]
 
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 66, 16, 52, 44
+# Height of a line of the legend, and about how wide a letter in it is.
+LEGEND, LETTER = 18, 6.6
+# How much of its colour a faint line or a band has; the rest is the paper's white.
+FAINT, BAND = 0.35, 0.18
 # Numbers beyond this, and below its inverse on a logarithmic axis, are left out.
 MOST = 1e100
 INK, QUIET, GRID = "#161b22", "#626b76", "#e1e5ea"
@@ -23,12 +27,19 @@ INK, QUIET, GRID = "#161b22", "#626b76", "#e1e5ea"
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: its name, colour and points."""
+    """One line: its name, colour and points.
+
+    A `faint` one stands behind the others; `low` and `high` (N,) are the edges of a band behind
+    the line. What has no name is not in the legend.
+    """
 
     name: str
     colour: str
     x: NDArray[np.float64]
     y: NDArray[np.float64]
+    faint: bool = False
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,14 @@ class Line:
     colour: str
     width: float = 1.0
     dash: float = 0.0
+
+
+@dataclass(frozen=True)
+class Area:
+    """A coloured area within a ring of points (n, 2)."""
+
+    points: NDArray[np.float64]
+    colour: str
 
 
 @dataclass
@@ -78,24 +97,37 @@ class Chart:
     marks: Sequence[tuple[float, str]] = field(default_factory=tuple)
     title: str = ""
 
-    def parts(self) -> list[Line | Text]:
+    def parts(self) -> list[Line | Text | Area]:
         """Return everything to be drawn, back to front."""
-        curves = [self._visible(curve) for curve in self.curves]
-        xs = np.concatenate([x for x, _ in curves]) if curves else np.empty(0)
-        ys = np.concatenate([y for _, y in curves]) if curves else np.empty(0)
+        curves = [self._visible(curve, curve.y) for curve in self.curves]
+        bands = [
+            tuple(self._visible(curve, edge) for edge in (curve.low, curve.high))
+            for curve in self.curves
+            if curve.low is not None and curve.high is not None
+        ]
+        seen = [*curves, *(edge for band in bands for edge in band)]
+        xs = np.concatenate([x for x, _ in seen]) if seen else np.empty(0)
+        ys = np.concatenate([y for _, y in seen]) if seen else np.empty(0)
         if self.level is not None and self._shows(self.level[0]):
             ys = np.append(ys, math.log10(self.level[0]) if self.log_y else self.level[0])
         left, right = _ends(xs, from_zero=not self.log_x)
         low, high = _ends(ys, from_zero=not self.log_y)
         pad = (high - low) * 0.05
         low, high = (low if low == 0 and not self.log_y else low - pad), high + pad
+        legend = self._legend()
+        top = TOP + max((part.y for part in legend if isinstance(part, Text)), default=20.0) - 20
 
         def place(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
             across = LEFT + (x - left) / (right - left) * (WIDTH - LEFT - RIGHT)
-            down = HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
+            down = HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - top - BOTTOM)
             return np.stack([across, down], axis=1)
 
-        drawn: list[Line | Text] = []
+        drawn: list[Line | Text | Area] = []
+        colours = [curve.colour for curve in self.curves if curve.low is not None]
+        for colour, (under, over) in zip(colours, bands, strict=False):
+            ring = np.concatenate([place(*under), place(*over)[::-1]])
+            if len(ring) > 2:
+                drawn.append(Area(ring, _mixed(colour, BAND)))
         for value, words in _ticks(left, right, 8, self.log_x):
             ends = place(np.array([value, value]), np.array([low, high]))
             drawn.append(Line(ends, GRID))
@@ -105,31 +137,45 @@ class Chart:
             drawn.append(Line(ends, GRID))
             drawn.append(Text(LEFT - 7, float(ends[0, 1]) + 4, words, QUIET, "end"))
         drawn.append(Text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, self.x_label, QUIET, "middle"))
-        drawn.append(Text(16, (TOP + HEIGHT - BOTTOM) / 2, self.y_label, QUIET, "middle", True))
-        drawn.extend(self._marks(place, left, right, low, high))
+        drawn.append(Text(16, (top + HEIGHT - BOTTOM) / 2, self.y_label, QUIET, "middle", True))
+        drawn.extend(self._marks(place, left, right, low, high, top))
         if self.level is not None and self._shows(self.level[0]):
             height = math.log10(self.level[0]) if self.log_y else self.level[0]
             ends = place(np.array([left, right]), np.array([height, height]))
             drawn.append(Line(ends, QUIET, 1.0, 5.0))
-        for curve, (x, y) in zip(self.curves, curves, strict=True):
+        for curve, (x, y) in sorted(
+            zip(self.curves, curves, strict=True), key=lambda pair: not pair[0].faint
+        ):
             if len(x):
-                drawn.append(Line(place(x, y), curve.colour, 1.6))
-        # The legend stands above the plot, where it covers nothing.
-        at = float(LEFT)
-        legend = [(curve.name, curve.colour) for curve in self.curves]
+                colour = _mixed(curve.colour, FAINT) if curve.faint else curve.colour
+                drawn.append(Line(place(x, y), colour, 1.0 if curve.faint else 1.6))
+        return [*drawn, *legend]
+
+    def _legend(self) -> list[Line | Text]:
+        """Return what the colours mean, above the plot, where it covers nothing."""
+        names = [(curve.name, curve.colour) for curve in self.curves if curve.name]
         if self.level is not None:
-            legend.append((self.level[1], QUIET))
-        for words, colour in legend:
-            drawn.append(Line(np.array([[at, 16.0], [at + 14, 16.0]]), colour, 2.0))
-            drawn.append(Text(at + 19, 20, words, colour))
-            at += 19 + 6.6 * len(words) + 18
+            names.append((self.level[1], QUIET))
+        drawn: list[Line | Text] = []
+        at, line = float(LEFT), 20.0
+        for words, colour in names:
+            wide = 19 + LETTER * len(words) + 18
+            if at > LEFT and at + wide > WIDTH:
+                at, line = float(LEFT), line + LEGEND
+            drawn.append(Line(np.array([[at, line - 4], [at + 14, line - 4]]), colour, 2.0))
+            drawn.append(Text(at + 19, line, words, colour))
+            at += wide
         return drawn
 
     def _shows(self, height: float) -> bool:
         return abs(height) < MOST and (height > 1 / MOST or not self.log_y)
 
-    def _visible(self, curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        x, y = curve.x, curve.y
+    def _visible(
+        self, curve: Curve, y: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        x = curve.x
+        if y is None:
+            return np.empty(0), np.empty(0)
         good = (np.abs(x) < MOST) & (np.abs(y) < MOST)
         good &= (x > 1 / MOST) | (not self.log_x)
         good &= (y > 1 / MOST) | (not self.log_y)
@@ -137,7 +183,7 @@ class Chart:
         return np.log10(x) if self.log_x else x, np.log10(y) if self.log_y else y
 
     def _marks(
-        self, place: object, left: float, right: float, low: float, high: float
+        self, place: object, left: float, right: float, low: float, high: float, top: float
     ) -> list[Line | Text]:
         drawn: list[Line | Text] = []
         taken: list[tuple[float, float]] = []
@@ -151,7 +197,7 @@ class Chart:
             centre = min(max(centre, LEFT + half), WIDTH - RIGHT - half)
             if all(centre + half < a or centre - half > b for a, b in taken):
                 taken.append((centre - half, centre + half))
-                drawn.append(Text(centre, TOP - 8, words, "#2f6fed", "middle"))
+                drawn.append(Text(centre, top - 8, words, "#2f6fed", "middle"))
         return drawn
 
     def svg(self) -> bytes:
@@ -164,7 +210,10 @@ class Chart:
             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         ]
         for part in self.parts():
-            if isinstance(part, Line):
+            if isinstance(part, Area):
+                points = " ".join(f"{x:.2f},{y:.2f}" for x, y in part.points)
+                out.append(f'<polygon points="{points}" fill="{part.colour}"/>')
+            elif isinstance(part, Line):
                 points = " ".join(f"{x:.2f},{y:.2f}" for x, y in part.points)
                 dash = f' stroke-dasharray="{part.dash} {part.dash}"' if part.dash else ""
                 out.append(
@@ -187,7 +236,11 @@ class Chart:
         image = Image.new("RGB", (WIDTH * fine, HEIGHT * fine), "#ffffff")
         pen = ImageDraw.Draw(image)
         for part in self.parts():
-            if isinstance(part, Line):
+            if isinstance(part, Area):
+                pen.polygon(
+                    [(float(x) * fine, float(y) * fine) for x, y in part.points], part.colour
+                )
+            elif isinstance(part, Line):
                 for piece in _dashes(part.points, part.dash):
                     places = [(float(x) * fine, float(y) * fine) for x, y in piece]
                     pen.line(places, part.colour, max(1, round(part.width * fine)), joint="curve")
@@ -210,6 +263,12 @@ class Chart:
         out = io.BytesIO()
         image.save(out, "PNG")
         return out.getvalue()
+
+
+def _mixed(colour: str, share: float) -> str:
+    """Return a colour (``#rrggbb``) on white, of which `share` is left."""
+    levels = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(255 + (level - 255) * share):02x}" for level in levels)
 
 
 def _dashes(points: NDArray[np.float64], dash: float) -> list[NDArray[np.float64]]:

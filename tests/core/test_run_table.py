@@ -235,6 +235,9 @@ def test_list_show_and_compare_speak_json(root, file, capsys):
     assert main(["runs", "compare", str(first.path), str(second.path), "--json"]) == 0
     compared = json.loads(capsys.readouterr().out)
     assert compared["settings"] == {"beta": [SPEC.beta, 1.5]}
+    assert 0 < compared["filters"]["stability"] <= 1
+    assert len(compared["filters"]["pairs"]) == SPEC.hidden_units
+    assert compared["filters"]["epochs"] == [3.0, 3.0]
     assert [row["last"] for row in compared["runs"]] == [
         sum(run.info.outcome.terms) for run in (first, second)
     ]
@@ -245,10 +248,26 @@ def test_compare_is_a_table_to_read(root, file, capsys):
     second = record(root, file, SPEC.changed(beta=1.5))
     assert main(["runs", "compare", str(first.path), str(second.path)]) == 0
     out = capsys.readouterr().out
-    names, beta, state, best, last = out.splitlines()
+    names, beta, state, best, last, step, stability = out.splitlines()
     assert first.path.name in names
     assert beta.split() == ["beta", f"{SPEC.beta:g}", "1.5"]
     assert state.split() == ["state", "done", "done"]
     assert len(best.split()) == len(last.split()) == 3
-    assert main(["runs", "compare", str(first.path), str(first.path)]) == 0
-    assert "same data and settings" in capsys.readouterr().out
+    assert step.split() == ["step", "12", "12"]
+    assert stability.split()[0] == "stability"
+    assert "of 5 pairs of filters with |r| ≥ 0.9" in stability
+    assert main(["runs", "compare", str(first.path), str(first.path), "--epoch", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "same data and settings" in out
+    assert "stability        1.000   100% of 5" in out
+    assert "step             0" in out
+
+
+def test_runs_without_weights_are_compared_in_all_else(root, file, capsys):
+    run = record(root, file, SPEC)
+    for _, path in run.keyframes():
+        path.unlink()
+    assert main(["runs", "compare", str(run.path), str(run.path), "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["filters"] is None
+    assert "no weights" in said.err
