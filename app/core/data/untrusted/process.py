@@ -209,8 +209,9 @@ def send_weights(request: dict[str, Any], out: BinaryIO) -> None:
         # PyTorch takes its time: it is loaded for what may be its own, and before the door closes.
         torch = prepare_torch() if request["torch"] and starts_as_archive(file) else None
         hold_still(max(MEMORY, 4 * size), 120 + size // (10 << 20))
+        arrays = read_weights(file, size, torch)
         close_the_door()
-        for name, array in read_weights(file, size, torch):
+        for name, array in arrays:
             write_json(out, {"name": name, "shape": array.shape, "dtype": array.dtype.name})
             send_bytes(out, array)
     write_json(out, {"end": True})

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
+import safetensors
 
 from app.core.data.untrusted.arrays import NpzFile
 from app.core.data.untrusted.guard import Refused, readable
@@ -30,6 +31,8 @@ OLDEST_TORCH = (2, 10)
 KNOWN_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
 SAFETENSORS = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 INTEGERS = ("I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")
+
+CHECKPOINT = ("theta", "running")
 
 # Name, numbers, and what is to be said of them.
 Found = tuple[str, np.ndarray[Any, Any]]
@@ -70,7 +73,9 @@ def starts_as_archive(file: IO[bytes]) -> bool:
 
 
 def read_weights(file: IO[bytes], size: int, torch: Any = None) -> Iterator[Found]:
-    """Yield the arrays of an open file, contiguous; numbers of 16 bits come as float32.
+    """Return the arrays of an open file, contiguous; numbers of 16 bits come as float32.
+
+    What the file is, is judged at once; its numbers are read when they are asked for.
 
     Parameters
     ----------
@@ -85,7 +90,11 @@ def read_weights(file: IO[bytes], size: int, torch: Any = None) -> Iterator[Foun
     start = file.read(16)
     file.seek(0)
     if start.startswith(ARCHIVE):
-        return _state_dict(file, size, torch) if _is_state_dict(file) else _npz(file, size)
+        # The directories of archives are read now, while more can still be opened.
+        if not _is_state_dict(file):
+            return _npz(NpzFile(file, size))
+        _judge(file, size)
+        return _state_dict(file, size, torch)
     if _is_safetensors(start, size):
         return _safetensors(file)
     if start.startswith(b"\x80") or start.startswith(b"("):
@@ -113,16 +122,17 @@ def _is_safetensors(start: bytes, size: int) -> bool:
 
 
 def _safetensors(file: IO[bytes]) -> Iterator[Found]:
-    import safetensors
-
     try:
-        arrays = safetensors.deserialize(file.read())
+        arrays = safetensors.deserialize(file.read())  # type: ignore[no-untyped-call]
     except MemoryError:
         raise
     except Exception:
         # The library has exceptions of its own for every way a file can be wrong.
         raise Refused("it is damaged: its header does not match its numbers") from None
     _count(len(arrays))
+    if any(name == "theta" for name, _ in arrays):
+        # A checkpoint of this program: what else it knows is for whoever goes on with its run.
+        arrays = [(name, one) for name, one in arrays if name in CHECKPOINT and one["data"]]
     for name, found in arrays:
         kind, shape = found["dtype"], tuple(found["shape"])
         if kind == "BF16":
@@ -138,8 +148,7 @@ def _safetensors(file: IO[bytes]) -> Iterator[Found]:
         yield _name(name), _plain(array.reshape(shape))
 
 
-def _npz(file: IO[bytes], size: int) -> Iterator[Found]:
-    source = NpzFile(file, size)
+def _npz(source: NpzFile) -> Iterator[Found]:
     for name, array, refused in source.list_arrays():
         if array is None:
             raise Refused(f"{_name(name)}: {refused}")
@@ -180,7 +189,6 @@ def _judge(file: IO[bytes], size: int) -> None:
 def _state_dict(file: IO[bytes], size: int, torch: Any) -> Iterator[Found]:
     if torch is None:
         raise Refused("it is a state_dict of PyTorch under a name that ends in .npz")
-    _judge(file, size)
     file.seek(0)
     try:
         loaded = torch.load(file, weights_only=True, map_location="cpu")
