@@ -104,10 +104,57 @@ class History:
                 found.append((step, change))
         return [(step, change) for step, change in found if change.old != change.new]
 
-    def newest(self, steps: int) -> NDArray[np.float64] | None:
-        """Return the mean terms (T,) of the last so many steps, or None before the first."""
-        terms = self.terms[-max(steps, 1) :]
+    def newest(self, steps: int, until: int | None = None) -> NDArray[np.float64] | None:
+        """Return the mean terms (T,) of the last so many steps, or None before the first.
+
+        With `until`, as it was when that many steps were done.
+        """
+        end = self.count_until(until)
+        terms = self.terms[max(end - max(steps, 1), 0) : end]
         return terms.mean(axis=0) if len(terms) else None
+
+    def count_until(self, step: int | None) -> int:
+        """Return how many recorded steps are among the first `step`; all of them for None."""
+        if step is None:
+            return self._count
+        return int(np.searchsorted(self.steps, step, side="right"))
+
+    def until(self, step: int) -> History:
+        """Return a copy of what was recorded when `step` steps were done."""
+        copy = History(self.term_names, self._clock)
+        count = copy._count = self.count_until(step)
+        copy._steps = self._steps[: max(count, 1)].copy()
+        copy._terms = self._terms[: max(count, 1)].copy()
+        copy._accuracies = self._accuracies[: max(count, 1)].copy()
+        copy._clocked = self._clocked[: max(count, 1)].copy()
+        copy.changes = [(at, change) for at, change in self.changes if at <= step]
+        copy.epoch_steps = [at for at in self.epoch_steps if at <= step]
+        copy.evaluations = [event for event in self.evaluations if event.step <= step]
+        return copy
+
+    def extend(self, later: History) -> None:
+        """Add what another history recorded of the steps after these."""
+        before = self._clocked[self._count - 1] if self._count else 0.0
+        new = self._more(len(later))
+        self._steps[new], self._terms[new] = later.steps, later.terms
+        self._accuracies[new], self._clocked[new] = later.accuracies, before + later.seconds
+        self.changes.extend(later.changes)
+        self.epoch_steps.extend(later.epoch_steps)
+        self.evaluations.extend(later.evaluations)
+
+    def _more(self, count: int) -> slice:
+        """Make room for so many steps more; returns their places."""
+        start, end = self._count, self._count + count
+        if end > len(self._steps):
+            room = max(end, 2 * len(self._steps))
+            self._steps = np.resize(self._steps, room)
+            self._accuracies = np.resize(self._accuracies, room)
+            self._clocked = np.resize(self._clocked, room)
+            grown = np.empty((room, len(self.term_names)))
+            grown[:start] = self._terms[:start]
+            self._terms = grown
+        self._count = end
+        return slice(start, end)
 
     def append(
         self,
@@ -120,19 +167,10 @@ class History:
 
         `seconds` is how long they took, all in all.
         """
-        end = self._count + len(terms)
-        if end > len(self._steps):
-            room = max(end, 2 * len(self._steps))
-            self._steps = np.resize(self._steps, room)
-            self._accuracies = np.resize(self._accuracies, room)
-            self._clocked = np.resize(self._clocked, room)
-            grown = np.empty((room, len(self.term_names)))
-            grown[: self._count] = self._terms[: self._count]
-            self._terms = grown
-        self._steps[self._count : end] = np.arange(first_step, first_step + len(terms))
-        self._terms[self._count : end] = terms
-        self._accuracies[self._count : end] = np.nan if accuracies is None else accuracies
         before = self._clocked[self._count - 1] if self._count else 0.0
+        new = self._more(len(terms))
+        self._steps[new] = np.arange(first_step, first_step + len(terms))
+        self._terms[new] = terms
+        self._accuracies[new] = np.nan if accuracies is None else accuracies
         shares = np.arange(1, len(terms) + 1) / max(len(terms), 1)
-        self._clocked[self._count : end] = before + seconds * shares
-        self._count = end
+        self._clocked[new] = before + seconds * shares
