@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ __all__ = [
     "move_to_trash",
     "read_row",
     "read_rows",
+    "restore_from_trash",
+    "settings_that_differ",
 ]
 
 TRASH = "trash"
@@ -39,7 +43,7 @@ class RunRow:
 
     `best` and `last` are validation accuracies of a convolutional network (larger is better),
     and costs of an autoencoder: the least mean of an epoch, and that of all patches at the end.
-    None where they are not known.
+    None where they are not known. `size` is what the folder takes on the disk, in bytes.
     """
 
     run: RunFolder
@@ -51,6 +55,7 @@ class RunRow:
     epochs: int
     best: float | None
     last: float | None
+    size: int = 0
 
     @property
     def path(self) -> Path:
@@ -85,6 +90,7 @@ class RunRow:
             "epochs_done": self.epochs_done,
             "best": self.best,
             "last": self.last,
+            "bytes": self.size,
             "tags": list(self.labels.tags),
             "note": self.labels.note,
             "colour": self.labels.colour,
@@ -110,6 +116,7 @@ def read_row(run: RunFolder) -> RunRow:
         info.spec.epochs,
         best,
         last,
+        _size(run.path),
     )
 
 
@@ -124,6 +131,20 @@ def read_rows(root: Path | None = None, cancel: Cancel | None = None) -> list[Ru
         except UsageError:
             continue
     return sorted(rows, key=lambda row: (row.run.info.started, row.path.name), reverse=True)
+
+
+def _size(folder: Path) -> int:
+    """Return how many bytes the files of a run have; those that nobody may see count nothing."""
+    total = 0
+    for part in (folder, folder / "keyframes", folder / "checkpoints"):
+        try:
+            with os.scandir(part) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        total += entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            continue
+    return total
 
 
 def find_run(text: str) -> Path:
@@ -170,20 +191,27 @@ class Difference:
 
 def differences(first: RunFolder, second: RunFolder) -> list[Difference]:
     """Return what differs: data, settings, preprocessing, in this order."""
-    found = []
-    a, b = first.info, second.info
-    pairs: list[tuple[str, str, Any, Any]] = [
-        ("kind", "Network", a.kind, b.kind),
-        ("data", "Data", _source(first), _source(second)),
+    return [
+        Difference(name, label, *values)
+        for name, label, values in settings_that_differ([first, second])
     ]
-    for one, other in ((a.spec, b.spec), (a.preprocess, b.preprocess)):
-        labels = {p.name: p.hyper.label for spec in (one, other) for p in describe(type(spec))}
+
+
+def settings_that_differ(runs: Sequence[RunFolder]) -> list[tuple[str, str, tuple[Any, ...]]]:
+    """Return name, label and the value in each run of what not all have in common.
+
+    Data, settings, preprocessing, in this order; None where a run has no such setting.
+    """
+    infos = [run.info for run in runs]
+    lines: list[tuple[str, str, tuple[Any, ...]]] = [
+        ("kind", "Network", tuple(info.kind for info in infos)),
+        ("data", "Data", tuple(_source(run) for run in runs)),
+    ]
+    for specs in ([info.spec for info in infos], [info.preprocess for info in infos]):
+        labels = {p.name: p.hyper.label for spec in specs for p in describe(type(spec))}
         for name, label in labels.items():
-            pairs.append((name, label, getattr(one, name, None), getattr(other, name, None)))
-    for name, label, left, right in pairs:
-        if left != right:
-            found.append(Difference(name, label, left, right))
-    return found
+            lines.append((name, label, tuple(getattr(spec, name, None) for spec in specs)))
+    return [line for line in lines if any(value != line[2][0] for value in line[2])]
 
 
 def _source(run: RunFolder) -> str:
@@ -208,5 +236,27 @@ def move_to_trash(run: RunFolder) -> Path:
     target, number = trash / run.path.name, 2
     while target.exists():
         target, number = trash / f"{run.path.name}-{number}", number + 1
+    move_folder(run.path, target)
+    return target
+
+
+def restore_from_trash(run: RunFolder) -> Path:
+    """Move a run out of the trash, beside the others; returns where it is now.
+
+    Raises
+    ------
+    UsageError
+        It is not in the trash, or its place is taken.
+    StorageError
+        It cannot be moved.
+    """
+    trash = run.path.parent
+    if trash.name != TRASH:
+        raise UsageError(f"{run.path.name} is not in the trash.")
+    target = trash.parent / run.path.name
+    if os.path.lexists(target):
+        raise UsageError(
+            f"There is another {target.name} already.", f"Rename {run.path} to something else."
+        )
     move_folder(run.path, target)
     return target

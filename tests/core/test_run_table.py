@@ -20,6 +20,8 @@ from app.core.run_table import (
     move_to_trash,
     read_row,
     read_rows,
+    restore_from_trash,
+    settings_that_differ,
 )
 from app.core.runs import RunFolder, list_runs
 from app.core.runs.labels import RunLabels, parse_tags, read_labels, write_labels
@@ -189,6 +191,29 @@ def test_a_run_in_the_trash_is_out_of_the_table_and_whole(root, run, file):
     assert read_rows(root) == []
     assert {path.relative_to(gone) for path in gone.rglob("*")} == files
     RunFolder.open(gone).read_weights()
+    # It comes back as it was, unless its place is taken.
+    assert restore_from_trash(RunFolder.open(gone)) == run.path
+    assert {path.relative_to(run.path) for path in run.path.rglob("*")} == files
+    gone = move_to_trash(RunFolder.open(run.path))
+    run.path.mkdir()
+    with pytest.raises(UsageError, match="another"):
+        restore_from_trash(RunFolder.open(gone))
+    RunFolder.open(gone).read_weights()
+    run.path.rmdir()
+    restore_from_trash(RunFolder.open(gone))
+    with pytest.raises(UsageError, match="not in the trash"):
+        restore_from_trash(RunFolder.open(run.path))
+
+
+def test_its_size_is_that_of_its_files(run):
+    files = [path for path in run.path.rglob("*") if path.is_file()]
+    assert read_row(run).size == sum(path.stat().st_size for path in files) > 10_000
+
+
+def test_what_several_runs_have_not_in_common(root, file):
+    runs = [record(root, file, SPEC.changed(rho=rho, epochs=1)) for rho in (0.1, 0.2, 0.1)]
+    assert settings_that_differ(runs) == [("rho", "Target activation", (0.1, 0.2, 0.1))]
+    assert settings_that_differ(runs[::2]) == settings_that_differ(runs[:1]) == []
 
 
 def test_two_runs_of_one_name_both_fit(root, file):

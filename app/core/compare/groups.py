@@ -3,17 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.core.params import describe, format_number
 from app.core.runs import RunInfo
 
-__all__ = ["describe_runs", "seed_groups"]
+__all__ = ["Group", "describe_runs", "group_runs", "own_settings", "seed_groups"]
 
 # What says nothing about a difference in what was learned.
 SEED = "seed"
 MOST_WORDS = 3
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that are drawn as one: what they are called, and their places."""
+
+    name: str
+    members: tuple[int, ...]
+
+
+def group_runs(infos: Sequence[RunInfo], names: Sequence[str], *, seeds: bool) -> list[Group]:
+    """Return the runs one by one or, with `seeds`, those that differ in their seed alone as one."""
+    places = seed_groups(infos) if seeds else [[place] for place in range(len(infos))]
+    several = [group for group in places if len(group) > 1]
+    seed = infos[several[0][0]].spec.seed if several else 0
+    shown = []
+    for group in places:
+        info = infos[group[0]]
+        # A seed that is one of many says nothing.
+        alone = len(group) == 1
+        shown.append(info if alone else info.changed(spec=info.spec.changed(seed=seed)))
+    texts = describe_runs(shown, [names[group[0]] for group in places])
+    return [
+        Group(text if len(group) == 1 else f"{text} · {len(group)} seeds", tuple(group))
+        for text, group in zip(texts, places, strict=True)
+    ]
+
+
+def own_settings(info: RunInfo) -> str:
+    """Return in few words what a run was told that is not the default."""
+    words = _words([info])
+    parts = []
+    for spec in (info.spec, info.preprocess):
+        for parameter in describe(type(spec)):
+            value = getattr(spec, parameter.name)
+            if value != parameter.default and parameter.name != SEED:
+                parts.append(f"{words[parameter.name]} {_shown(value)}".strip())
+    if info.spec.seed:
+        parts.append(f"seed {info.spec.seed}")
+    return ", ".join(parts)
 
 
 def _settings(info: RunInfo) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.compare.groups import describe_runs, seed_groups
+from app.core.compare.groups import describe_runs, group_runs, own_settings, seed_groups
 from app.core.specs import AutoencoderSpec, ConvNetSpec, PreprocessSpec
 from tests.core.compare.test_curves import SOURCE, info
 
@@ -52,3 +52,28 @@ def test_other_data_and_other_networks_are_said_first():
     elsewhere = SOURCE.changed(path="/some/where/other.h5", sha256="1" * 64)
     assert names(info(SPEC), info(SPEC, source=elsewhere)) == ["x.h5", "other.h5"]
     assert names(info(SPEC), info(ConvNetSpec())) == ["autoencoder", "CNN"]
+
+
+def test_seeds_are_drawn_as_one_under_a_name_without_a_seed():
+    runs = [info(SPEC.changed(rho=rho, seed=seed)) for rho in (0.2, 0.5) for seed in (3, 4)]
+    runs.append(info(SPEC.changed(rho=0.9, seed=3)))
+    called = [f"run {n}" for n in range(5)]
+    together = group_runs(runs, called, seeds=True)
+    assert [(group.name, group.members) for group in together] == [
+        ("ρ 0.2 · 2 seeds", (0, 1)),
+        ("ρ 0.5 · 2 seeds", (2, 3)),
+        ("ρ 0.9", (4,)),
+    ]
+    alone = group_runs(runs, called, seeds=False)
+    assert [group.members for group in alone] == [(n,) for n in range(5)]
+    assert alone[0].name == "ρ 0.2, seed 3"
+    (only,) = group_runs(runs[:2], called[:2], seeds=True)
+    assert only.name == "run 0 · 2 seeds"
+    assert group_runs([], [], seeds=True) == []
+
+
+def test_what_is_not_the_default_in_few_words():
+    assert own_settings(info(SPEC)) == ""
+    spec = SPEC.changed(rho=0.2, solver="sgd", hidden_units=25, seed=7)
+    assert own_settings(info(spec)) == "sgd, ρ 0.2, L 25, seed 7"
+    assert own_settings(info(SPEC, preprocess=PreprocessSpec(clip=False))).endswith(" no")
