@@ -12,6 +12,7 @@ from app.cli.bench import add_bench
 from app.cli.check import add_check
 from app.cli.export import add_export
 from app.cli.info import add_info
+from app.cli.processes import refuse_several
 from app.cli.range import add_range
 from app.cli.runs import add_runs
 from app.cli.train import add_train
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(argv)
     try:
+        refuse_several(options)
         code: int = options.run(options)
     except FilterscopeError as error:
         print(f"filterscope: {error.message}", file=sys.stderr)

@@ -36,8 +36,8 @@ class Interruptible:
 class Progress:
     """One line on standard error: redrawn on a terminal, else a line now and then."""
 
-    def __init__(self, noun: str = "patches") -> None:
-        self.noun = noun
+    def __init__(self, noun: str = "patches", *, silent: bool = False) -> None:
+        self.noun, self.silent = noun, silent
         self._names: tuple[str, ...] = ()
         self._said = ""
         self.terminal = sys.stderr.isatty()
@@ -58,6 +58,8 @@ class Progress:
         return True
 
     def _show(self, text: str) -> None:
+        if self.silent:
+            return
         if self.terminal:
             print(f"\r{text:78}", end="", file=sys.stderr, flush=True)
             self._open = True

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from app.cli.options import command, json_flag
+from app.cli.processes import Processes, sharing
 from app.cli.progress import Progress
 from app.cli.train_cnn import RESULTS, add_accuracies
 from app.cli.training import conclude, train_and_record
@@ -27,6 +28,7 @@ def add_resume(actions: Any) -> None:
             "weights, to the last bit, as if it had never been interrupted."
         ),
     )
+    parser.set_defaults(shares=True)
     parser.add_argument("run_folder", metavar="RUN", help="its folder, or its name")
     parser.add_argument(
         "--epochs", type=int, metavar="N", help="epochs in all, to train on one that is done"
@@ -37,17 +39,29 @@ def add_resume(actions: Any) -> None:
 
 def run_resume(options: argparse.Namespace) -> int:
     """``filterscope runs resume RUN``."""
+    with sharing() as processes:
+        return _resume(options, processes)
+
+
+def _resume(options: argparse.Namespace, processes: Processes) -> int:
     from app.core.resume import prepare
     from app.core.run_table import find_run
 
     if options.threads is not None and options.threads < 1:
         raise UsageError("--threads must be at least 1.")
+    threads, group = options.threads, None
+    if processes.place is not None:
+        threads = processes.threads(options.threads)
+        group = _join(options, processes)
+        if not processes.first:
+            return _take_share(group, threads)
     screen = Progress()
     going = prepare(
         find_run(options.run_folder),
         epochs=options.epochs,
-        threads=options.threads,
+        threads=threads,
         progress=screen.share,
+        group=group,
     )
     screen.end()
     screen.noun = "images" if going.run.info.kind == "cnn" else "patches"
@@ -55,6 +69,11 @@ def run_resume(options: argparse.Namespace) -> int:
         print(f"filterscope: {note}", file=sys.stderr)
     print(f"filterscope: Going on after step {going.progress.step}.", file=sys.stderr)
     recorder = going.recorder()
+    if group is not None:
+        from app.core.distributed.handover import hand_over
+
+        going.run.write_info(going.run.info.changed(processes=group.size, hosts=group.hosts))
+        hand_over(group, going)
     result = train_and_record(
         going.run,
         going.learner,
@@ -63,8 +82,40 @@ def run_resume(options: argparse.Namespace) -> int:
         screen,
         recorder=recorder,
         resume=going.progress,
+        group=group,
     )
     if going.run.info.kind == "cnn":
         add_accuracies(result, going.learner)
         return conclude(result, options.json, RESULTS)
     return conclude(result, options.json, ("cost", *going.learner.term_names))
+
+
+def _join(options: argparse.Namespace, processes: Processes) -> Any:
+    """Meet the other processes; only rank 0 need have the run's folder."""
+    from app.core.run_table import find_run
+    from app.core.runs import RunFolder
+    from app.core.specs import ConvNetSpec
+
+    engine, device = "torch", "auto"
+    if processes.first:
+        spec = RunFolder.open(find_run(options.run_folder)).info.spec
+        engine = spec.engine if isinstance(spec, ConvNetSpec) else "none"
+        device = spec.device if isinstance(spec, ConvNetSpec) else device
+    return processes.join(engine, device)
+
+
+def _take_share(group: Any, threads: int) -> int:
+    """Train on with rank 0, which alone writes and talks."""
+    from app.core.distributed.handover import take_up
+
+    taken = take_up(group, threads)
+    result = train_and_record(
+        None,
+        taken.learner,
+        taken.spec,
+        taken.order,
+        Progress(silent=True),
+        resume=taken.progress,
+        group=group,
+    )
+    return 130 if result.get("reason") == "stopped" else 0

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 from app.cli.options import command, read_assignments, settings_help
+from app.cli.processes import Processes, sharing, what_counts
 from app.cli.progress import Progress
 from app.cli.training import (
     assignments_of,
@@ -61,6 +62,7 @@ def add_train_cnn(kinds: Any) -> None:
         help=CNN_DATA,
     )
     run_options(parser, list(CNN_PRESETS))
+    parser.set_defaults(shares=True)
     parser.add_argument("--device", metavar="D", help="the same as --set device=D")
     parser.add_argument(
         "--test",
@@ -80,7 +82,11 @@ def read_cnn_settings(options: argparse.Namespace) -> tuple[ConvNetSpec, ImageSp
 
 def run_train_cnn(options: argparse.Namespace) -> int:
     """``filterscope train cnn``."""
-    from app.core import threads as threading_
+    with sharing() as processes:
+        return _train(options, processes)
+
+
+def _train(options: argparse.Namespace, processes: Processes) -> int:
     from app.core.data.batches import EpochOrder
     from app.core.data.image_preprocess import fit_images
     from app.core.data.image_reader import open_images
@@ -91,8 +97,14 @@ def run_train_cnn(options: argparse.Namespace) -> int:
     from app.core.settings import data_folder
 
     spec, image_spec = read_cnn_settings(options)
-    check_options(options)
-    screen = Progress("images")
+    group = processes.join(spec.engine, spec.device)
+    if processes.first:
+        check_options(options)
+    if group is not None:
+        # The setting is that of one process. The run is what a single one with the whole batch
+        # would make, and says so.
+        spec = spec.changed(batch_size=spec.batch_size * group.size)
+    screen = Progress("images", silent=not processes.first)
     images = open_images(options.data or SYNTHETIC_NAME, progress=screen.share)
     # What cannot be built is said before a folder is made.
     complete_layers(spec.rows, images.shape, len(images.classes))
@@ -100,8 +112,14 @@ def run_train_cnn(options: argparse.Namespace) -> int:
     screen.end()
     if options.test and not len(data.split.test):
         raise UsageError("There are no test images.", "Leave --test out, or train on fewer images.")
-    threads = options.threads or threading_.kernel_threads(window=False)
-    learner = make_convnet_learner(data, spec, threads=threads)
+    threads = processes.threads(options.threads)
+    learner = make_convnet_learner(data, spec, threads=threads, group=group)
+    if group is not None:
+        group.check_same(what_counts(spec, data, learner))
+    order = EpochOrder(len(data.split.train), spec.seed)
+    if not processes.first:
+        result = train_and_record(None, learner, spec, order, screen, group=group)
+        return 130 if result.get("reason") == "stopped" else 0
     run = RunFolder.create(
         data_folder(),
         kind="cnn",
@@ -113,8 +131,9 @@ def run_train_cnn(options: argparse.Namespace) -> int:
         threads=threads,
         path=options.out,
     )
-    order = EpochOrder(len(data.split.train), spec.seed)
-    result = train_and_record(run, learner, spec, order, screen)
+    if group is not None:
+        run.write_info(run.info.changed(processes=group.size, hosts=group.hosts))
+    result = train_and_record(run, learner, spec, order, screen, group=group)
     add_accuracies(result, learner)
     best = learner.best
     # Who interrupted it will train on: the test images are kept for then.

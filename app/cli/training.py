@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from app.cli.options import json_flag
+from app.cli.processes import AllStop
 from app.cli.progress import Interruptible, Progress
 from app.core.errors import AlreadyExistsError, FilterscopeError, UsageError
 
@@ -72,12 +74,14 @@ def train_and_record(
     *,
     recorder: Any = None,
     resume: Any = None,
+    group: Any = None,
 ) -> dict[str, Any]:
     """Train to the end, or to Ctrl-C; returns what came out.
 
     Parameters
     ----------
-    run : RunFolder
+    run : RunFolder or None
+        None for a process that only takes its share of the work of `group`.
     learner : Learner
     spec : TrainingSpec
     order : EpochOrder
@@ -86,14 +90,26 @@ def train_and_record(
         A new one by default.
     resume : app.core.training.Progress, optional
         Where the learner stands, when it goes on.
+    group : Group, optional
+        Other processes that train the same network.
     """
     from app.core.control import Control
     from app.core.runs import Recorder
     from app.core.training import train
 
     control = Control()
+    if run is None:
+        return _take_share(learner, spec, order, group, control, resume)
     recorder = recorder or Recorder(run)
     result: dict[str, Any] = {"run": str(run.path), "seed": spec.seed}
+
+    def stop() -> None:
+        if not control.stopping:
+            print("\nStopping after this batch; the run is kept.", file=sys.stderr)
+            control.stop()
+
+    if group is not None:
+        group.on_stop = stop
     events = train(
         learner,
         spec,
@@ -104,13 +120,44 @@ def train_and_record(
         resume=resume,
     )
     try:
-        with Interruptible(control.stop):
+        with Interruptible(control.stop) if group is None else AllStop(group.ask_to_stop):
             for event in events:
                 recorder.take(event)
                 screen.take(event, result)
     finally:
         recorder.close()
         screen.end()
+    return result
+
+
+def _take_share(
+    learner: Any, spec: Any, order: Any, group: Any, control: Any, resume: Any
+) -> dict[str, Any]:
+    """Train as a process of several that neither writes nor talks; returns how it ended."""
+    from app.core import events
+    from app.core.training import train
+
+    group.on_stop = control.stop
+    result: dict[str, Any] = {}
+    never = float("inf")
+    with AllStop(group.ask_to_stop):
+        for event in train(
+            learner,
+            spec,
+            control,
+            examples=order.count,
+            order=order,
+            run_id="",
+            resume=resume,
+            snapshot_seconds=never,
+            checkpoint_seconds=never,
+        ):
+            if isinstance(event, events.Failed):
+                if event.kind == "bug":
+                    print(event.traceback_text, file=sys.stderr)
+                raise FilterscopeError(event.message, event.hint)
+            if isinstance(event, events.Finished):
+                result["reason"] = event.reason
     return result
 
 

@@ -100,8 +100,13 @@ def _unloadable(error: Exception) -> FilterscopeError:
     )
 
 
-def find_devices() -> tuple[Device, ...]:
+def find_devices(*, number: int | None = None) -> tuple[Device, ...]:
     """Return all devices that torch names, the fastest first and the CPU last.
+
+    Parameters
+    ----------
+    number : int, optional
+        Of CUDA's devices, look at this one alone: to look at one costs some of its memory.
 
     Raises
     ------
@@ -117,7 +122,8 @@ def find_devices() -> tuple[Device, ...]:
             count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         except Exception:
             count = 0
-        found += [_look(torch, f"cuda:{number}", "GPU") for number in range(count)]
+        numbers = [one for one in range(count) if number in (None, one)]
+        found += [_look(torch, f"cuda:{one}", "GPU") for one in numbers]
         if torch.backends.mps.is_available():
             found.append(_look(torch, "mps", "Apple GPU"))
     memory = psutil.virtual_memory()

@@ -23,6 +23,7 @@ from app.core.data.files import Progress as Report
 from app.core.data.image_preprocess import FittedImages, fit_images
 from app.core.data.image_reader import open_images_again
 from app.core.data.patches import Patches, Source
+from app.core.distributed import Group
 from app.core.errors import FilterscopeError, UsageError
 from app.core.events import Event
 from app.core.history import History
@@ -157,6 +158,7 @@ def prepare(
     data: Any = None,
     cancel: Cancel | None = None,
     progress: Report | None = None,
+    group: Group | None = None,
 ) -> Continuation:
     """Read all that is needed to go on with a run, and check it.
 
@@ -171,6 +173,8 @@ def prepare(
         What is open already; it is opened by default.
     cancel, progress : callable, optional
         Asked and told while CIFAR-10 or a large file is read.
+    group : Group, optional
+        Other processes that take their share of its batches; see `hand_over`.
 
     Raises
     ------
@@ -197,7 +201,7 @@ def prepare(
         data = _opened(run, kept[0], cancel, progress)
     else:
         _check_same(info, data, kept[0])
-    learner, order = learner_of(info, data, wanted, threads)
+    learner, order = learner_of(info, data, wanted, threads, group)
     for saved in kept:
         try:
             spec = _in_force(info, wanted, saved)
@@ -268,13 +272,17 @@ def _check_same(info: RunInfo, data: Patches | FittedImages, saved: SavedCheckpo
 
 
 def learner_of(
-    info: RunInfo, data: Patches | FittedImages, spec: TrainingSpec, threads: int | None
+    info: RunInfo,
+    data: Patches | FittedImages,
+    spec: TrainingSpec,
+    threads: int | None,
+    group: Group | None = None,
 ) -> tuple[Learner, EpochOrder]:
     """Return a new network on the run's data, and the order of visiting."""
     threads = threads or kernel_threads(window=False)
     if isinstance(data, FittedImages):
         convnet = info.convnet[0].changed(epochs=spec.epochs)
-        learner = make_convnet_learner(data, convnet, threads=threads)
+        learner = make_convnet_learner(data, convnet, threads=threads, group=group)
         return learner, EpochOrder(len(data.split.train), spec.seed)
     autoencoder, _ = info.autoencoder
     if autoencoder.held_out >= len(data.x):

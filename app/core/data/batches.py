@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EpochOrder"]
+__all__ = ["EpochOrder", "Share"]
 
 # For data that is mapped from disk: rows that are read together, and blocks that are mixed.
 BLOCK_ROWS = 1024
@@ -46,3 +48,30 @@ class EpochOrder:
             order[at : at + len(rows)] = rows
             at += len(rows)
         return order
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several processes takes of some rows: ``start`` … ``stop`` of ``whole``.
+
+    Shares follow each other and differ by at most one row; one may be empty.
+    """
+
+    start: int
+    stop: int
+    whole: int
+
+    @classmethod
+    def of(cls, rank: int, size: int, whole: int) -> Share:
+        """Return the share of process `rank` of `size`."""
+        return cls(whole * rank // size, whole * (rank + 1) // size, whole)
+
+    @property
+    def rows(self) -> slice:
+        """The rows, to index with."""
+        return slice(self.start, self.stop)
+
+    @property
+    def weight(self) -> float:
+        """How much a mean over this share counts in the mean over all rows."""
+        return (self.stop - self.start) / self.whole

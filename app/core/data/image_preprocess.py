@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.data.batches import Share
 from app.core.data.images import LabelledImages, Split
 from app.core.specs import ImageSpec
 
@@ -66,13 +67,18 @@ class FittedImages:
         return self.images.y[indices]
 
     def batch(
-        self, indices: NDArray[np.int64], rng: np.random.Generator, dtype: Any = np.float32
+        self,
+        indices: NDArray[np.int64],
+        rng: np.random.Generator,
+        dtype: Any = np.float32,
+        share: Share | None = None,
     ) -> NDArray[Any]:
         """Return images (n, C, H, W) to train with: flipped and cropped at random, then normalised.
 
-        `rng` is that of the step, see `augmentation_rng`.
+        `rng` is that of the step, see `augmentation_rng`; `share` says which rows of the step's
+        batch `indices` are, where they are not all.
         """
-        return self.normalise(self.augment(self.images.x[indices], rng), dtype)
+        return self.normalise(self.augment(self.images.x[indices], rng, share), dtype)
 
     def normalise(self, pixels: NDArray[Any], dtype: Any = np.float32) -> NDArray[Any]:
         """Return (x − shift) · factor of images (n, C, H, W) with values 0 … 255."""
@@ -92,14 +98,14 @@ class FittedImages:
         pixels = values / self.factor + self.shift
         return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
 
-    def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
+    def augment(self, batch: Batch, rng: np.random.Generator, share: Share | None = None) -> Batch:
         """Return images (n, C, H, W) flipped and cropped at random as the spec says.
 
         A crop takes an image's size out of the image continued by `crop` mirrored pixels on each
         side: everything moves by at most so many pixels. Without augmentation the batch itself
         is returned.
         """
-        crop, (top, left), flipped = self._draws(len(batch), rng)
+        crop, (top, left), flipped = self._draws(len(batch), rng, share)
         if crop > 0:
             around = np.pad(batch, ((0, 0), (0, 0), (crop, crop), (crop, crop)), mode="reflect")
             windows = np.lib.stride_tricks.sliding_window_view(around, batch.shape[2:], axis=(2, 3))
@@ -110,9 +116,13 @@ class FittedImages:
         return batch
 
     def _draws(
-        self, count: int, rng: np.random.Generator
+        self, count: int, rng: np.random.Generator, share: Share | None
     ) -> tuple[int, NDArray[np.int64], NDArray[np.bool_]]:
         """Return how far images may move, where each is taken from (2, n), and which are mirrored."""
+        if share is not None:
+            # What the whole batch would draw, so that it is the same however it is shared.
+            crop, places, flipped = self._draws(share.whole, rng, None)
+            return crop, places[:, share.rows], flipped[share.rows]
         crop = max(0, min(self.spec.crop, min(self.images.shape[1:]) - 1))
         places = np.zeros((2, count), np.int64)
         if crop:
@@ -121,7 +131,7 @@ class FittedImages:
         return crop, places, flipped
 
     def draw_views(
-        self, count: int, rng: np.random.Generator
+        self, count: int, rng: np.random.Generator, share: Share | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
         """Return what `augment` does with so many images as rows (n, H) and columns (n, W) to take.
 
@@ -129,7 +139,7 @@ class FittedImages:
         """
         if not (self.spec.crop or self.spec.flip):
             return None
-        crop, places, flipped = self._draws(count, rng)
+        crop, places, flipped = self._draws(count, rng, share)
         _, height, width = self.images.shape
         down, across = (
             np.abs(place[:, None] + np.arange(size) - crop)

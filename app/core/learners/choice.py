@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.core.data.image_preprocess import FittedImages
 from app.core.devices import load_torch
+from app.core.distributed import Group
 from app.core.errors import FilterscopeError
 from app.core.learners.autoencoder import AutoencoderLearner
 from app.core.learners.convnet import ConvNetLearner
@@ -58,9 +59,13 @@ def make_autoencoder_learner(
 
 
 def make_convnet_learner(
-    data: FittedImages, spec: ConvNetSpec, *, threads: int | None = None
+    data: FittedImages,
+    spec: ConvNetSpec,
+    *,
+    threads: int | None = None,
+    group: Group | None = None,
 ) -> ConvNetLearner:
-    """Return a new network with its first weights.
+    """Return a new network with its first weights; `group` shares its batches, on PyTorch only.
 
     Raises
     ------
@@ -68,5 +73,5 @@ def make_convnet_learner(
         `spec.engine` is torch and there is none, or there is no room.
     """
     if spec.engine == "torch":
-        return TorchConvNetLearner(data, spec, threads=threads)
+        return TorchConvNetLearner(data, spec, threads=threads, group=group)
     return ConvNetLearner(data, spec, threads=threads)

@@ -98,6 +98,8 @@ class ConvNetLearner:
         All that `kernel_threads` allows without a window by default.
     engine : {"compiled", "reference"}, optional
         The one of `spec` by default; for "compiled", the fastest there is.
+    shares : int
+        How many processes a batch is shared among.
 
     Attributes
     ----------
@@ -115,10 +117,11 @@ class ConvNetLearner:
         *,
         threads: int | None = None,
         engine: str | None = None,
+        shares: int = 1,
     ) -> None:
         if spec.solver == "lbfgs":
             _check_lbfgs(data, spec)
-        _check_memory(data, spec)
+        _check_memory(data, spec, shares)
         self.data = data
         self.threads = threads or kernel_threads(window=False)
         if engine is None and spec.engine == "reference":
@@ -581,7 +584,7 @@ class ConvNetLearner:
         return f"Try a learning rate of {spec.learning_rate / 10:.1g}, then Continue."
 
 
-def _check_memory(data: FittedImages, spec: ConvNetSpec) -> None:
+def _check_memory(data: FittedImages, spec: ConvNetSpec, shares: int) -> None:
     """Refuse a network or a batch for which there is no room.
 
     Raises
@@ -593,7 +596,7 @@ def _check_memory(data: FittedImages, spec: ConvNetSpec) -> None:
     if description.error is not None:
         raise description.error
     size = np.dtype(spec.precision).itemsize
-    images = min(spec.batch_size, len(data.split.train))
+    images = -(-min(spec.batch_size, len(data.split.train)) // shares)
     values = math.prod(data.images.shape) + sum(math.prod(x.out_shape) for x in description.layers)
     # What every row gives is kept for the way back, and its slope beside it.
     enough_memory(

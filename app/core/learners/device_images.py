@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.data.batches import Share
 from app.core.data.image_preprocess import FittedImages
 from app.core.devices import Device
 
@@ -66,12 +67,14 @@ class DeviceImages:
         where = self._to_device(indices)
         return self._normalised(self._pixels[where]), self._labels[where]
 
-    def batch(self, indices: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def batch(
+        self, indices: NDArray[np.int64], rng: np.random.Generator, share: Share | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return images to train with, varied at random, and labels; see `FittedImages.batch`."""
         if not self.resident:
-            return self._moved(self.data.batch(indices, rng, self.dtype), indices)
+            return self._moved(self.data.batch(indices, rng, self.dtype, share), indices)
         where = self._to_device(indices)
-        place = self.data.draw_views(len(indices), rng)
+        place = self.data.draw_views(len(indices), rng, share)
         if place is None:
             return self._normalised(self._pixels[where]), self._labels[where]
         # Each pixel is fetched from where it comes from: rows and columns of every picture.

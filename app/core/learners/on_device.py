@@ -41,10 +41,15 @@ class OnDevice:
     noun: str
     _gone: str
 
-    def _take_device(self, wanted: str, precision: str) -> None:
-        """Choose where to compute; what is there instead of what was wanted is noted."""
+    def _take_device(
+        self, wanted: str, precision: str, given: tuple[Device, str] | None = None
+    ) -> None:
+        """Choose where to compute; what is there instead of what was wanted is noted.
+
+        Where several processes chose together, `given` is the device with its note.
+        """
         torch = load_torch()
-        self.device, note = choose_device(wanted)
+        self.device, note = given or choose_device(wanted)
         if self.device.kind == "mps" and precision == "float64":
             self.device, note = choose_device("cpu")[0], "Apple GPUs have no float64"
         self.notes = [f"{note}; the {self.device.title} computes"] if note else []

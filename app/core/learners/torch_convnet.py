@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.data.batches import Share
 from app.core.data.image_preprocess import FittedImages, augmentation_rng
 from app.core.devices import (
     gains_from_bfloat16,
@@ -21,6 +22,7 @@ from app.core.devices import (
     is_out_of_memory,
     load_torch,
 )
+from app.core.distributed import Group
 from app.core.learners.convnet import ConvNetLearner, _Mark, _Whole
 from app.core.learners.device_images import DeviceImages
 from app.core.learners.on_device import OnDevice
@@ -57,6 +59,10 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         Its `device`, `level`, `mixed_precision`, `channels_last` and `compile` say how.
     threads : int, optional
         Of the CPU.
+    group : Group, optional
+        Other processes that take their share of each batch; `spec.batch_size` is that of all
+        together. Each of them has a learner on the same data and calls its methods in the same
+        order; only `evaluate`, `snapshot`, `state` and `score` are for one alone.
 
     Attributes
     ----------
@@ -72,18 +78,27 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
     noun = "images"
 
     def __init__(
-        self, data: FittedImages, spec: ConvNetSpec, *, threads: int | None = None
+        self,
+        data: FittedImages,
+        spec: ConvNetSpec,
+        *,
+        threads: int | None = None,
+        group: Group | None = None,
     ) -> None:
         load_torch()
-        super().__init__(data, spec, threads=threads)
-        self.spec = spec
-        self._take_device(spec.device, spec.precision)
+        super().__init__(data, spec, threads=threads, shares=1 if group is None else group.size)
+        self.spec, self.group = spec, group
+        given = None if group is None else (group.device, "; ".join(group.notes))
+        self._take_device(spec.device, spec.precision, given)
         self._mixed = spec.mixed_precision == "bfloat16" and spec.precision == "float32"
         if self._mixed and not gains_from_bfloat16(self.device):
             self._mixed = False
             self.notes.append(f"the {self.device.title} has no bfloat16; float32 is used")
         self._slopes: dict[str, Tensor] = {}
         self._older: _Mark | None = None
+        # Whether a look at images is shared among the group, and what all asked for last.
+        self._together = False
+        self._asking: Tensor | None = None
         with self._threads():
             self._theta = self._to_device(self.network.theta)
             self._running = self._to_device(self.network.running)
@@ -100,7 +115,8 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
     def engine(self) -> str:
         """What computes, for people."""
         half = ", bfloat16" if self._mixed else ""
-        return f"PyTorch {self.version}, {self.spec.level}{half}, {self.place}"
+        several = "" if self.group is None else f"{self.group.sentence}, each "
+        return f"PyTorch {self.version}, {self.spec.level}{half}, {several}{self.place}"
 
     def _make_model(self, theta: Tensor, running: Tensor) -> Model:
         from app.core.torch_models.model import Model
@@ -116,11 +132,17 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         """Let torch translate the network; where it cannot, go on without."""
         import torch
 
+        if self.group is not None and len(self._running):
+            self.notes.append("torch.compile is left out: batches are measured by all processes")
+            return
+        from app.core.torch_models.functions import keep_masks_out_of_compile
+
         plain = self.model.forward
         kept = self._running.clone()
         try:
+            keep_masks_out_of_compile()
             self.model.forward = torch.compile(plain)
-            self._try_batch(spec.batch_size)
+            self._try_batch(self._wanted_batch())
         except Exception as error:
             if is_device_error(error) or is_out_of_memory(error):
                 raise
@@ -136,7 +158,10 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
     # --- room
 
     def _wanted_batch(self) -> int:
-        return self.spec.batch_size if hasattr(self, "model") else 0
+        if not hasattr(self, "model"):
+            return 0
+        batch = self.spec.batch_size
+        return batch if self.group is None else -(-batch // self.group.size)
 
     def _fitting(self, batch: int) -> int:
         self._slopes = {}
@@ -169,7 +194,8 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         import torch
 
         per_epoch = self.steps_per_epoch(spec)
-        most = min(most, -(-len(order) // spec.batch_size))
+        # A group looks after each step, so that all of it meet a bad loss at the same place.
+        most = min(most, -(-len(order) // spec.batch_size)) if self.group is None else 1
         self._keep_mark()
         assert self._mark is not None
         first, before = self.taken, len(self._mark.steps)
@@ -194,6 +220,8 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
             finite = bool(torch.isfinite(self._theta).all())
         if not finite:
             self._undo_last_step()
+        if self.group is not None and self._asking is not None:
+            self.group.heed(float(self._asking))
         return StepOutcome(numbers[:, :2], finite, accuracies=numbers[:, 2])
 
     def _tensor_step(self, rows: NDArray[np.int64], spec: ConvNetSpec) -> Tensor:
@@ -205,10 +233,15 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         per_epoch = self.steps_per_epoch(spec)
         epoch, step = divmod(self.taken, per_epoch)
         rng = augmentation_rng(spec.seed, epoch, step)
-        x, y = self._images.batch(self.data.split.train[rows], rng)
+        share = None if self.group is None else self.group.share(len(rows))
+        mine = self.data.split.train[rows if share is None else rows[share.rows]]
+        x, y = self._images.batch(mine, rng, share)
         masks = np.random.default_rng([spec.seed, 8, self.taken])
-        loss, accuracy = self._loss(self._laid_out(x), y, spec, masks)
-        slopes = self._slopes = self.model.slopes(loss)
+        loss, accuracy = self._loss(self._laid_out(x), y, spec, masks, share)
+        slopes = self.model.slopes(loss)
+        if self.group is not None:
+            slopes, loss, accuracy = self._added(self.group, slopes, loss, accuracy)
+        self._slopes = slopes
         decayed, squares = self._decay(slopes, spec.reg)
         update(
             spec.solver,
@@ -222,18 +255,54 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         return torch.stack([loss.detach(), squares, accuracy]).double()
 
     def _loss(
-        self, x: Tensor, y: Tensor, spec: ConvNetSpec, masks: np.random.Generator
+        self,
+        x: Tensor,
+        y: Tensor,
+        spec: ConvNetSpec,
+        masks: np.random.Generator,
+        share: Share | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Return the data term, for autograd, and the accuracy of a batch."""
+        """Return the data term, for autograd, and the accuracy of a batch.
+
+        Of a share of a batch, what it adds to those of the batch: means, times its weight.
+        """
         from app.core.torch_models.functions import data_loss
 
         mode = self.model.mode
         mode.train, mode.keep, mode.rng = True, 1 - spec.dropout, masks
+        mode.share, mode.add = share, None if self.group is None else self.group.add
         with self._autocast():
             scores = self.model.forward(x)
         scores = scores.to(self._theta.dtype)
+        if not len(y):
+            # No image is left for this process; the others still wait for its sums of nothing.
+            return scores.sum(), scores.detach().sum()
         loss = data_loss(scores, y, spec.loss, spec.label_smoothing)
-        return loss, (scores.detach().argmax(dim=1) == y).to(loss.dtype).mean()
+        accuracy = (scores.detach().argmax(dim=1) == y).to(loss.dtype).mean()
+        if share is not None:
+            loss, accuracy = loss * share.weight, accuracy * share.weight
+        return loss, accuracy
+
+    def _added(
+        self, group: Group, slopes: dict[str, Tensor], loss: Tensor, accuracy: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return slopes, loss and accuracy of the whole batch: the sums over all shares.
+
+        All travel in one vector, and with them whether somebody asked to stop.
+        """
+        import torch
+
+        parts = [slope.reshape(-1) for slope in slopes.values()]
+        told = torch.stack([loss.detach(), accuracy, torch.full_like(accuracy, group.asking)])
+        vector = torch.cat([*parts, told])
+        group.add(vector)
+        *summed, told = vector.split([*map(len, parts), len(told)])
+        self._asking = told[2]
+        whole = {
+            name: one.view(slope.shape)
+            for (name, slope), one in zip(slopes.items(), summed, strict=True)
+        }
+        return whole, told[0], told[1]
 
     def _decay(self, slopes: dict[str, Tensor], reg: float) -> tuple[dict[str, Tensor], Tensor]:
         """Return slopes with those of reg/2 ΣW², and that term."""
@@ -308,14 +377,22 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
             for start in range(0, len(train), spec.batch_size):
                 check()
                 indices = train[start : start + spec.batch_size]
-                share = len(indices) / len(train)
-                x, y = self._images.rows(indices)
-                loss, right = self._loss(self._laid_out(x), y, spec, np.random.default_rng(0))
+                weight = len(indices) / len(train)
+                share = None if self.group is None else self.group.share(len(indices))
+                x, y = self._images.rows(indices if share is None else indices[share.rows])
+                masks = np.random.default_rng(0)
+                loss, right = self._loss(self._laid_out(x), y, spec, masks, share)
                 self._slopes = self.model.slopes(loss)
-                torch._foreach_add_(into, list(self._slopes.values()), alpha=share)
-                terms[0] += share * float(loss.detach())
-                accuracy += share * float(right)
-                averages.add_(self._running, alpha=share)
+                torch._foreach_add_(into, list(self._slopes.values()), alpha=weight)
+                terms[0] += weight * float(loss.detach())
+                accuracy += weight * float(right)
+                averages.add_(self._running, alpha=weight)
+            if self.group is not None:
+                told = np.array([terms[0], accuracy, self.group.asking])
+                self.group.add_array(told)
+                self.group.add(gradient)
+                terms[0], accuracy = map(float, told[:2])
+                self.group.heed(float(told[2]))
         finally:
             self.model.mode.momentum = 0.9
             self._running.copy_(kept)
@@ -345,24 +422,49 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
     ) -> NDArray[np.float64]:
         import torch
 
-        found = np.empty((len(rows), self.network.classes))
+        group = self.group if self._together else None
+        # Zeros where others look: the sum is what all saw.
+        found = np.zeros((len(rows), self.network.classes))
+        mine = Share.of(0, 1, len(rows)) if group is None else group.share(len(rows))
+        most = len(rows) if group is None else -(-len(rows) // group.size)
         model.mode.train = False
         with torch.no_grad(), self._autocast():
-            for start in range(0, len(rows), ASKED):
+            for start in range(0, most, ASKED):
+                if group is not None:
+                    group.agree()
                 check()
-                x, _ = self._images.rows(rows[start : start + ASKED])
+                part = slice(mine.start + start, min(mine.start + start + ASKED, mine.stop))
+                if part.start >= part.stop:
+                    continue
+                x, _ = self._images.rows(rows[part])
                 scores = model.forward(self._laid_out(x))
-                found[start : start + ASKED] = scores.double().cpu().numpy()
+                found[part] = scores.double().cpu().numpy()
+        if group is not None:
+            group.add_array(found)
         return found
 
     def validate(self, spec: ConvNetSpec, interrupt: NDArray[np.int32]) -> Any:
-        """Look at the images that do not train; see `ConvNetLearner`."""
+        """Look at the images that do not train; see `ConvNetLearner`.
+
+        A group shares them, and takes rank 0's weights once more: processors that round
+        differently drift apart no further than this.
+        """
         with self._threads():
+            if self.group is not None:
+                for tensor in (self._theta, self._running, self._memory):
+                    self.group.take_from_first(tensor)
             self._pull()
-        return super().validate(spec, interrupt)
+        self._together = self.group is not None
+        try:
+            return super().validate(spec, interrupt)
+        finally:
+            self._together = False
 
     def evaluate(self, spec: ConvNetSpec) -> NDArray[np.float64]:
         """Return the terms (2,) over the fixed sample of training images."""
+        if self.group is not None and self.group.rank > 0:
+            # Rank 0 tells them; whether they are asked for depends on its clock.
+            return np.zeros(2)
         rows = self._sample
         with self._threads(), np.errstate(all="ignore"):
             self._pull()

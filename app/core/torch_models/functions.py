@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Mode", "batchnorm", "data_loss", "dropout", "layernorm"]
+from app.core.data.batches import Share
+
+__all__ = ["Mode", "batchnorm", "data_loss", "dropout", "keep_masks_out_of_compile", "layernorm"]
 
 EPS = 1e-5
 
@@ -28,12 +33,18 @@ class Mode:
         Draws the masks of dropout: the generator of the other engines, so that the masks are theirs.
     momentum : float
         How much of batchnorm's running averages a batch leaves (torch's own is one minus this).
+    share : Share, optional
+        Which rows of the batch these are, where several processes share it.
+    add : callable, optional
+        Replaces a tensor by the sum of all these processes' tensors.
     """
 
     train: bool = False
     keep: float = 1.0
     rng: np.random.Generator | None = None
     momentum: float = 0.9
+    share: Share | None = None
+    add: Callable[[Tensor], None] | None = None
 
 
 def dropout(x: Tensor, keep: float | None, mode: Mode) -> Tensor:
@@ -45,11 +56,34 @@ def dropout(x: Tensor, keep: float | None, mode: Mode) -> Tensor:
     return x * mask
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _mask(x: Tensor, keep: float, mode: Mode) -> Tensor:
     rng = mode.rng or np.random.default_rng()
+    before = after = 0
+    if mode.share is not None:
+        # One number is drawn for each value: past those of the rows that others have.
+        each = math.prod(x.shape[1:])
+        before = mode.share.start * each
+        after = (mode.share.whole - mode.share.stop) * each
+    _skip(rng, before)
     kept = torch.from_numpy(rng.random(tuple(x.shape)) < keep)
+    _skip(rng, after)
     return kept.to(x.device, x.dtype) / keep
+
+
+def keep_masks_out_of_compile() -> None:
+    """Let torch.compile leave the drawing of masks alone: it is NumPy's.
+
+    Only asked for when something is compiled: to say it loads the compiler, which takes seconds.
+    """
+    global _mask
+    _mask = torch.compiler.disable(_mask)
+
+
+def _skip(rng: np.random.Generator, count: int) -> None:
+    """Go past so many numbers of `Generator.random`."""
+    if count:
+        assert isinstance(rng.bit_generator, np.random.PCG64)
+        rng.bit_generator.advance(count)
 
 
 def batchnorm(
@@ -67,6 +101,8 @@ def batchnorm(
     """
     if not mode.train:
         return functional.batch_norm(x, mean, var, gamma, beta, eps=EPS)
+    if mode.share is not None and mode.add is not None:
+        return _shared_batchnorm(x, gamma, beta, mean, var, mode, mode.share, mode.add)
     # With momentum 1, torch leaves the batch's own figures here.
     seen, spread = torch.zeros_like(mean), torch.zeros_like(var)
     out = functional.batch_norm(x, seen, spread, gamma, beta, training=True, momentum=1.0, eps=EPS)
@@ -75,6 +111,54 @@ def batchnorm(
         mean.lerp_(seen, 1 - mode.momentum)
         var.lerp_(spread * ((count - 1) / count), 1 - mode.momentum)
     return out
+
+
+class _Total(torch.autograd.Function):
+    """The sum of all processes' tensors, for autograd.
+
+    Every process uses the sum, so the slope along each part is the sum of all processes' slopes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor, add: Callable[[Tensor], None]) -> Tensor:
+        ctx.add = add
+        total = part.clone()
+        add(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        total = slope.clone()
+        ctx.add(total)
+        return total, None
+
+
+def _shared_batchnorm(
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    mode: Mode,
+    share: Share,
+    add: Callable[[Tensor], None],
+) -> Tensor:
+    """Return what `batchnorm` gives for these rows of a batch that several processes share.
+
+    μ and σ² are those of the whole batch. (`torch.nn.SyncBatchNorm` does this on GPUs only.)
+    """
+    axes = [axis for axis in range(x.ndim) if axis != 1]
+    across = [1, -1, *[1] * (x.ndim - 2)]
+    count = share.whole * math.prod(x.shape[2:])
+    values = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+    seen = _Total.apply(values.sum(axes), add) / count
+    apart = values - seen.view(across)
+    spread = _Total.apply(apart.square().sum(axes), add) / count
+    out = apart * (gamma * torch.rsqrt(spread + EPS)).view(across) + beta.view(across)
+    with torch.no_grad():
+        mean.lerp_(seen, 1 - mode.momentum)
+        var.lerp_(spread, 1 - mode.momentum)
+    return out.to(x.dtype)
 
 
 def layernorm(x: Tensor, gamma: Tensor, beta: Tensor, groups: int = 1) -> Tensor:

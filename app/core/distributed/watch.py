@@ -1,0 +1,229 @@
+"""Whether the other processes of a group still live.
+
+A process that is killed does not say goodbye, and whoever adds gradients with it would wait for
+ever. So each writes every second into the store that it lives, and reads what the others wrote;
+who ends with a reason leaves it there. Clocks of different hosts are never compared: a beat is a
+number, and what counts is how long ago it changed here.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from app.core.errors import FilterscopeError
+
+__all__ = ["Member", "Watch"]
+
+BEAT_SECONDS = 1.0
+# Who is silent for so long is taken for gone: a host that was switched off, a process that hangs.
+SILENT_SECONDS = 30.0
+# So long the thread that trains has to come out of its waiting by itself. All in all, a group ends
+# well within a minute after one of it is gone.
+GRACE_SECONDS = 10.0
+
+HINT = "What was kept last is good: “runs resume” goes on with it."
+
+
+@dataclass(frozen=True)
+class Member:
+    """One process, as it introduced itself."""
+
+    rank: int
+    host: str
+    pid: int
+    born: float
+
+    @property
+    def name(self) -> str:
+        """What it is called in a sentence."""
+        return f"Rank {self.rank} (process {self.pid} on {self.host})"
+
+    def has_died(self) -> bool:
+        """Return whether the process, on this host, is not there any more."""
+        try:
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.born) >= 1:
+                return True
+            # Whoever started it has not asked yet how it ended.
+            return process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+        except psutil.Error:
+            return False
+
+
+class Watch:
+    """Beats, and listens.
+
+    Parameters
+    ----------
+    store : torch.distributed.Store
+        A connection of its own: a call of one waits for the others on the same connection.
+    me : int
+        This process's place in `members`.
+    members : sequence of Member
+    leave : callable
+        Called, in a thread, with what to say, when another is gone and the training does not
+        come out of its waiting; must end the process.
+    clock : callable
+        Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        store: Any,
+        me: int,
+        members: Sequence[Member],
+        leave: Callable[[FilterscopeError], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._me, self._members, self._clock = store, me, members, clock
+        self._leave = leave
+        self._beats = 0
+        now = clock()
+        self._heard = {member.rank: (-1, now) for member in members}
+        self._answered = now
+        # Why each that is gone is gone, in words.
+        self.gone: dict[int, str] = {}
+        # Why the store cannot be asked any more.
+        self._silence = ""
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._hurry = threading.Event()
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for name, target in (("beat", self._beat), ("guard", self._guard))
+        ]
+
+    def start(self) -> None:
+        """Say for the first time that this process lives, and go on so."""
+        self._write(None)
+        for thread in self._threads:
+            thread.start()
+
+    def close(self, reason: str = "") -> None:
+        """Say that this process ends, with `reason` where it was not meant to."""
+        self._closing.set()
+        self._hurry.set()
+        if not self._silence and self._threads[0].is_alive():
+            self._threads[0].join(BEAT_SECONDS)
+        try:
+            if not self._threads[0].is_alive() and not self._silence:
+                self._write(reason)
+        except RuntimeError:
+            # The store went first. Nobody is left to be told.
+            pass
+
+    # --- what is known
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this is the first of those that are left: the one that tells people."""
+        return all(rank in self.gone for rank in range(self._me))
+
+    def problem(self, wait: float = 0.0) -> FilterscopeError | None:
+        """Return what became of another process, waiting up to so many seconds to know it."""
+        if wait:
+            self._hurry.set()
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self.gone or self._silence), wait)
+            if self.gone:
+                return FilterscopeError(self.gone[min(self.gone)], HINT)
+            return FilterscopeError(self._silence, HINT) if self._silence else None
+
+    def everyone_ended(self) -> bool:
+        """Return whether all others said that they ended."""
+        said = self._read()
+        return all(said[m.rank].get("end") is not None for m in self._members if self._other(m))
+
+    def _other(self, member: Member) -> bool:
+        return member.rank != self._me
+
+    # --- the two threads
+
+    def _write(self, end: str | None) -> None:
+        self._beats += 1
+        self._store.set(f"life/{self._me}", json.dumps({"beat": self._beats, "end": end}))
+
+    def _read(self) -> dict[int, dict[str, Any]]:
+        values = self._store.multi_get([f"life/{member.rank}" for member in self._members])
+        return {
+            member.rank: json.loads(value)
+            for member, value in zip(self._members, values, strict=True)
+        }
+
+    def _beat(self) -> None:
+        while not self._closing.is_set():
+            self._hurry.wait(BEAT_SECONDS)
+            self._hurry.clear()
+            if self._closing.is_set():
+                return
+            try:
+                self.listen()
+            except RuntimeError:
+                with self._changed:
+                    self._silence = "What holds the processes together, torchrun, is gone."
+                    self._changed.notify_all()
+                return
+
+    def listen(self) -> None:
+        """Beat once, and note what the others say."""
+        here = self._members[self._me].host
+        # Looked at before the store is: who died after giving a reason is told with it.
+        dead = {
+            member.rank
+            for member in self._members
+            if self._other(member) and member.host == here and member.has_died()
+        }
+        self._write(None)
+        said, now = self._read(), self._clock()
+        with self._changed:
+            self._answered = now
+            for member in self._members:
+                if self._other(member) and member.rank not in self.gone:
+                    why = self._look(member, said[member.rank], now, member.rank in dead)
+                    if why:
+                        self.gone[member.rank] = why
+            self._changed.notify_all()
+
+    def _look(self, member: Member, said: dict[str, Any], now: float, dead: bool) -> str:
+        """Return why a process counts as gone, or nothing."""
+        end, beat = said.get("end"), said.get("beat")
+        if end is not None:
+            return f"Rank {member.rank} on {member.host} ended: {end}" if end else ""
+        if dead:
+            return f"{member.name} is gone: it was killed, or it crashed."
+        last, when = self._heard[member.rank]
+        if beat != last:
+            self._heard[member.rank] = (beat, now)
+        elif now - when > SILENT_SECONDS:
+            return f"{member.name} has not answered for {SILENT_SECONDS:g} seconds."
+        return ""
+
+    def _guard(self) -> None:
+        """End the process when the training waits for somebody who does not come."""
+        since: float | None = None
+        while not self._closing.wait(BEAT_SECONDS / 2):
+            now = self._clock()
+            with self._changed:
+                if not self._silence and now - self._answered > SILENT_SECONDS:
+                    self._silence = (
+                        "The host where torchrun holds the processes together has not answered "
+                        f"for {SILENT_SECONDS:g} seconds."
+                    )
+                    self._changed.notify_all()
+            problem = self.problem()
+            if problem is None:
+                continue
+            since = now if since is None else since
+            if now - since > GRACE_SECONDS:
+                self._leave(problem)
+                return
