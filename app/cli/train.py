@@ -14,6 +14,7 @@ from app.cli.training import (
     assignments_of,
     check_options,
     conclude,
+    read_weights,
     run_options,
     train_and_record,
 )
@@ -71,9 +72,11 @@ def run_train(options: argparse.Namespace) -> int:
     from app.core.learners import make_autoencoder_learner
     from app.core.runs import RunFolder
     from app.core.settings import data_folder
+    from app.core.weights_import import begin_with, weights_info
 
     spec, preprocess = read_settings(options)
     check_options(options)
+    weights = read_weights(options)
     screen = Progress()
     raw = open_data(options, screen)
     patches = fit(raw, preprocess, progress=screen.share)
@@ -89,6 +92,9 @@ def run_train(options: argparse.Namespace) -> int:
         raise UsageError(f"All {len(patches.x)} patches are held out; none is left to train on.")
     part, _ = patches.split(spec.held_out)
     threads = options.threads or threading_.kernel_threads(window=False)
+    learner = make_autoencoder_learner(part.x, spec, threads=threads, release=part.release_pages)
+    if weights is not None:
+        begin_with(learner, weights)
     run_id = uuid.uuid4().hex
     run = RunFolder.create(
         data_folder(),
@@ -100,8 +106,8 @@ def run_train(options: argparse.Namespace) -> int:
         threads=threads,
         large=part.large,
         path=options.out,
+        weights=weights_info(weights),
     )
-    learner = make_autoencoder_learner(part.x, spec, threads=threads, release=part.release_pages)
     order = EpochOrder(len(part.x), spec.seed, large=part.large)
     result = train_and_record(run, learner, spec, order, screen)
     return conclude(result, options.json, ("cost", *learner.term_names))

@@ -31,6 +31,7 @@ from PyQt6.QtWidgets import (
 
 from app.core.data.files import is_photograph
 from app.core.data.sample import sample_path
+from app.core.data.weights_file import is_weights
 from app.core.errors import FilterscopeError
 from app.core.settings import Settings
 from app.core.specs import AutoencoderSpec
@@ -39,7 +40,7 @@ from app.ui.dialogs.cut_dialog import CutDialog
 from app.ui.dialogs.dataset_dialog import DatasetDialog
 from app.ui.dialogs.help_dialogs import AboutDialog, ShortcutsDialog
 from app.ui.exports import Exporter
-from app.ui.file_kinds import LABELLED_FILES, PATCH_FILES, PHOTOGRAPH_FILES
+from app.ui.file_kinds import LABELLED_FILES, PATCH_FILES, PHOTOGRAPH_FILES, WEIGHT_FILES
 from app.ui.labs.autoencoder_lab import AutoencoderLab
 from app.ui.labs.lab import Lab
 from app.ui.loading_session import LoadingSession
@@ -335,6 +336,8 @@ class MainWindow(QMainWindow):
         path, _, dataset = text.partition("::")
         if self.place == WORKBENCH and is_photograph(path):
             self.workbench.open_photograph(path)
+        elif is_weights(path):
+            self.lab.takes_weights.load(Path(path))
         elif self.lab is not self.autoencoder_lab:
             self.convnet_lab.open_path(text)
         elif Path(path).is_dir():
@@ -356,6 +359,14 @@ class MainWindow(QMainWindow):
         path, _ = QFileDialog.getOpenFileName(self, title, self.settings.last_folder, kinds)
         if path:
             self.open_path(path)
+
+    def ask_for_weights(self) -> None:
+        """Let the person choose a file of weights for the network of the lab in sight."""
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Weights for this network", self.settings.last_folder, WEIGHT_FILES
+        )
+        if path:
+            self.lab.takes_weights.load(Path(path))
 
     def ask_for_folder(self) -> None:
         """Let the person choose a folder of photographs."""

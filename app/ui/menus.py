@@ -87,6 +87,12 @@ class Menus:
             window.open_sample,
             "10 240 crops of free photographs that come with the program",
         )
+        add(
+            "actionWeights",
+            "Load weights…",
+            window.ask_for_weights,
+            "Safetensors, a state_dict or .npz into the network of the lab in sight",
+        )
         recent = menu.addMenu("Open recent")
         assert recent is not None
         self.recent = recent

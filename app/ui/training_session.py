@@ -12,6 +12,7 @@ import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.core.control import Control
+from app.core.data.weights_file import WeightsFile
 from app.core.errors import FilterscopeError
 from app.core.events import (
     Checkpoint,
@@ -33,6 +34,7 @@ from app.core.runs import Recorder, RunFolder
 from app.core.specs import TrainingSpec
 from app.core.threads import kernel_threads
 from app.core.training import Progress, train
+from app.core.weights_import import begin_with, weights_info
 from app.ui.recipes import Recipe
 from app.workers.thread import Runner
 from app.workers.training_worker import TrainingWorker
@@ -76,6 +78,8 @@ class Training:
     engine: str = ""
     ending: Finished | Failed | None = None
     run: RunFolder | None = None
+    # The file that its first weights are from, if they are from one.
+    weights: WeightsFile | None = None
 
     def continues(self, data: Any, spec: TrainingSpec) -> bool:
         """Whether the weights can be trained on with `spec` on `data`."""
@@ -154,7 +158,10 @@ class TrainingSession(QObject):
                 spec = spec.changed(epochs=min(training.progress.epoch + spec.epochs, 1_000_000))
             training.spec = spec
         else:
+            weights = None if self.training is None else self.training.weights
             training = Training(self.recipe, data, spec, History(self.recipe.term_names))
+            # Another solver or batch begins anew, with the weights that the person brought.
+            training.weights = weights
         run_id = uuid.uuid4().hex
         try:
             recorder = self.recipe.make_recorder(run_id, spec, data, self.threads)
@@ -229,6 +236,12 @@ class TrainingSession(QObject):
         """Stop, and call `slot` when the thread has ended."""
         self._after = slot
         self.stop()
+
+    def adopt(self, training: Training) -> None:
+        """Have a model that was made elsewhere; Train goes on with it."""
+        if not self.state.alive:
+            self.training = training
+            self._set_state(State.ENDED)
 
     def discard(self) -> None:
         """Forget the model (the run's folder stays)."""
@@ -318,6 +331,10 @@ def _begin(training: Training, control: Control, run_id: str, threads: int) -> I
     spec, recipe = training.spec, training.recipe
     if training.learner is None:
         training.learner = recipe.make_learner(training.data, spec, threads)
+        if training.weights is not None:
+            begin_with(training.learner, training.weights)
+    if training.run is not None and training.weights is not None and not training.progress.step:
+        training.run.write_info(training.run.info.changed(weights=weights_info(training.weights)))
     for event in train(
         training.learner,
         spec,

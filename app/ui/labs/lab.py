@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
@@ -13,6 +13,9 @@ from app.ui.cost_watch import CostWatch, newest_cost
 from app.ui.recipes import Recipe
 from app.ui.training_session import State, Training, TrainingSession
 from app.workers.thread import Runner
+
+if TYPE_CHECKING:
+    from app.ui.weights_session import WeightsSession
 
 __all__ = ["Lab"]
 
@@ -47,6 +50,7 @@ class Lab(QObject):
         self.training.failed.connect(self._on_failed)
         self.training.notice.connect(self._on_notice)
         self._watch = CostWatch()
+        self._weights: WeightsSession | None = None
         # Whether its panel is on the screen: drawing what nobody sees takes time from training.
         self.visible = False
 
@@ -82,6 +86,15 @@ class Lab(QObject):
     def tick(self, snapshot: Snapshot | None, grew: bool) -> None:
         """Let the panel draw what is due."""
 
+    @property
+    def takes_weights(self) -> WeightsSession:
+        """What puts the weights of a file into the network."""
+        from app.ui.weights_session import WeightsSession
+
+        if self._weights is None:
+            self._weights = WeightsSession(self)
+        return self._weights
+
     def info(self) -> str:
         """Return one line on the data that is open."""
         return ""
@@ -90,6 +103,8 @@ class Lab(QObject):
         """Stop what is under way: the window closes."""
         # The end of the training must not begin a last look at it.
         self.visible = False
+        if self._weights is not None:
+            self._weights.cancel()
         self.training.stop()
 
     # --- what they share
