@@ -13,6 +13,7 @@ from app.cli.training import (
     assignments_of,
     check_options,
     conclude,
+    read_weights,
     run_options,
     train_and_record,
 )
@@ -95,11 +96,13 @@ def _train(options: argparse.Namespace, processes: Processes) -> int:
     from app.core.nn.description import complete_layers
     from app.core.runs import RunFolder
     from app.core.settings import data_folder
+    from app.core.weights_import import begin_with, weights_info
 
     spec, image_spec = read_cnn_settings(options)
     group = processes.join(spec.engine, spec.device)
     if processes.first:
         check_options(options)
+    weights = read_weights(options)
     if group is not None:
         # The setting is that of one process. The run is what a single one with the whole batch
         # would make, and says so.
@@ -114,6 +117,8 @@ def _train(options: argparse.Namespace, processes: Processes) -> int:
         raise UsageError("There are no test images.", "Leave --test out, or train on fewer images.")
     threads = processes.threads(options.threads)
     learner = make_convnet_learner(data, spec, threads=threads, group=group)
+    if weights is not None:
+        begin_with(learner, weights)
     if group is not None:
         group.check_same(what_counts(spec, data, learner))
     order = EpochOrder(len(data.split.train), spec.seed)
@@ -130,6 +135,7 @@ def _train(options: argparse.Namespace, processes: Processes) -> int:
         classes=images.classes,
         threads=threads,
         path=options.out,
+        weights=weights_info(weights),
     )
     if group is not None:
         run.write_info(run.info.changed(processes=group.size, hosts=group.hosts))

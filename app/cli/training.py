@@ -19,6 +19,7 @@ __all__ = [
     "assignments_of",
     "check_options",
     "conclude",
+    "read_weights",
     "run_options",
     "setting_options",
     "train_and_record",
@@ -29,6 +30,12 @@ def run_options(parser: argparse.ArgumentParser, presets: Sequence[str]) -> None
     """Add the options that the training of each network has."""
     parser.add_argument("--out", metavar="RUN", type=Path, help="folder of the run")
     parser.add_argument("--force", action="store_true", help="write into a folder that exists")
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="begin with these weights: safetensors, .npz, or a state_dict of PyTorch; every name "
+        "and shape must be the network's",
+    )
     setting_options(parser, presets)
 
 
@@ -63,6 +70,13 @@ def check_options(options: argparse.Namespace) -> None:
         )
     if options.threads is not None and options.threads < 1:
         raise UsageError("--threads must be at least 1.")
+
+
+def read_weights(options: argparse.Namespace) -> Any:
+    """Return the `WeightsFile` of ``--weights``, or None without it."""
+    from app.core.data.weights_file import read_weights_file
+
+    return None if options.weights is None else read_weights_file(options.weights)
 
 
 def train_and_record(
