@@ -15,6 +15,7 @@ from app.cli.info import add_info
 from app.cli.processes import refuse_several
 from app.cli.range import add_range
 from app.cli.runs import add_runs
+from app.cli.study import add_study
 from app.cli.train import add_train
 from app.core.errors import FilterscopeError
 
@@ -78,4 +79,5 @@ def build_parser() -> argparse.ArgumentParser:
     add_bench(commands)
     add_export(commands)
     add_runs(commands)
+    add_study(commands)
     return parser

@@ -1,0 +1,270 @@
+"""What a study found: its trials with what they gave, and two ways to see many of them at once."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.params import Parameter, format_number
+from app.core.runs import RunFolder
+from app.core.studies.folder import FINISHED, Member, StudyFolder, value_of
+from app.core.studies.spec import OBJECTIVES, Scalar, StudySpec
+
+__all__ = [
+    "ParallelAxis",
+    "StudyResults",
+    "TrialResult",
+    "heat_map",
+    "name_of",
+    "parallel_axes",
+    "read_results",
+    "shown_value",
+    "words_of",
+]
+
+# A range that is not drawn on a logarithmic scale unless it spans so many times its low end.
+MOST_TICKS = 7
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One combination of values, trained with each seed.
+
+    Attributes
+    ----------
+    members : tuple of Member
+    runs : tuple of RunFolder or None
+        The run of each member.
+    states : tuple of str
+    judged : tuple of float or None
+        What each is judged by.
+    """
+
+    number: int
+    values: Mapping[str, Scalar]
+    members: tuple[Member, ...]
+    runs: tuple[RunFolder | None, ...] = field(repr=False)
+    states: tuple[str, ...] = ()
+    judged: tuple[float | None, ...] = ()
+
+    @property
+    def known(self) -> list[float]:
+        """What is known of its seeds."""
+        return [value for value in self.judged if value is not None and math.isfinite(value)]
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over its seeds, of those that are known."""
+        return statistics.fmean(self.known) if self.known else None
+
+    @property
+    def shown_run(self) -> RunFolder | None:
+        """The run that stands for it in pictures: of its first seed that has ended well."""
+        for run, state in zip(self.runs, self.states, strict=True):
+            if run is not None and state in FINISHED:
+                return run
+        return None
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """All trials of a study, as they stand."""
+
+    study: StudyFolder
+    trials: tuple[TrialResult, ...]
+
+    @property
+    def spec(self) -> StudySpec:
+        """What was tried."""
+        return self.study.spec
+
+    @cached_property
+    def best(self) -> TrialResult | None:
+        """The trial with the best mean."""
+        known = [trial for trial in self.trials if trial.mean is not None]
+        if not known:
+            return None
+        sign = 1 if self.spec.least_is_best else -1
+        return min(known, key=lambda trial: sign * (trial.mean or 0.0))
+
+    @property
+    def states(self) -> dict[str, int]:
+        """How many runs are in which state."""
+        found: dict[str, int] = {}
+        for trial in self.trials:
+            for state in trial.states:
+                found[state] = found.get(state, 0) + 1
+        return found
+
+    @property
+    def objective(self) -> str:
+        """What runs are judged by, in words."""
+        return OBJECTIVES[self.spec.objective][0]
+
+
+def read_results(study: StudyFolder) -> StudyResults:
+    """Read what has become of every run of a study."""
+    trials: dict[int, list[Member]] = {}
+    for member in study.info.members:
+        trials.setdefault(member.trial, []).append(member)
+    found = []
+    for number, members in trials.items():
+        runs = tuple(study.run_of(member) for member in members)
+        pairs = list(zip(members, runs, strict=True))
+        found.append(
+            TrialResult(
+                number,
+                members[0].values,
+                tuple(members),
+                runs,
+                tuple(study.state_of(member, run) for member, run in pairs),
+                tuple(
+                    None if run is None else value_of(run.info, study.spec.objective)
+                    for run in runs
+                ),
+            )
+        )
+    return StudyResults(study, tuple(found))
+
+
+def name_of(parameter: Parameter) -> str:
+    """Return what a setting is called where there is little room."""
+    return parameter.hyper.symbol or parameter.hyper.label.lower()
+
+
+def shown_value(value: Scalar) -> str:
+    """Return a value as a person reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return format_number(value) if isinstance(value, int | float) else str(value)
+
+
+def words_of(spec: StudySpec, values: Mapping[str, Scalar]) -> str:
+    """Return what a trial has of its own, such as ``ρ 0.2, L 64``."""
+    parts = [f"{name_of(spec.parameters[n])} {shown_value(value)}" for n, value in values.items()]
+    return ", ".join(parts) or "as it is"
+
+
+# --- a heat map of two settings
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """The mean objective over two settings.
+
+    Attributes
+    ----------
+    values : ndarray, shape (m, n)
+        Rows are the first setting; NaN where nothing is known. Over what else varies, the mean.
+    trials : mapping of (int, int) to int
+        Which trial is in a cell, its best where there are several.
+    """
+
+    rows: tuple[Scalar, ...]
+    columns: tuple[Scalar, ...]
+    row_name: str
+    column_name: str
+    values: NDArray[np.float64] = field(repr=False)
+    trials: Mapping[tuple[int, int], int] = field(repr=False)
+
+
+def heat_map(results: StudyResults, row: str, column: str) -> HeatMap:
+    """Return the mean objective over two of the settings that vary, in the order of their values."""
+    rows, columns = (_in_order(results, name) for name in (row, column))
+    cells: dict[tuple[int, int], list[tuple[float, int]]] = {}
+    for trial in results.trials:
+        if trial.mean is not None:
+            place = rows.index(trial.values[row]), columns.index(trial.values[column])
+            cells.setdefault(place, []).append((trial.mean, trial.number))
+    values = np.full((len(rows), len(columns)), np.nan)
+    choose = min if results.spec.least_is_best else max
+    for place, found in cells.items():
+        values[place] = statistics.fmean(mean for mean, _ in found)
+    parameters = results.spec.parameters
+    return HeatMap(
+        rows,
+        columns,
+        name_of(parameters[row]),
+        name_of(parameters[column]),
+        values,
+        {place: choose(found)[1] for place, found in cells.items()},
+    )
+
+
+def _in_order(results: StudyResults, name: str) -> tuple[Scalar, ...]:
+    seen = list(dict.fromkeys(trial.values[name] for trial in results.trials))
+    if all(isinstance(value, int | float) for value in seen):
+        return tuple(sorted(seen, key=float))
+    return tuple(seen)
+
+
+# --- parallel coordinates
+
+
+@dataclass(frozen=True)
+class ParallelAxis:
+    """One upright axis.
+
+    Attributes
+    ----------
+    places : ndarray, shape (T,)
+        Where each trial crosses it, 0 … 1 from its low end; NaN where it is not known.
+    ticks : tuple of (float, str)
+        Places and what is written there.
+    """
+
+    name: str
+    places: NDArray[np.float64] = field(repr=False)
+    ticks: tuple[tuple[float, str], ...]
+
+
+def parallel_axes(results: StudyResults) -> list[ParallelAxis]:
+    """Return an axis for each setting that varies, and one for the objective, the last."""
+    axes = []
+    for varied in results.spec.vary:
+        parameter = results.spec.parameters[varied.name]
+        values = [trial.values[varied.name] for trial in results.trials]
+        log = varied.scale == "log" or (bool(varied.values) and parameter.hyper.scale == "log")
+        if parameter.kind in ("int", "float"):
+            numbers = np.array([float(value) for value in values])
+            axes.append(
+                _number_axis(name_of(parameter), numbers, log and bool((numbers > 0).all()))
+            )
+        else:
+            axes.append(_choice_axis(name_of(parameter), values))
+    means = np.array([math.nan if trial.mean is None else trial.mean for trial in results.trials])
+    axes.append(_number_axis(results.objective, means, False))
+    return axes
+
+
+def _choice_axis(name: str, values: Sequence[Any]) -> ParallelAxis:
+    seen = list(dict.fromkeys(values))
+    at = {value: place / max(len(seen) - 1, 1) for place, value in enumerate(seen)}
+    ticks = tuple((at[value], shown_value(value)) for value in seen)
+    return ParallelAxis(name, np.array([at[value] for value in values]), ticks)
+
+
+def _number_axis(name: str, numbers: NDArray[np.float64], log: bool) -> ParallelAxis:
+    known = numbers[np.isfinite(numbers)]
+    if not len(known):
+        return ParallelAxis(name, numbers, ())
+    low, high = float(known.min()), float(known.max())
+    scaled = np.log(numbers) if log else numbers
+    bottom, span = (math.log(low), math.log(high / low)) if log else (low, high - low)
+    places = (scaled - bottom) / span if span > 0 else np.where(np.isfinite(scaled), 0.5, np.nan)
+    distinct = np.unique(known)
+    if len(distinct) > MOST_TICKS:
+        distinct = np.geomspace(low, high, 5) if log else np.linspace(low, high, 5)
+        distinct = np.array([low, *(float(f"{value:.2g}") for value in distinct[1:-1]), high])
+    ticks = []
+    for value in distinct:
+        at = math.log(value) if log else float(value)
+        ticks.append(((at - bottom) / span if span > 0 else 0.5, f"{float(value):.4g}"))
+    return ParallelAxis(name, places, tuple(ticks))
