@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import os
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from app.core.data.batches import Share
 from app.core.devices import Device, find_devices, is_device_error, load_torch
 from app.core.distributed.place import Place
-from app.core.distributed.watch import HINT, Member, Watch
+from app.core.distributed.watch import HINT, Member, Watch, life
 from app.core.errors import FilterscopeError, UsageError
 
 if TYPE_CHECKING:
@@ -92,33 +93,35 @@ class Group:
             _keep_inside()
         store = _meet(place)
         mine, cpu, note = _own_device(place, device)
-        me = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "born": psutil.Process().create_time(),
-            "device": mine.kind,
-        }
+        # Before it says who it is, so that who knows all can read all.
+        store.set(life(place.rank), json.dumps({"beat": 0, "end": None}))
+        me = {**dataclasses.asdict(Member.here(place.rank)), "device": mine.kind}
         said = _exchange(store, place, "who", me, seconds=JOIN_SECONDS)
-        members = [
-            Member(rank, str(one["host"]), int(one["pid"]), float(one["born"]))
-            for rank, one in enumerate(said)
-        ]
+        lacking = [one["rank"] for one in said if one.pop("device") != "cuda"]
+        members = [Member(**one) for one in said]
         notes = [note] if note else []
-        lacking = [rank for rank, one in enumerate(said) if one["device"] != "cuda"]
         if lacking and mine.kind == "cuda":
             mine = cpu
             notes.append(f"rank {lacking[0]} has no GPU of its own; all compute on CPUs")
         watch = Watch(store.clone(), place.rank, members, leave)
         watch.start()
-        group = cls(place, store, watch, mine, notes, len({member.host for member in members}))
+        group = cls(place, store, watch, mine, notes, len({member.home for member in members}))
         backend = "cpu:gloo"
         if mine.kind == "cuda":
             torch.cuda.set_device(mine.name)
             backend = "cpu:gloo,cuda:nccl"
-        with group._heard():
-            torch.distributed.init_process_group(
-                backend, store=store, rank=place.rank, world_size=place.size, timeout=LONGEST_WAIT
-            )
+        try:
+            with group._heard():
+                torch.distributed.init_process_group(
+                    backend,
+                    store=store,
+                    rank=place.rank,
+                    world_size=place.size,
+                    timeout=LONGEST_WAIT,
+                )
+        except FilterscopeError as error:
+            group.close(error.message)
+            raise
         return group
 
     # --- what there is
@@ -270,7 +273,7 @@ def _meet(place: Place) -> Any:
             said = f"Rank 0 cannot listen at {where}: {error.strerror}."
             raise FilterscopeError(said, hint) from None
     try:
-        store = dist.TCPStore(
+        store = dist.TCPStore(  # type: ignore[attr-defined]
             place.host,
             place.port,
             place.size,
@@ -286,7 +289,7 @@ def _meet(place: Place) -> Any:
             hint,
         ) from None
     # Whoever is started anew meets apart from what is left of the attempt before.
-    return dist.PrefixStore(f"filterscope/{place.attempt}", store)
+    return dist.PrefixStore(f"filterscope/{place.attempt}", store)  # type: ignore[attr-defined]
 
 
 def _exchange(

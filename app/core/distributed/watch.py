@@ -8,37 +8,70 @@ number, and what counts is how long ago it changed here.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from app.core.errors import FilterscopeError
 
-__all__ = ["Member", "Watch"]
+__all__ = ["HINT", "Member", "Watch", "life"]
 
 BEAT_SECONDS = 1.0
 # Who is silent for so long is taken for gone: a host that was switched off, a process that hangs.
-SILENT_SECONDS = 30.0
-# So long the thread that trains has to come out of its waiting by itself. All in all, a group ends
-# well within a minute after one of it is gone.
-GRACE_SECONDS = 10.0
+SILENT_SECONDS = 20.0
+# So long the thread that trains has to come out of its waiting by itself. With the half minute that
+# torchrun gives to a process that hangs, all has ended within a minute.
+GRACE_SECONDS = 5.0
 
 HINT = "What was kept last is good: “runs resume” goes on with it."
 
 
+def life(rank: int) -> str:
+    """Return the key under which a process says that it lives."""
+    return f"life/{rank}"
+
+
 @dataclass(frozen=True)
 class Member:
-    """One process, as it introduced itself."""
+    """One process, as it introduced itself.
+
+    Attributes
+    ----------
+    rank : int
+    host : str
+        Its host's name, for people.
+    home : str
+        Where its number is known: two hosts, or containers, may have one name.
+    pid : int
+    born : float
+        When it was started, by its own clock.
+    """
 
     rank: int
     host: str
+    home: str
     pid: int
     born: float
+
+    @classmethod
+    def here(cls, rank: int) -> Member:
+        """Return this process."""
+        home = [socket.gethostname(), f"{uuid.getnode():x}"]
+        # Containers of one machine number their processes apart.
+        with contextlib.suppress(OSError):
+            home.append(str(Path("/proc/self/ns/pid").readlink()))
+        born = psutil.Process().create_time()
+        return cls(rank, home[0], " ".join(home), os.getpid(), born)
 
     @property
     def name(self) -> str:
@@ -46,13 +79,13 @@ class Member:
         return f"Rank {self.rank} (process {self.pid} on {self.host})"
 
     def has_died(self) -> bool:
-        """Return whether the process, on this host, is not there any more."""
+        """Return whether the process, at home here, is not there any more."""
         try:
             process = psutil.Process(self.pid)
             if abs(process.create_time() - self.born) >= 1:
                 return True
             # Whoever started it has not asked yet how it ended.
-            return process.status() == psutil.STATUS_ZOMBIE
+            return bool(process.status() == psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return True
         except psutil.Error:
@@ -151,10 +184,10 @@ class Watch:
 
     def _write(self, end: str | None) -> None:
         self._beats += 1
-        self._store.set(f"life/{self._me}", json.dumps({"beat": self._beats, "end": end}))
+        self._store.set(life(self._me), json.dumps({"beat": self._beats, "end": end}))
 
     def _read(self) -> dict[int, dict[str, Any]]:
-        values = self._store.multi_get([f"life/{member.rank}" for member in self._members])
+        values = self._store.multi_get([life(member.rank) for member in self._members])
         return {
             member.rank: json.loads(value)
             for member, value in zip(self._members, values, strict=True)
@@ -176,12 +209,12 @@ class Watch:
 
     def listen(self) -> None:
         """Beat once, and note what the others say."""
-        here = self._members[self._me].host
+        home = self._members[self._me].home
         # Looked at before the store is: who died after giving a reason is told with it.
         dead = {
             member.rank
             for member in self._members
-            if self._other(member) and member.host == here and member.has_died()
+            if self._other(member) and member.home == home and member.has_died()
         }
         self._write(None)
         said, now = self._read(), self._clock()
@@ -196,7 +229,7 @@ class Watch:
 
     def _look(self, member: Member, said: dict[str, Any], now: float, dead: bool) -> str:
         """Return why a process counts as gone, or nothing."""
-        end, beat = said.get("end"), said.get("beat")
+        end, beat = said.get("end"), int(said.get("beat", 0))
         if end is not None:
             return f"Rank {member.rank} on {member.host} ended: {end}" if end else ""
         if dead:

@@ -296,7 +296,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         told = torch.stack([loss.detach(), accuracy, torch.full_like(accuracy, group.asking)])
         vector = torch.cat([*parts, told])
         group.add(vector)
-        *summed, told = vector.split([*map(len, parts), len(told)])
+        *summed, told = torch.split(vector, [*map(len, parts), len(told)])
         self._asking = told[2]
         whole = {
             name: one.view(slope.shape)

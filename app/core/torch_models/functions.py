@@ -76,7 +76,7 @@ def keep_masks_out_of_compile() -> None:
     Only asked for when something is compiled: to say it loads the compiler, which takes seconds.
     """
     global _mask
-    _mask = torch.compiler.disable(_mask)
+    _mask = torch.compiler.disable(_mask)  # type: ignore[no-untyped-call]
 
 
 def _skip(rng: np.random.Generator, count: int) -> None:
@@ -127,7 +127,7 @@ class _Total(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
         total = slope.clone()
         ctx.add(total)
         return total, None
@@ -154,7 +154,7 @@ def _shared_batchnorm(
     seen = _Total.apply(values.sum(axes), add) / count
     apart = values - seen.view(across)
     spread = _Total.apply(apart.square().sum(axes), add) / count
-    out = apart * (gamma * torch.rsqrt(spread + EPS)).view(across) + beta.view(across)
+    out: Tensor = apart * (gamma * torch.rsqrt(spread + EPS)).view(across) + beta.view(across)
     with torch.no_grad():
         mean.lerp_(seen, 1 - mode.momentum)
         var.lerp_(spread, 1 - mode.momentum)
