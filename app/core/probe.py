@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.core.data.patches import Patches
 from app.core.models import autoencoder
 
-__all__ = ["Probe", "Reading", "UnitReading"]
+__all__ = ["Probe", "Reading", "Sight", "UnitReading"]
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -22,6 +22,9 @@ SATURATED_ABOVE = 1 - 1e-3
 # Rows for what is read several times a second, and for what is read on a click.
 QUICK_ROWS = 2_048
 MOST_ROWS = 10_240
+# While a hand moves, as many rows as need so many products: some milliseconds. But some at least.
+PROMPT_PRODUCTS, LEAST_ROWS = 60_000_000, 64
+BINS = 60
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,26 @@ class Reading:
     dead: NDArray[np.intp]
     saturated: NDArray[np.intp]
     errors: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """All that is drawn of a model at once.
+
+    Attributes
+    ----------
+    reading : Reading
+    rows, output : ndarray, shape (n, D), optional
+        Patches to look at, and what the model makes of them.
+    counts, edges : ndarray, shape (B,) and (B + 1,), optional
+        How the weights are spread.
+    """
+
+    reading: Reading
+    rows: NDArray[np.float32] | None = None
+    output: NDArray[np.float32] | None = None
+    counts: NDArray[np.int64] | None = None
+    edges: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,18 +111,59 @@ class Probe:
         self._quick_rows = quick
         self._quick = np.ascontiguousarray(self.x[quick])
 
-    def read(self, weights: Weights, decoder: str) -> Reading:
-        """Return mean activations and errors at `weights`; a few milliseconds."""
-        hidden = autoencoder.hidden(weights, self._quick)
+    def read(self, weights: Weights, decoder: str, *, prompt: bool = False) -> Reading:
+        """Return mean activations and errors at `weights`; a few milliseconds.
+
+        `prompt` keeps it to that for large models too: fewer rows are looked at.
+        """
+        rows = self._quick[self._few(weights)] if prompt else self._quick
+        hidden = autoencoder.hidden(weights, rows)
         rho_hat = hidden.mean(axis=0)
         output = autoencoder.decode(weights, hidden, decoder)
-        errors = 0.5 * np.square(output - self._quick).sum(axis=1)
+        errors = 0.5 * np.square(output - rows).sum(axis=1)
         return Reading(
             rho_hat,
             np.flatnonzero(rho_hat < DEAD_BELOW),
             np.flatnonzero(rho_hat > SATURATED_ABOVE),
             errors,
         )
+
+    def _few(self, weights: Weights) -> NDArray[np.int64]:
+        """Return as many of the quick rows as can be looked at while a hand moves."""
+        most = max(LEAST_ROWS, PROMPT_PRODUCTS // weights["W1"].size)
+        return spread_rows(len(self._quick), most)
+
+    def see(
+        self,
+        weights: Weights,
+        decoder: str,
+        *,
+        which: str = "",
+        count: int = 0,
+        histogram: bool = False,
+        prompt: bool = False,
+    ) -> Sight:
+        """Return what is drawn of a model: what it does, and what is asked for beside it.
+
+        Parameters
+        ----------
+        which, count : str, int
+            Which patches are looked at, see `choose`; none for an empty string, or where there
+            are none of that kind.
+        histogram : bool
+            Whether to count how the weights of both layers are spread.
+        prompt : bool
+            Whether a hand moves and waits: see `read`.
+        """
+        reading = self.read(weights, decoder, prompt=prompt)
+        rows = output = counts = edges = None
+        if which and (which != "held out" or len(self.held)):
+            rows = self.choose(which, count, reading.errors)
+            output = self.reconstruct(weights, rows, decoder)
+        if histogram:
+            values = np.concatenate([weights["W1"].ravel(), weights["W2"].ravel()])
+            counts, edges = np.histogram(values[np.isfinite(values)], BINS)
+        return Sight(reading, rows, output, counts, edges)
 
     def choose(
         self, which: str, count: int, errors: NDArray[np.float32] | None
@@ -108,8 +172,9 @@ class Probe:
         if which == "held out" and len(self.held):
             return self.held[spread_rows(len(self.held), count)]
         if which == "worst" and errors is not None:
+            looked_at = spread_rows(len(self._quick), len(errors))
             worst = np.argsort(errors, kind="stable")[::-1][:count]
-            return self._quick[worst]
+            return self._quick[looked_at[worst]]
         return self.x[spread_rows(len(self.x), count)]
 
     def reconstruct(

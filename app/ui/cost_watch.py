@@ -18,16 +18,20 @@ NEWEST_STEPS = 20
 NOT_IN_THE_COST = ("learning_rate", "momentum")
 
 
-def newest_cost(training: Training) -> tuple[NDArray[np.float64] | None, str]:
+def newest_cost(
+    training: Training, until: int | None = None
+) -> tuple[NDArray[np.float64] | None, str]:
     """Return the terms (T,) that every figure of the window shows, and what they are.
 
     While it trains that is the mean over the steps of the last epoch, for single batches
-    differ; at the end it is the cost over the whole set, which the record has too.
+    differ; at the end it is the cost over the whole set, which the record has too. `until` asks
+    for the figures as they were when so many steps were done.
     """
     ending = training.ending
-    if isinstance(ending, Finished) and ending.terms is not None:
+    at_end = isinstance(ending, Finished) and until in (None, ending.step)
+    if at_end and isinstance(ending, Finished) and ending.terms is not None:
         return ending.terms, "Over the whole training set, at the last weights"
-    newest = training.history.newest(training.steps_per_epoch)
+    newest = training.history.newest(training.steps_per_epoch, until)
     return newest, "Mean over the mini-batches of the last epoch"
 
 

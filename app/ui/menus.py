@@ -163,6 +163,13 @@ class Menus:
                 f"Ctrl+{place + 1}",
             )
         menu.addSeparator()
+        for name, text, by, tip, keys in (
+            ("actionEarlier", "An earlier moment", -1, "Filters and curves as they were", "["),
+            ("actionLater", "A later moment", 1, "On towards the newest weights", "]"),
+        ):
+            scrub = partial(self._scrub, by)
+            self._action(menu, name, text, lambda _on, scrub=scrub: scrub(), tip, keys)
+        menu.addSeparator()
         group = QActionGroup(window)
         for choice, text, tip in THEMES:
             choose = partial(window.choose_theme, choice)
@@ -186,6 +193,11 @@ class Menus:
             "F11",
         )
         full.setCheckable(True)
+
+    def _scrub(self, by: int) -> None:
+        """Move the lab in sight through the past of its training."""
+        if self._window.lab.visible and self._window.lab.scrub is not None:
+            self._window.lab.scrub.bar.step_by(by)
 
     def _build_help(self) -> None:
         window, menu = self._window, self._menu("&Help")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -33,6 +33,7 @@ from app.core.resume import Continuation
 from app.core.runs import Recorder, RunFolder
 from app.core.specs import TrainingSpec
 from app.core.threads import kernel_threads
+from app.core.timeline import Part, parts_of
 from app.core.training import Progress, train
 from app.core.weights_import import begin_with, weights_info
 from app.ui.recipes import Recipe
@@ -78,6 +79,8 @@ class Training:
     engine: str = ""
     ending: Finished | Failed | None = None
     run: RunFolder | None = None
+    # The run with those it came from: its past is read from there.
+    parts: tuple[Part, ...] = ()
     # The file that its first weights are from, if they are from one.
     weights: WeightsFile | None = None
 
@@ -85,6 +88,15 @@ class Training:
         """Whether the weights can be trained on with `spec` on `data`."""
         same = all(getattr(self.spec, name) == getattr(spec, name) for name in self.recipe.kept)
         return same and self.data is data and self.learner is not None
+
+    def recorded_in(self, run: RunFolder) -> None:
+        """Note that what comes now is recorded in `run`."""
+        if self.run is None or self.run.path == run.path:
+            self.parts = tuple(parts_of(run))
+        else:
+            *before, last = self.parts
+            self.parts = (*before, replace(last, until=self.progress.step), Part(run))
+        self.run = run
 
     def epochs(self) -> np.ndarray:
         """Place of every recorded step on an axis in epochs."""
@@ -189,7 +201,10 @@ class TrainingSession(QObject):
         """Start the thread that trains."""
         self.training = training
         training.ending = None
-        training.run = recorder.run if isinstance(recorder, Recorder) else None
+        if isinstance(recorder, Recorder):
+            training.recorded_in(recorder.run)
+        else:
+            training.run, training.parts = None, ()
         self._control = Control()
         if single:
             self._control.pause()

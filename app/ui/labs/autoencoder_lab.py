@@ -19,6 +19,7 @@ from app.ui.panels.autoencoder_panel import AutoencoderPanel
 from app.ui.panels.data_panel import DataPanel
 from app.ui.range_session import RangeSession
 from app.ui.recipes import AutoencoderRecipe
+from app.ui.scrub_session import ScrubSession
 from app.ui.training_session import Training
 from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
@@ -44,6 +45,7 @@ class AutoencoderLab(Lab):
         self.spec = AutoencoderSpec()
         self.panel = AutoencoderPanel(self.spec)
         self.range_test = RangeSession(self, self.panel.form)
+        self.scrub = ScrubSession(self, self.panel)
         self._bound_worker: TaskWorker[float] | None = None
         self._bound_for: tuple[Patches, int] | None = None
         self.panel.spec_changed.connect(self.take_spec)

@@ -11,6 +11,7 @@ from app.core.events import Snapshot
 from app.core.specs import TrainingSpec
 from app.ui.cost_watch import CostWatch, newest_cost
 from app.ui.recipes import Recipe
+from app.ui.scrub_session import ScrubSession
 from app.ui.training_session import State, Training, TrainingSession
 from app.workers.thread import Runner
 
@@ -51,6 +52,8 @@ class Lab(QObject):
         self.training.notice.connect(self._on_notice)
         self._watch = CostWatch()
         self._weights: WeightsSession | None = None
+        # What moves its panel through the past, where the panel can be moved.
+        self.scrub: ScrubSession | None = None
         # Whether its panel is on the screen: drawing what nobody sees takes time from training.
         self.visible = False
 
@@ -103,6 +106,8 @@ class Lab(QObject):
         """Stop what is under way: the window closes."""
         # The end of the training must not begin a last look at it.
         self.visible = False
+        if self.scrub is not None:
+            self.scrub.cancel()
         if self._weights is not None:
             self._weights.cancel()
         self.training.stop()
@@ -195,6 +200,9 @@ class Lab(QObject):
         """Show another state of the training."""
         alive = self.training.state.alive
         self.show_locked(alive)
+        if self.scrub is not None:
+            self.scrub.follow(self.training.training)
+            self.scrub.look()
         if not alive and self.visible:
             self.refresh()
         self.changed.emit()
@@ -202,6 +210,8 @@ class Lab(QObject):
     def _on_tick(self, snapshot: Any, grew: bool) -> None:
         if self.visible:
             self.tick(snapshot, grew)
+        if self.scrub is not None:
+            self.scrub.tick()
         if self.training.training is not None:
             warning = self._watch.look(self.training.training)
             if warning is not None:

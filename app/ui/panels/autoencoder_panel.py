@@ -25,9 +25,11 @@ from app.core.learners import AutoencoderLearner
 from app.core.models.autoencoder import initial_weights
 from app.core.params import describe
 from app.core.presets import PRESETS
-from app.core.probe import Probe, Reading
+from app.core.probe import Probe, Reading, Sight
 from app.core.specs import AutoencoderSpec
 from app.ui.cost_watch import newest_cost
+from app.ui.moment import Moment as Seen
+from app.ui.moment import See
 from app.ui.param_form import ParamForm
 from app.ui.training_session import Training
 from app.ui.widgets.bar_plots import HistogramPlot, UnitBars
@@ -36,6 +38,7 @@ from app.ui.widgets.cost_plot import CostPlot, Mark, change_text
 from app.ui.widgets.fading_scroll import FadingScroll
 from app.ui.widgets.formula import FormulaLabel
 from app.ui.widgets.mosaic_view import MosaicView
+from app.ui.widgets.scrub_bar import ScrubBar
 from app.ui.widgets.unit_view import UnitView
 
 __all__ = ["AutoencoderPanel"]
@@ -81,6 +84,8 @@ class AutoencoderPanel(QWidget):
         self.probe: Probe | None = None
         self.reading: Reading | None = None
         self.weights: Any = None
+        # The moment of the past that is seen; None while the newest weights are.
+        self.moment: Seen | None = None
         self.explained = "cost"
         self._value_range = (0.0, 1.0)
         self._last_reading = self._last_curves = 0.0
@@ -214,7 +219,14 @@ class AutoencoderPanel(QWidget):
         whole.setSizes([490, 250])
         whole.setStretchFactor(0, 2)
         whole.setStretchFactor(1, 1)
-        return whole
+        self.scrub_bar = ScrubBar("autoencoder")
+        column = QWidget()
+        layout = QVBoxLayout(column)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(10)
+        layout.addWidget(whole, 1)
+        layout.addWidget(self.scrub_bar)
+        return column
 
     # --- what the person does
 
@@ -291,6 +303,8 @@ class AutoencoderPanel(QWidget):
     @property
     def seen_spec(self) -> AutoencoderSpec:
         """The settings of the model in sight."""
+        if self.moment is not None:
+            return self.moment.spec
         return self.training.spec if self.training is not None else self.spec
 
     def set_patches(self, patches: Patches | None) -> None:
@@ -304,7 +318,8 @@ class AutoencoderPanel(QWidget):
         if training is self.training and training is not None:
             return
         self.training = training
-        self.reading = None
+        self.reading = self.moment = None
+        self.cost.set_cursor(None)
         if training is None:
             self.cost.set_curves(np.empty(0), np.empty((0, len(self.cost.term_names))), [], "epoch")
             self._show_first_weights()
@@ -346,27 +361,71 @@ class AutoencoderPanel(QWidget):
         if self.training is None:
             return
         now = time.monotonic()
+        if grew and now - self._last_curves >= CURVES_SECONDS:
+            self._draw_curves()
+        if self.moment is not None:
+            return
         if snapshot is not None:
             self.weights = snapshot.weights
             self._draw_filters()
-        if grew and now - self._last_curves >= CURVES_SECONDS:
-            self._draw_curves()
         if now - self._last_reading >= READING_SECONDS:
             self._read()
 
     def refresh(self) -> None:
         """Draw everything as it stands now, whatever was drawn last."""
         if self.training is not None and self.training.snapshot is not None:
-            self.weights = self.training.snapshot.weights
+            snapshot = self.training.snapshot if self.moment is None else self.moment.snapshot
+            self.weights = snapshot.weights
             self._draw_filters()
             self._draw_curves()
             self._read()
 
+    # --- other moments than the newest
+
+    def seer(self, prompt: bool) -> See:
+        """Return what works out, in another thread, all that is drawn of a moment.
+
+        `prompt` says that a hand moves: large models are looked at with fewer patches then.
+        """
+        probe, patches, spec = self.probe, self.seen_patches, self.seen_spec
+        assert probe is not None
+        assert patches is not None
+        wish = self._wish()
+
+        def see(snapshot: Snapshot) -> tuple[NDArray[Any], Sight]:
+            sight = probe.see(snapshot.weights, spec.decoder, prompt=prompt, **wish)
+            return _tiles(patches, snapshot.weights), sight
+
+        return see
+
+    def show_moment(self, moment: Seen) -> None:
+        """Show the model as it was; what is new of the training waits."""
+        self.moment = moment
+        self.weights = moment.snapshot.weights
+        tiles, sight = moment.seen
+        self.filters.set_tiles(tiles)
+        self._show_sight(sight)
+        self._place_cursor()
+
+    def show_newest(self) -> None:
+        """Show the newest weights again."""
+        self.moment = None
+        self._place_cursor()
+        self.refresh()
+
+    def _place_cursor(self) -> None:
+        training, moment = self.training, self.moment
+        if training is None or moment is None:
+            self.cost.set_cursor(None)
+            return
+        rhythm = max(training.steps_per_epoch, 1)
+        values, meaning = newest_cost(training, moment.snapshot.step)
+        self.cost.set_cursor(moment.snapshot.step / rhythm, values, meaning)
+
     def _draw_filters(self) -> None:
         patches = self.seen_patches
         assert patches is not None
-        pixels = patches.fitted.to_pixels(self.weights["W1"])
-        self.filters.set_tiles(pixels.T.reshape(-1, *patches.image_shape))
+        self.filters.set_tiles(_tiles(patches, self.weights))
 
     def _draw_curves(self) -> None:
         training = self.training
@@ -393,7 +452,20 @@ class AutoencoderPanel(QWidget):
         probe, weights, spec = self.probe, self.weights, self.seen_spec
         if probe is None or weights is None:
             return
-        self.reading = probe.read(weights, spec.decoder)
+        self._show_sight(probe.see(weights, spec.decoder, **self._wish()))
+
+    def _wish(self) -> dict[str, Any]:
+        """Return what is in sight beside the filters, as `Probe.see` is asked for it."""
+        return {
+            "which": self.shown_set.value if self.right.page == 0 else "",
+            "count": SHOWN_PATCHES,
+            "histogram": self.units_card.page == 1,
+        }
+
+    def _show_sight(self, sight: Sight) -> None:
+        """Draw what a model does; the one way, for the newest weights and for older ones."""
+        spec = self.seen_spec
+        self.reading = sight.reading
         reading = self.reading
         frames = {int(unit): "bad" for unit in reading.dead}
         frames |= {int(unit): "warm" for unit in reading.saturated}
@@ -408,12 +480,12 @@ class AutoencoderPanel(QWidget):
             kinds = {"dead": len(reading.dead), "saturated": len(reading.saturated)}
             some = [f"{count} {kind}" for kind, count in kinds.items() if count]
             self.units_card.note.setProperty("short", some[0] if some else "0 dead")
-        else:
-            self.histogram.set_values(self.all_weights())
+        elif sight.counts is not None and sight.edges is not None:
+            self.histogram.set_counts(sight.counts, sight.edges)
             self.units_card.note.setText("W1 and W2")
             self.units_card.note.setProperty("meaning", "")
         if self.right.page == 0:
-            self._draw_reconstructions(reading.errors)
+            self._draw_reconstructions(sight)
         else:
             self._draw_unit()
         self._explain()
@@ -423,16 +495,14 @@ class AutoencoderPanel(QWidget):
         assert self.weights is not None
         return np.concatenate([self.weights["W1"].ravel(), self.weights["W2"].ravel()])
 
-    def _draw_reconstructions(self, errors: NDArray[np.float32]) -> None:
+    def _draw_reconstructions(self, sight: Sight) -> None:
         assert self.probe is not None
-        which = self.shown_set.value
-        if which == "held out" and not len(self.probe.held):
+        rows, output = sight.rows, sight.output
+        if rows is None or output is None:
             self.reconstructions.set_bands(None)
             self.reconstructions.empty_text = "Nothing is held out: set “Held out” before training"
             self.right.note.setText("")
             return
-        rows = self.probe.choose(which, SHOWN_PATCHES, errors)
-        output = self.probe.reconstruct(self.weights, rows, self.seen_spec.decoder)
         low, high = self._value_range
         span = max(high - low, 1e-12)
         shape = (-1, *self.probe.image_shape)
@@ -501,3 +571,9 @@ class AutoencoderPanel(QWidget):
         title, lines = explain(self.explained, moment)
         self.explain_title.setText(title)
         self.explain_text.set_text("\n".join(lines))
+
+
+def _tiles(patches: Patches, weights: Any) -> NDArray[Any]:
+    """Return the filters as pictures (L, C, H, W), as the patches are seen."""
+    pixels = patches.fitted.to_pixels(weights["W1"])
+    return pixels.T.reshape(-1, *patches.image_shape)

@@ -188,6 +188,11 @@ class ChoiceButton(QToolButton):
         menu.setToolTipsVisible(True)
         self._actions[key].setToolTip(tip)
 
+    def offer(self, keys: set[str]) -> None:
+        """Offer these choices only."""
+        for key, action in self._actions.items():
+            action.setVisible(key in keys)
+
     def set_value(self, key: str) -> None:
         """Show `key` as chosen, without telling anybody."""
         self.value = key

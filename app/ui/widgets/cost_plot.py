@@ -54,6 +54,12 @@ class CostPlot(QWidget):
         self._terms: NDArray[np.float64] = np.empty((0, len(term_names)))
         self._marks: list[Mark] = []
         self._newest: NDArray[np.float64] | None = None
+        self._meaning = ""
+        # Where an older moment is seen: its place and, as long as the rest, its figures.
+        self._cursor: float | None = None
+        self._then: NDArray[np.float64] | None = None
+        self._then_meaning = ""
+        self._last: NDArray[np.float64] | None = None
         self._bound: float | None = None
         self._bound_text = ""
         layout = QVBoxLayout(self)
@@ -89,6 +95,8 @@ class CostPlot(QWidget):
         self._raw = pg.PlotCurveItem()
         self._bound_line = pg.InfiniteLine(angle=0, movable=False)
         self._mark_lines = pg.PlotCurveItem(connect="pairs")
+        self._cursor_line = pg.InfiniteLine(angle=90, movable=False)
+        self._cursor_line.hide()
         for part in (
             *reversed(self._bands),
             self._fill,
@@ -98,6 +106,7 @@ class CostPlot(QWidget):
         ):
             self.plot.addItem(part)
         self.plot.addItem(self._bound_line, ignoreBounds=True)
+        self.plot.addItem(self._cursor_line, ignoreBounds=True)
         item.getViewBox().disableAutoRange()
         self._dress()
         theme.changed.connect(self._dress)
@@ -141,10 +150,35 @@ class CostPlot(QWidget):
         """
         self._x, self._terms, self._marks = x, terms, marks
         self._newest = None if newest is None else np.append(newest, newest.sum())
-        for label in self._readouts:
-            label.setToolTip(meaning)
+        self._meaning = meaning
         self.plot.set_label("bottom", x_label)
         self._draw()
+
+    def set_cursor(
+        self, x: float | None, values: NDArray[np.float64] | None = None, meaning: str = ""
+    ) -> None:
+        """Draw a line where an older moment is seen, and show its figures; None for none.
+
+        `values` (T,) are the terms of that moment, and `meaning` says what they are.
+        """
+        self._cursor = x
+        self._then = None if x is None or values is None else np.append(values, values.sum())
+        self._then_meaning = meaning
+        self._draw_cursor()
+
+    def _draw_cursor(self) -> None:
+        """Put the line and the figures where they belong; the curves stay as they are."""
+        x = self._cursor
+        shown = x is not None and (x > 0 or not self.log_x)
+        self._cursor_line.setVisible(shown)
+        if x is not None and shown:
+            self._cursor_line.setPos(np.log10(x) if self.log_x else x)
+        if x is None:
+            self._read_out(self._last if self._newest is None else self._newest)
+        else:
+            self._read_out(self._then)
+        for label in self._readouts:
+            label.setToolTip(self._meaning if x is None else self._then_meaning)
 
     def _dress(self) -> None:
         c = theme.colours
@@ -173,6 +207,7 @@ class CostPlot(QWidget):
         self._fill.setBrush(shade)
         self._bound_line.setPen(pen("quiet", 1, Qt.PenStyle.DashLine))
         self._mark_lines.setPen(pen("accent", 1, Qt.PenStyle.DotLine))
+        self._cursor_line.setPen(pen("text", 1))
         self._draw()
 
     def _draw(self) -> None:
@@ -183,10 +218,8 @@ class CostPlot(QWidget):
         binned = bin_curve(self._x, values, max(200, self.plot.width()), log_x=self.log_x)
         smooth = self.smooth and not self.stacked
         means = smoothed(binned.mean, len(binned.x) * SMOOTHED_SHARE) if smooth else binned.mean
-        if not len(binned.x):
-            self._read_out(None)
-        else:
-            self._read_out(means[-1] if self._newest is None else self._newest)
+        self._last = means[-1] if len(binned.x) else None
+        self._draw_cursor()
         self._set(self._raw, binned.x, binned.mean[:, -1], log_y, smooth)
         for number, curve in enumerate(self._curves):
             # A term that is switched off is not drawn as a line at zero.
