@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from typing import Any
 
 from app.cli.options import command, json_flag
 from app.cli.processes import Processes, sharing
 from app.cli.progress import Progress
 from app.cli.train_cnn import RESULTS, add_accuracies
-from app.cli.training import conclude, train_and_record
+from app.cli.training import conclude, train_and_record, trust_option
 from app.core.errors import UsageError
 
 __all__ = ["add_resume", "run_resume"]
@@ -34,16 +35,18 @@ def add_resume(actions: Any) -> None:
         "--epochs", type=int, metavar="N", help="epochs in all, to train on one that is done"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads that compute (all cores)")
+    trust_option(parser)
     json_flag(parser)
 
 
 def run_resume(options: argparse.Namespace) -> int:
     """``filterscope runs resume RUN``."""
-    with sharing() as processes:
-        return _resume(options, processes)
+    with sharing() as processes, ExitStack() as afterwards:
+        return _resume(options, processes, afterwards)
 
 
-def _resume(options: argparse.Namespace, processes: Processes) -> int:
+def _resume(options: argparse.Namespace, processes: Processes, afterwards: ExitStack) -> int:
+    from app.core.learners.own_model import let_go
     from app.core.resume import prepare
     from app.core.run_table import find_run
 
@@ -62,7 +65,9 @@ def _resume(options: argparse.Namespace, processes: Processes) -> int:
         threads=threads,
         progress=screen.share,
         group=group,
+        trust_code=options.trust_code,
     )
+    afterwards.callback(let_go, going.learner)
     screen.end()
     screen.noun = "images" if going.run.info.kind == "cnn" else "patches"
     for note in going.notes:

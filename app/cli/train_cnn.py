@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import uuid
+from contextlib import ExitStack
 from typing import Any
 
 from app.cli.options import command, read_assignments, settings_help
@@ -13,9 +14,11 @@ from app.cli.training import (
     assignments_of,
     check_options,
     conclude,
+    read_model,
     read_weights,
     run_options,
     train_and_record,
+    trust_option,
 )
 from app.core.errors import UsageError
 from app.core.presets import CNN_PRESETS
@@ -66,6 +69,12 @@ def add_train_cnn(kinds: Any) -> None:
     parser.set_defaults(shares=True)
     parser.add_argument("--device", metavar="D", help="the same as --set device=D")
     parser.add_argument(
+        "--model",
+        metavar="FILE.py[:NAME]",
+        help="train the torch.nn.Module of this file, in a process of its own, instead of layers",
+    )
+    trust_option(parser)
+    parser.add_argument(
         "--test",
         action="store_true",
         help="at the end, look once at the test images with the model that validation chose",
@@ -83,22 +92,26 @@ def read_cnn_settings(options: argparse.Namespace) -> tuple[ConvNetSpec, ImageSp
 
 def run_train_cnn(options: argparse.Namespace) -> int:
     """``filterscope train cnn``."""
-    with sharing() as processes:
-        return _train(options, processes)
+    with sharing() as processes, ExitStack() as afterwards:
+        return _train(options, processes, afterwards)
 
 
-def _train(options: argparse.Namespace, processes: Processes) -> int:
+def _train(options: argparse.Namespace, processes: Processes, afterwards: ExitStack) -> int:
     from app.core.data.batches import EpochOrder
     from app.core.data.image_preprocess import fit_images
     from app.core.data.image_reader import open_images
     from app.core.data.synthetic import SYNTHETIC_NAME
     from app.core.learners import make_convnet_learner
+    from app.core.learners.own_model import OwnModelLearner, let_go
     from app.core.nn.description import complete_layers
     from app.core.runs import RunFolder
     from app.core.settings import data_folder
     from app.core.weights_import import begin_with, weights_info
 
     spec, image_spec = read_cnn_settings(options)
+    model = read_model(options)
+    if model is not None and processes.place is not None:
+        raise UsageError("An own model trains in one process.", "Leave torchrun out.")
     group = processes.join(spec.engine, spec.device)
     if processes.first:
         check_options(options)
@@ -110,13 +123,19 @@ def _train(options: argparse.Namespace, processes: Processes) -> int:
     screen = Progress("images", silent=not processes.first)
     images = open_images(options.data or SYNTHETIC_NAME, progress=screen.share)
     # What cannot be built is said before a folder is made.
-    complete_layers(spec.rows, images.shape, len(images.classes))
+    if model is None:
+        complete_layers(spec.rows, images.shape, len(images.classes))
     data = fit_images(images, image_spec)
     screen.end()
     if options.test and not len(data.split.test):
         raise UsageError("There are no test images.", "Leave --test out, or train on fewer images.")
     threads = processes.threads(options.threads)
-    learner = make_convnet_learner(data, spec, threads=threads, group=group)
+    learner: Any
+    if model is not None:
+        learner = OwnModelLearner(data, spec, model, threads=threads)
+    else:
+        learner = make_convnet_learner(data, spec, threads=threads, group=group)
+    afterwards.callback(let_go, learner)
     if weights is not None:
         begin_with(learner, weights)
     if group is not None:
@@ -136,6 +155,7 @@ def _train(options: argparse.Namespace, processes: Processes) -> int:
         threads=threads,
         path=options.out,
         weights=weights_info(weights),
+        model=learner.info if model is not None else None,
     )
     if group is not None:
         run.write_info(run.info.changed(processes=group.size, hosts=group.hosts))

@@ -19,10 +19,12 @@ __all__ = [
     "assignments_of",
     "check_options",
     "conclude",
+    "read_model",
     "read_weights",
     "run_options",
     "setting_options",
     "train_and_record",
+    "trust_option",
 ]
 
 
@@ -70,6 +72,33 @@ def check_options(options: argparse.Namespace) -> None:
         )
     if options.threads is not None and options.threads < 1:
         raise UsageError("--threads must be at least 1.")
+
+
+def trust_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--trust-code``."""
+    parser.add_argument(
+        "--trust-code",
+        action="store_true",
+        help="agree that an own model, which is a program, runs with your rights",
+    )
+
+
+def read_model(options: argparse.Namespace) -> Any:
+    """Return the `ModelFile` of ``--model``, or None without it.
+
+    Raises
+    ------
+    UsageError
+        Nobody agreed that it is run.
+    """
+    from app.core.own_model.file import needs_consent, read_model_file
+
+    if options.model is None:
+        return None
+    model = read_model_file(options.model)
+    if not options.trust_code:
+        raise needs_consent(model.name)
+    return model
 
 
 def read_weights(options: argparse.Namespace) -> Any:

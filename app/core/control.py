@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from app.core.specs import TrainingSpec
 
-__all__ = ["GIVE_UP", "Control"]
+__all__ = ["END", "GIVE_UP", "Control"]
 
-# What `Control.interrupt` says: come back after this step, or, where a step lasts long, give
-# even that one up.
-AFTER_STEP, GIVE_UP = 1, 2
+# What `Control.interrupt` says: come back after this step; where a step lasts long, give even that
+# one up; and, for a stop, do not wait for what does not answer.
+AFTER_STEP, GIVE_UP, END = 1, 2, 3
 
 
 class Control:
@@ -27,8 +27,8 @@ class Control:
     ----------
     interrupt : ndarray, shape (1,), int32
         Not zero while something wants the trainer's attention. Kernels that take several
-        steps in one call read it between mini-batches and return early. `GIVE_UP` for a pause
-        or a stop: a step that lasts long may be left undone.
+        steps in one call read it between mini-batches and return early. `GIVE_UP` for a pause,
+        `END` for a stop: a step that lasts long may be left undone.
     in_haste : bool
         Whether stop is to compute nothing that need not be kept.
     """
@@ -57,7 +57,7 @@ class Control:
         """Wait after the mini-batch that is being computed."""
         with self._lock:
             self._running.clear()
-            self.interrupt[0] = GIVE_UP
+            self.interrupt[0] = max(self.interrupt[0], GIVE_UP)
 
     def resume(self) -> None:
         """Go on."""
@@ -80,7 +80,7 @@ class Control:
         with self._lock:
             self.in_haste = self.in_haste or in_haste
             self._stop.set()
-            self.interrupt[0] = GIVE_UP
+            self.interrupt[0] = END
             self._running.set()
 
     def set_live(self, spec: TrainingSpec) -> None:
@@ -107,9 +107,11 @@ class Control:
                 if self._single_steps == 0 and not self._stop.is_set():
                     self._running.clear()
             if single:
-                self.interrupt[0] = GIVE_UP if self.stopping else AFTER_STEP
+                self.interrupt[0] = END if self.stopping else AFTER_STEP
+            elif self.stopping:
+                self.interrupt[0] = END
             else:
-                self.interrupt[0] = GIVE_UP if self.stopping or self.paused else 0
+                self.interrupt[0] = GIVE_UP if self.paused else 0
             return live, single
 
     def wait_while_paused(self, timeout: float | None = None) -> bool:

@@ -28,6 +28,7 @@ from app.core.errors import FilterscopeError, UsageError
 from app.core.events import Event
 from app.core.history import History
 from app.core.learners import Learner, make_autoencoder_learner, make_convnet_learner
+from app.core.learners.own_model import learner_of_run, let_go
 from app.core.run_exports import reopen
 from app.core.runs import Recorder, RunFolder
 from app.core.runs.checkpoint import SavedCheckpoint, checkpoint_files, read_checkpoint
@@ -159,6 +160,7 @@ def prepare(
     cancel: Cancel | None = None,
     progress: Report | None = None,
     group: Group | None = None,
+    trust_code: bool = False,
 ) -> Continuation:
     """Read all that is needed to go on with a run, and check it.
 
@@ -175,6 +177,8 @@ def prepare(
         Asked and told while CIFAR-10 or a large file is read.
     group : Group, optional
         Other processes that take their share of its batches; see `hand_over`.
+    trust_code : bool
+        Whether the person agreed that the file is run that is the run's network.
 
     Raises
     ------
@@ -201,7 +205,7 @@ def prepare(
         data = _opened(run, kept[0], cancel, progress)
     else:
         _check_same(info, data, kept[0])
-    learner, order = learner_of(info, data, wanted, threads, group)
+    learner, order = learner_of(info, data, wanted, threads, group, trust_code=trust_code)
     for saved in kept:
         try:
             spec = _in_force(info, wanted, saved)
@@ -211,6 +215,7 @@ def prepare(
             continue
         break
     else:
+        let_go(learner)
         raise UsageError(f"{run.path.name} has no checkpoint that fits its settings.")
     records, history = _recorded(run, saved, learner, spec)
     if not len(history) or history.steps[-1] < saved.step:
@@ -277,11 +282,16 @@ def learner_of(
     spec: TrainingSpec,
     threads: int | None,
     group: Group | None = None,
+    *,
+    trust_code: bool = False,
 ) -> tuple[Learner, EpochOrder]:
     """Return a new network on the run's data, and the order of visiting."""
     threads = threads or kernel_threads(window=False)
     if isinstance(data, FittedImages):
         convnet = info.convnet[0].changed(epochs=spec.epochs)
+        if info.model is not None:
+            own = learner_of_run(info.model, data, convnet, threads, trust_code=trust_code)
+            return own, EpochOrder(len(data.split.train), spec.seed)
         learner = make_convnet_learner(data, convnet, threads=threads, group=group)
         return learner, EpochOrder(len(data.split.train), spec.seed)
     autoencoder, _ = info.autoencoder

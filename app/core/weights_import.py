@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from app.core.data.weights_file import WeightsFile
 from app.core.errors import UsageError
 from app.core.learners import AutoencoderLearner, ConvNetLearner, Learner
+from app.core.learners.own_model import OwnModelLearner
 from app.core.nn.description import NetworkDescription, weight_shapes
 from app.core.nn.network import Network
 from app.core.nn.plan import Row, plan
@@ -214,6 +215,8 @@ def weights_info(file: WeightsFile | None) -> WeightsInfo | None:
 def _slots_of(learner: Learner) -> tuple[Slot, ...]:
     if isinstance(learner, ConvNetLearner):
         return network_slots(learner.network.description)
+    if isinstance(learner, OwnModelLearner):
+        return tuple(Slot(name, name, shape) for name, shape in learner.shapes.items())
     assert isinstance(learner, AutoencoderLearner)
     return autoencoder_slots(learner.width, learner.units)
 

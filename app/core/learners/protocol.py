@@ -73,8 +73,8 @@ class Learner(Protocol):
     def params_changed(self, old: Any, new: Any) -> None:
         """Live values moved; the next step uses `new`."""
 
-    def evaluate(self, spec: Any) -> NDArray[np.float64]:
-        """Return the terms (T,) over all rows at the current weights."""
+    def evaluate(self, spec: Any) -> NDArray[np.float64] | None:
+        """Return the terms (T,) over all rows at the current weights; None if nobody can tell."""
 
     def evaluation_due(self, spec: Any) -> bool:
         """Return whether `validate` is to be called before the next step."""

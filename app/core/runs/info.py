@@ -75,6 +75,8 @@ class ModelInfo(Spec):
     path: str
     name: str
     sha256: str
+    # What was asked for by name; empty where the file has but one network.
+    wanted: str = ""
     parameters: tuple[tuple[str, tuple[Side, ...]], ...] = ()
     averages: tuple[tuple[str, tuple[Side, ...]], ...] = ()
     filters: str = ""
