@@ -211,6 +211,11 @@ class OwnModelLearner:
     # --- what there is
 
     @property
+    def process_gone(self) -> bool:
+        """Whether nobody computes: it was ended, or ended by itself."""
+        return self._process is None or self._process.gone
+
+    @property
     def engine(self) -> str:
         """What computes, for people."""
         facts = self._facts
@@ -307,7 +312,7 @@ class OwnModelLearner:
 
     def _process_is_there(self) -> None:
         """Start the process if it was ended: the batch goes into the memory that it shares."""
-        if self._process is None or self._process.gone:
+        if self.process_gone:
             self._ask({"do": "push"}, patience=ANSWER_SECONDS)
 
     def _hand_over(self, x: Array, indices: NDArray[np.int64]) -> None:
@@ -414,7 +419,7 @@ class OwnModelLearner:
 
     def evaluate(self, spec: ConvNetSpec) -> NDArray[np.float64] | None:
         """Return the terms (2,) over the fixed sample of training images, unless it was ended."""
-        if self._process is None or self._process.gone:
+        if self.process_gone:
             return None
         answers = self._predict(self._sample)
         # Of the softmax; a hinge loss is not told by probabilities alone, and is computed here.
@@ -442,7 +447,7 @@ class OwnModelLearner:
 
     def snapshot(self) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
         """Return all weights by their own names, and the first layer's as ``W1``, if pictures."""
-        if self._process is not None and not self._process.gone:
+        if not self.process_gone:
             self._pull()
         weights = self._weights()
         first = self._facts["filters"]
@@ -452,7 +457,7 @@ class OwnModelLearner:
 
     def state(self) -> dict[str, Array]:
         """Return copies of all that an exact continuation needs."""
-        if self._process is not None and not self._process.gone:
+        if not self.process_gone:
             self._pull()
         best = self.best
         empty = np.empty(0, np.dtype(self.spec.precision))

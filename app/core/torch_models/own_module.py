@@ -268,7 +268,10 @@ class OwnModule:
         """Let the weights lie in `arrays` from now on; what they are is written there."""
         self._host = {name: torch.from_numpy(one) for name, one in arrays.items()}
         slots = MEMORY[self.solver]
-        theta, memory = self._host["theta"], self._host["memory"].view(slots, -1)
+        theta, memory = (
+            self._host["theta"],
+            self._host["memory"].view(slots, self._host["theta"].numel()),
+        )
         # On a GPU the numbers lie there, and the shared ones are a copy.
         self._theta = theta if self.on_host else theta.to(self.device)
         self._memory = memory if self.on_host else memory.to(self.device)
@@ -323,6 +326,7 @@ class OwnModule:
         loss = data_loss(scores, y, request["loss"], request["smoothing"])
         accuracy = (scores.detach().argmax(dim=1) == y).double().mean()
         found = torch.autograd.grad(loss, list(self.moving.values()), allow_unused=True)
+        seen = float(loss.detach())
         with torch.no_grad():
             slopes = [
                 torch.zeros_like(one) if slope is None else slope
@@ -334,8 +338,8 @@ class OwnModule:
                     if one.ndim > 1:
                         squares += float(one.double().square().sum())
                         slopes[place] = slopes[place] + reg * one
-            results[0], results[1], results[2] = float(loss), reg / 2 * squares, float(accuracy)
-            finite = bool(np.isfinite(float(loss) + squares))
+            results[0], results[1], results[2] = seen, reg / 2 * squares, float(accuracy)
+            finite = bool(np.isfinite(seen + squares))
             updating(True)
             if finite:
                 self._keep()
