@@ -80,6 +80,7 @@ class ReadingSession(QObject):
         self._reader: NetworkReader | None = None
         self._made_for: tuple[FittedImages, str] | None = None
         self._next: tuple[Weights, Wish, int] | None = None
+        self._doing = Wish()
         self._fitted: FittedImages | None = None
         self._spec = ConvNetSpec()
         # Bumped when another network is to be seen: what is read of the last one is dropped.
@@ -99,14 +100,19 @@ class ReadingSession(QObject):
         if self._worker is not None:
             self._worker.request_stop()
 
-    def want(self, weights: Weights, wish: Wish, step: int = 0) -> None:
-        """Read at `weights`, those after `step`, as soon as what is under way is done."""
+    def want(self, weights: Weights, wish: Wish, step: int = 0, *, hurry: bool = False) -> None:
+        """Read at `weights`, those after `step`, as soon as what is under way is done.
+
+        In a `hurry`, what takes long of a moment that is left already is given up.
+        """
         if self._fitted is None or not wish:
             return
-        wish = wish if self._next is None else self._next[1].also(wish)
+        wish = wish if self._next is None or hurry else self._next[1].also(wish)
         self._next = weights, wish, step
         if self._worker is None:
             self._start()
+        elif hurry and (self._doing.answers or self._doing.behaviour):
+            self._worker.request_stop()
 
     def cancel(self) -> None:
         """Give up what is under way, and read nothing more: the window closes."""
@@ -119,6 +125,7 @@ class ReadingSession(QObject):
             return
         (weights, wish, step), self._next = self._next, None
         fitted, spec = self._fitted, self._spec
+        self._doing = wish
         self._read_generation = self._generation
         known = self._made_for is not None and self._made_for[0] is fitted
         reader = self._reader if known and self._made_for == (fitted, spec.layers) else None
@@ -147,7 +154,8 @@ def _read(reader: NetworkReader, weights: Weights, wish: Wish, task: Task) -> Re
         if task.cancelled():
             raise Cancelled("Reading was given up.")
 
-    reader.load(weights)
+    # Of an older moment a large network may be known in part: enough for the maps of a row.
+    reader.load(weights, partly=not (wish.answers or wish.behaviour))
     found = Reading()
     if wish.look is not None:
         found = replace(found, look=reader.look(*wish.look, check=check))

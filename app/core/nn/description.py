@@ -6,7 +6,7 @@ Asked with each keystroke in the window; nothing is computed and no weights are 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from app.core.errors import ShapeError
@@ -31,6 +31,7 @@ __all__ = [
     "ParameterShape",
     "complete_layers",
     "describe_network",
+    "first_without",
     "weight_shapes",
 ]
 
@@ -207,11 +208,30 @@ def weight_shapes(
         raise description.error
     shapes = {parameter.name: parameter.shape for parameter in description.parameters}
     for layer in description.layers:
-        if isinstance(layer.row, Batchnorm):
-            gamma = layer.parameters[0]
-            number = gamma.name.removeprefix("gamma")
-            shapes.update({f"{name}{number}": gamma.shape for name in AVERAGES})
+        for name in _averages(layer):
+            shapes[name] = layer.parameters[0].shape
     return shapes
+
+
+def _averages(layer: LayerInfo) -> list[str]:
+    """Return the names of the running averages of a row."""
+    if not isinstance(layer.row, Batchnorm):
+        return []
+    number = layer.parameters[0].name.removeprefix("gamma")
+    return [f"{name}{number}" for name in AVERAGES]
+
+
+def first_without(description: NetworkDescription, names: Collection[str]) -> int | None:
+    """Return the index in the list of the first row that needs more than the arrays `names`.
+
+    None when all arrays of the network are among them.
+    """
+    lacking = []
+    for layer in description.layers:
+        needed = [*(parameter.name for parameter in layer.parameters), *_averages(layer)]
+        if any(name not in names for name in needed):
+            lacking.append(layer.place[0])
+    return min(lacking, default=None)
 
 
 def _gives_scores(rows: Sequence[Layer], shape: Shape, classes: int) -> bool:

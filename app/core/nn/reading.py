@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app.core import kernels
 from app.core.data.image_preprocess import FittedImages
 from app.core.nn.attribution import enlarged, excite, grad_cam, row_with_maps, saliency
-from app.core.nn.description import LayerInfo
+from app.core.nn.description import LayerInfo, first_without
 from app.core.nn.network import Network
 from app.core.nn.operations import nothing
 from app.core.predictions import Predictions, softmax
@@ -90,6 +90,7 @@ class Look:
         there; empty where no row has maps. As ``excites``, (F, C, H, W): for each of the row's
         filters an image that it answers to most, as the network sees images.
     probabilities : ndarray, shape (classes,)
+        Empty where not all of the network is known.
     """
 
     place: tuple[int, ...]
@@ -123,21 +124,26 @@ class NetworkReader:
     def __init__(self, fitted: FittedImages, spec: ConvNetSpec, *, threads: int = 1) -> None:
         self.fitted, self.spec = fitted, spec
         self.threads = threads
+        self._end: int | None = None  # the first row whose weights are not known
         self.network = Network(spec.rows, fitted.images.shape, len(fitted.classes))
         split = fitted.split
         chosen = split.validation if len(split.validation) else split.train
         self.asked: NDArray[np.int64] = chosen[spread_rows(len(chosen), MOST_ANSWERS)]
         self._behaviour = split.train[spread_rows(len(split.train), BEHAVIOUR_ROWS)]
 
-    def load(self, weights: Mapping[str, Array]) -> None:
+    def load(self, weights: Mapping[str, Array], *, partly: bool = False) -> None:
         """Take up the weights of a snapshot.
+
+        With `partly`, some arrays may be missing; then only `look` may be asked, for maps of rows
+        before `first_without` them.
 
         Raises
         ------
         ValueError
             They are of another network.
         """
-        self.network.load(weights)
+        self._end = first_without(self.network.description, weights) if partly else None
+        self.network.load({**self.network.weights(), **weights} if partly else weights)
 
     def _sharing(self) -> contextlib.AbstractContextManager[None]:
         use: Callable[[int], contextlib.AbstractContextManager[None]] | None
@@ -171,9 +177,14 @@ class NetworkReader:
         """
         x = self.fitted.normalise(pixels[None])
         seen: Array = x
+        scores: Array = x
         with self._sharing():
             for layer, out in self.network.outputs(x, check=check):
                 check()
+                if layer.place[0] == self._end:
+                    # From here on its weights are not those of the snapshot.
+                    break
+                scores = out
                 if layer.place == place:
                     seen = out
             maps = seen[0]
@@ -181,7 +192,8 @@ class NetworkReader:
                 maps = self._excite(place, maps.shape[0], check)
             elif view != "maps":
                 maps = self._lit(x, pixels, place, view, check)
-        return Look(place, np.array(maps, np.float32), softmax(np.ravel(out)), view)
+        said = softmax(np.ravel(scores)) if self._end is None else np.empty(0)
+        return Look(place, np.array(maps, np.float32), said, view)
 
     def _excite(self, place: tuple[int, ...], count: int, check: Check) -> Array:
         """Return images for the first filters of a row; always from the same noise."""

@@ -25,6 +25,7 @@ from app.ui.panels.cnn_panel import CnnPanel
 from app.ui.range_session import RangeSession
 from app.ui.reading_session import ReadingSession
 from app.ui.recipes import ConvNetRecipe
+from app.ui.scrub_session import ScrubSession
 from app.ui.training_session import Training
 from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
@@ -53,6 +54,7 @@ class ConvNetLab(Lab):
         self.spec = ConvNetSpec()
         self.panel = CnnPanel(self.spec, self.session, self.readings)
         self.range_test = RangeSession(self, self.panel.network_page.form)
+        self.scrub = ScrubSession(self, self.panel)
         self._photo_worker: TaskWorker[NDArray[np.uint8]] | None = None
         self._test_worker: TaskWorker[Predictions] | None = None
         self._test_asked = 0

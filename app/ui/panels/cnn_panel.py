@@ -11,10 +11,12 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from app.core.events import Evaluated, Snapshot
+from app.core.nn.description import describe_network, first_without
 from app.core.nn.reading import first_filters
 from app.core.predictions import Predictions
 from app.core.specs import ConvNetSpec
 from app.ui.image_session import ImageSession
+from app.ui.moment import Moment, See
 from app.ui.panels.cnn.answers_cards import ConfusionCard, MistakesCard
 from app.ui.panels.cnn.images_page import ImagesPage
 from app.ui.panels.cnn.loss_card import LossCard
@@ -26,6 +28,8 @@ from app.ui.widgets.accuracy_plot import AccuracyPlot
 from app.ui.widgets.card import Card, ChoiceButton, TabbedCard
 from app.ui.widgets.layer_list import shape_text
 from app.ui.widgets.mosaic_view import MosaicView
+from app.ui.widgets.scrub_bar import ScrubBar
+from app.ui.widgets.veil import Veil
 
 __all__ = ["CnnPanel"]
 
@@ -37,6 +41,10 @@ BEHAVIOUR_SECONDS = 1.0
 SHARE = 0.08
 LOOK_SHARE = 0.2
 
+NOT_KEPT = (
+    "Of so large a network only the smaller arrays are kept of every moment. "
+    "A larger budget for keyframes, set before training, keeps all."
+)
 SCALES = {"own": "own scale", "common": "common scale"}
 
 
@@ -64,6 +72,8 @@ class CnnPanel(QWidget):
         self.training: Training | None = None
         self.weights: Any = None
         self._step = 0  # of the weights
+        # The moment of the past that is seen; None while the newest weights are.
+        self.moment: Moment | None = None
         self.answers: Predictions | None = None
         self._last_curves = self._last_look = self._last_behaviour = 0.0
         self._next_answers = self._next_look = 0.0
@@ -135,7 +145,19 @@ class CnnPanel(QWidget):
         whole.addWidget(bottom)
         whole.setSizes([440, 300])
         whole.setStretchFactor(0, 1)
-        return whole
+        self.scrub_bar = ScrubBar("cnn")
+        # What needs all weights of the network, which are not kept of every moment.
+        self._veils = [
+            Veil(card)
+            for card in (self.confusion_card, self.mistakes_card, self.loss_card.behaviour)
+        ]
+        column = QWidget()
+        layout = QVBoxLayout(column)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(10)
+        layout.addWidget(whole, 1)
+        layout.addWidget(self.scrub_bar)
+        return column
 
     # --- what the person does
 
@@ -170,6 +192,9 @@ class CnnPanel(QWidget):
     def seen_spec(self) -> ConvNetSpec:
         """The settings of the network in sight."""
         spec: ConvNetSpec
+        if self.moment is not None:
+            spec = self.moment.spec
+            return spec
         spec = self.network_page.spec if self.training is None else self.training.spec
         return spec
 
@@ -201,6 +226,7 @@ class CnnPanel(QWidget):
         if training is self.training and training is not None:
             return
         self.training = training
+        self._leave_moment()
         self._evaluations_seen = -1
         self._next_answers = 0.0
         self.loss_card.set_training(None)
@@ -231,10 +257,12 @@ class CnnPanel(QWidget):
         if training is None:
             return
         now = time.monotonic()
-        if snapshot is not None:
-            self._take_snapshot(snapshot)
         if grew and now - self._last_curves >= CURVES_SECONDS:
             self._draw_curves()
+        if self.moment is not None:
+            return
+        if snapshot is not None:
+            self._take_snapshot(snapshot)
         if now - self._last_look >= LOOK_SECONDS and now >= self._next_look:
             self._look()
         if now - self._last_behaviour >= BEHAVIOUR_SECONDS:
@@ -249,24 +277,85 @@ class CnnPanel(QWidget):
         training = self.training
         if training is None or training.snapshot is None:
             return
-        self._take_snapshot(training.snapshot)
+        self._take_snapshot(training.snapshot if self.moment is None else self.moment.snapshot)
         self._draw_curves()
         self._evaluations_seen = len(training.history.evaluations)
         self._want(Wish(answers=True))
         self._look()
         self._read_behaviour()
 
+    # --- other moments than the newest
+
+    def seer(self, prompt: bool) -> See:
+        """Return what works out what is drawn of a moment: the readings do that here."""
+
+        def see(snapshot: Snapshot) -> None:
+            return None
+
+        return see
+
+    def show_moment(self, moment: Moment) -> None:
+        """Show the network as it was; what is new of the training waits."""
+        self.moment = moment
+        self._take_snapshot(moment.snapshot)
+        self._place_cursor()
+        for veil in self._veils:
+            veil.say("" if moment.whole else NOT_KEPT)
+        if moment.prompt:
+            # What asks about many images waits until the hand rests.
+            self._look(hurry=True)
+            return
+        self._want(Wish(answers=True))
+        self._look()
+        self._read_behaviour()
+
+    def show_newest(self) -> None:
+        """Show the newest weights again."""
+        self._leave_moment()
+        self.refresh()
+
+    def _leave_moment(self) -> None:
+        self.moment = None
+        self._place_cursor()
+        for veil in (*self._veils, self.maps_card.veil):
+            veil.say("")
+
+    def _place_cursor(self) -> None:
+        x = None
+        if self.moment is not None and self.training is not None:
+            x = self.moment.snapshot.step / max(self.training.steps_per_epoch, 1)
+        self.loss_card.plot.set_cursor(x)
+        self.accuracy.set_cursor(x)
+
+    def _known(self, wish: Wish) -> bool:
+        """Return whether enough of the network is known for a wish, and say so where it is not."""
+        if self.moment is None or self.moment.whole:
+            self.maps_card.veil.say("")
+            return True
+        if wish.look is None:
+            return False
+        _, place, view = wish.look
+        description = self.network_page.layers.description
+        data = self.seen_data
+        if data is not None:
+            shape, classes = data.images.shape, len(data.classes)
+            description = describe_network(self.seen_spec.rows, shape, classes)
+        end = None if description is None else first_without(description, self.weights)
+        known = view == "maps" and (end is None or place[0] < end)
+        self.maps_card.veil.say("" if known else NOT_KEPT)
+        return known
+
     # --- reading
 
-    def _want(self, wish: Wish) -> None:
-        if self.weights is not None:
-            self.readings.want(self.weights, wish, self._step)
+    def _want(self, wish: Wish, *, hurry: bool = False) -> None:
+        if self.weights is not None and self._known(wish):
+            self.readings.want(self.weights, wish, self._step, hurry=hurry)
 
-    def _look(self) -> None:
+    def _look(self, *, hurry: bool = False) -> None:
         self._last_look = time.monotonic()
         wanted = self.maps_card.wanted()
         if wanted is not None:
-            self._want(Wish(look=wanted))
+            self._want(Wish(look=wanted), hurry=hurry)
 
     def _read_behaviour(self) -> None:
         if self.loss_card.page == 1:

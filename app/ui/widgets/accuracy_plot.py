@@ -48,11 +48,16 @@ class AccuracyPlot(QWidget):
         self._dots = {name: pg.ScatterPlotItem(size=5, pen=None) for name in COLOURS}
         self._star = pg.ScatterPlotItem(size=11, symbol="o")
         self._chance = pg.InfiniteLine(angle=0, movable=False)
+        # Where an older moment is seen.
+        self._cursor: float | None = None
+        self._cursor_line = pg.InfiniteLine(angle=90, movable=False)
+        self._cursor_line.hide()
         for name in ("train", "validation"):
             self.plot.addItem(self._curves[name])
             self.plot.addItem(self._dots[name])
         self.plot.addItem(self._star)
         self.plot.addItem(self._chance, ignoreBounds=True)
+        self.plot.addItem(self._cursor_line, ignoreBounds=True)
         self.plot.getPlotItem().getViewBox().disableAutoRange()
         self._x: NDArray[np.float64] = np.empty(0)
         self._values: dict[str, NDArray[np.float64]] = {name: np.empty(0) for name in COLOURS}
@@ -77,6 +82,11 @@ class AccuracyPlot(QWidget):
         self.plot.set_label("bottom", x_label)
         self._draw()
 
+    def set_cursor(self, x: float | None) -> None:
+        """Draw a line where an older moment is seen, and show its figures; None for none."""
+        self._cursor = x
+        self._draw()
+
     def _dress(self) -> None:
         for name, colour in COLOURS.items():
             self._readouts[name].setStyleSheet(
@@ -87,6 +97,7 @@ class AccuracyPlot(QWidget):
         self._star.setPen(pen("accent", 1.5))
         self._star.setBrush(pg.mkBrush(None))
         self._chance.setPen(pen("quiet", 1, Qt.PenStyle.DashLine))
+        self._cursor_line.setPen(pen("text", 1))
         self._draw()
 
     def _draw(self) -> None:
@@ -98,7 +109,8 @@ class AccuracyPlot(QWidget):
             # Dots say where a validation was; of very many only the line is drawn.
             few = len(x) <= 60
             self._dots[name].setData(x if few else [], y if few else [])
-            newest[name] = y[-1] if len(y) else None
+            known = y if self._cursor is None else y[x <= self._cursor * (1 + 1e-9)]
+            newest[name] = known[-1] if len(known) else None
             if len(y):
                 highest, lowest = max(highest, float(y.max())), min(lowest, float(y.min()))
         for name, label in self._readouts.items():
@@ -112,6 +124,9 @@ class AccuracyPlot(QWidget):
         self._chance.setVisible(self._classes > 0)
         self._chance.setPos(chance)
         self._chance.setToolTip(f"chance, {chance:.0f} %")
+        self._cursor_line.setVisible(self._cursor is not None)
+        if self._cursor is not None:
+            self._cursor_line.setPos(self._cursor)
         right = float(self._x[-1]) if len(self._x) and self._x[-1] > 0 else 1.0
         bottom = min(lowest, chance or lowest)
         self.plot.getPlotItem().getViewBox().setRange(

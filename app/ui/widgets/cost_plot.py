@@ -60,6 +60,8 @@ class CostPlot(QWidget):
         self._then: NDArray[np.float64] | None = None
         self._then_meaning = ""
         self._last: NDArray[np.float64] | None = None
+        self._drawn: tuple[NDArray[np.float64], NDArray[np.float64]]
+        self._drawn = np.empty(0), np.empty((0, len(term_names) + 1))
         self._bound: float | None = None
         self._bound_text = ""
         layout = QVBoxLayout(self)
@@ -176,9 +178,15 @@ class CostPlot(QWidget):
         if x is None:
             self._read_out(self._last if self._newest is None else self._newest)
         else:
-            self._read_out(self._then)
+            self._read_out(self._at(x) if self._then is None else self._then)
         for label in self._readouts:
             label.setToolTip(self._meaning if x is None else self._then_meaning)
+
+    def _at(self, x: float) -> NDArray[np.float64] | None:
+        """Return the figures of the curves where they were, as they are drawn, at `x`."""
+        places, means = self._drawn
+        before = int(np.searchsorted(places, x * (1 + 1e-9), side="right"))
+        return means[before - 1] if before else None
 
     def _dress(self) -> None:
         c = theme.colours
@@ -219,6 +227,7 @@ class CostPlot(QWidget):
         smooth = self.smooth and not self.stacked
         means = smoothed(binned.mean, len(binned.x) * SMOOTHED_SHARE) if smooth else binned.mean
         self._last = means[-1] if len(binned.x) else None
+        self._drawn = binned.x, means
         self._draw_cursor()
         self._set(self._raw, binned.x, binned.mean[:, -1], log_y, smooth)
         for number, curve in enumerate(self._curves):

@@ -118,7 +118,11 @@ class LayerBehaviour(QWidget):
             source = self._weights if self.kind == "weights" else self._gradients
             names = [p.name for p in reading.layer.parameters if p.name in source]
             if not names:
-                self.histogram.set_label("bottom", f"{reading.layer.row.text} learns nothing")
+                # Of an older moment not everything is kept.
+                kept = (
+                    "was not kept of this moment" if reading.layer.parameters else "learns nothing"
+                )
+                self.histogram.set_label("bottom", f"{reading.layer.row.text} {kept}")
                 self.histogram.set_counts(np.zeros(1), np.array([0.0, 1.0]))
                 return
             histogram = Histogram.of(source[names[0]].ravel())

@@ -14,6 +14,7 @@ from app.core.nn.description import NetworkDescription
 from app.core.nn.reading import Look, View
 from app.ui.widgets.card import ChoiceButton, TabbedCard, quiet_label
 from app.ui.widgets.mosaic_view import MosaicView
+from app.ui.widgets.veil import Veil
 
 __all__ = ["MapsCard", "pixels_of"]
 
@@ -91,13 +92,16 @@ class MapsCard(TabbedCard):
         for key, tip in VIEW_TIPS.items():
             self.view_choice.set_tip(key, tip)
         self.add_tool(self.view_choice)
-        self.add_page(self._build_look())
+        page = self._build_look()
+        self.veil = Veil(page)
+        self.add_page(page)
         self.add_page(self.samples)
         self.on_page_changed(self._on_page)
 
     def _build_look(self) -> QWidget:
         """Return the page: what is looked at and what it is called on the left, its maps beside."""
         page = QWidget()
+        page.setObjectName("mapsPage")
         line = QHBoxLayout(page)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(10)
@@ -183,7 +187,7 @@ class MapsCard(TabbedCard):
 
     def set_look(self, look: Look) -> None:
         """Show what was seen."""
-        if look.view != self.view:
+        if look.view != self.view or self.veil.isVisible():
             return
         self.maps.empty_text = "No layer up to this one gives maps"
         maps = look.maps
@@ -194,7 +198,7 @@ class MapsCard(TabbedCard):
             padded[: len(maps)] = maps
             maps = padded.reshape(1, side, side)
         self.maps.set_tiles(maps[:MOST_MAPS])
-        self._say(look.probabilities)
+        self._say(look.probabilities if len(look.probabilities) else None)
 
     def _say(self, probabilities: NDArray[np.float64] | None) -> None:
         """Show the image, what it is and what the network says it is, the likeliest first."""
