@@ -21,9 +21,10 @@ def repeat_script(info: RunInfo, history: History) -> str:
     Raises
     ------
     UsageError
-        The run used L-BFGS, photographs or a file larger than memory, or goes on from another
-        run: there is no short script for these.
+        The run used L-BFGS, photographs, weights from a file or a file larger than memory, or goes
+        on from another run: there is no short script for these.
     """
+    info.needs_no_file()
     (spec, preprocess), source = info.autoencoder, info.source
     if spec.solver == "lbfgs":
         raise UsageError(

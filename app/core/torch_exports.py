@@ -17,7 +17,7 @@ from app.core.devices import load_torch
 from app.core.errors import FilterscopeError, UsageError
 from app.core.nn.network import Network
 
-__all__ = ["onnx_bytes", "state_dict_bytes"]
+__all__ = ["onnx_bytes", "state_dict_bytes", "tensors_bytes"]
 
 # How far onnxruntime's scores may lie from ours, for scores of size 1.
 AGREE = 1e-4
@@ -43,6 +43,14 @@ def state_dict_bytes(network: Network) -> bytes:
     }
     out = io.BytesIO()
     torch.save(tensors, out)
+    return out.getvalue()
+
+
+def tensors_bytes(arrays: Mapping[str, Array]) -> bytes:
+    """Return arrays that have torch's own names already as a state_dict."""
+    torch = load_torch()
+    out = io.BytesIO()
+    torch.save({name: torch.tensor(array) for name, array in arrays.items()}, out)
     return out.getvalue()
 
 

@@ -36,9 +36,10 @@ def torch_script(info: RunInfo, history: History) -> str:
     Raises
     ------
     UsageError
-        The run used L-BFGS, drawn images or a folder of classes, or goes on from another run:
-        there is no short script for these.
+        The run used L-BFGS, drawn images or a folder of classes, an own model or weights from a
+        file, or goes on from another run: there is no short script for these.
     """
+    info.needs_no_file()
     (spec, images), source = info.convnet, info.source
     if spec.solver == "lbfgs":
         raise UsageError(

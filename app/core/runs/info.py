@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import platform
 import subprocess
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -198,6 +199,19 @@ class RunInfo(Spec):
         if not isinstance(self.spec, ConvNetSpec) or not isinstance(self.preprocess, ImageSpec):
             raise UsageError("This run is of an autoencoder.")
         return self.spec, self.preprocess
+
+    def needs_no_file(self) -> None:
+        """Raise `UsageError` where settings and data alone do not make the run again."""
+        if self.model is not None:
+            raise UsageError(
+                f"This run is of an own model, {self.model.name} of {Path(self.model.path).name}.",
+                "Its weights are files of their own: .safetensors, .npz or .pt.",
+            )
+        if self.weights is not None:
+            raise UsageError(
+                f"This run began with the weights of {Path(self.weights.path).name}, which no "
+                "script has."
+            )
 
     @property
     def state(self) -> str:
