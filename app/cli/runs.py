@@ -9,6 +9,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from app.cli.branch import add_branch
 from app.cli.options import command, json_flag, shown
 from app.cli.resume import add_resume
 
@@ -37,6 +38,7 @@ def add_runs(commands: Any) -> None:
     )  # fmt: skip
     json_flag(compare)
     add_resume(actions)
+    add_branch(actions)
 
 
 def run_list(options: argparse.Namespace) -> int:

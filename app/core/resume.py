@@ -8,7 +8,7 @@ on the compiled engine the run ends with the same bits as one that was never int
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,15 @@ from app.core.storage import explain, save_bytes, sweep_parts, writable_problem
 from app.core.threads import kernel_threads
 from app.core.training import Progress, train
 
-__all__ = ["Continuation", "check_resumable", "learner_of", "prepare", "where_it_stopped"]
+__all__ = [
+    "Continuation",
+    "check_data",
+    "check_resumable",
+    "learner_of",
+    "open_data",
+    "prepare",
+    "where_it_stopped",
+]
 
 
 @dataclass
@@ -202,9 +210,9 @@ def prepare(
     ):
         notes.append("It was begun with other versions: the last digits may differ.")
     if data is None:
-        data = _opened(run, kept[0], cancel, progress)
+        data = open_data(run, kept[0].state, cancel, progress)
     else:
-        _check_same(info, data, kept[0])
+        check_data(info, data, kept[0].state)
     learner, order = learner_of(info, data, wanted, threads, group, trust_code=trust_code)
     for saved in kept:
         try:
@@ -247,22 +255,22 @@ def _whole_checkpoints(run: RunFolder) -> tuple[list[SavedCheckpoint], list[str]
     return kept, notes
 
 
-def _opened(
-    run: RunFolder, saved: SavedCheckpoint, cancel: Cancel | None, progress: Report | None
+def open_data(
+    run: RunFolder, state: Mapping[str, Any], cancel: Cancel | None, progress: Report | None
 ) -> Patches | FittedImages:
-    """Open the run's data again, normalised as it was."""
+    """Open the run's data again, normalised as `state`, of a checkpoint, says it was."""
     info = run.info
     if info.kind == "autoencoder":
         return reopen(run)
     source = Source(**info.source.model_dump())
     images = open_images_again(source, cancel=cancel, progress=progress)
     try:
-        return fit_images(images, info.convnet[1], saved.state)
+        return fit_images(images, info.convnet[1], state)
     except (KeyError, ValueError):
         raise UsageError("Its checkpoint does not say how images were normalised.") from None
 
 
-def _check_same(info: RunInfo, data: Patches | FittedImages, saved: SavedCheckpoint) -> None:
+def check_data(info: RunInfo, data: Patches | FittedImages, state: Mapping[str, Any]) -> None:
     """Raise `UsageError` when what is open is not what the run learned from."""
     then = Source(**info.source.model_dump())
     if isinstance(data, Patches):
@@ -270,7 +278,7 @@ def _check_same(info: RunInfo, data: Patches | FittedImages, saved: SavedCheckpo
     else:
         same = data.images.source == then and data.spec == info.preprocess
         same = same and all(
-            np.array_equal(array, saved.state.get(name, ())) for name, array in data.state().items()
+            np.array_equal(array, state.get(name, ())) for name, array in data.state().items()
         )
     if not same:
         raise UsageError(f"{Path(then.path).name} is not what it was when the run was made.")

@@ -232,6 +232,23 @@ class Timeline:
             raise UsageError(f"{self.run.path.name} has no keyframes.")
         return max(int(np.searchsorted(steps, step, side="right")) - 1, 0)
 
+    def run_at(self, step: int) -> RunFolder:
+        """Return the run to which the keyframe of `step` belongs."""
+        with self._lock:
+            return self._places[step][0]
+
+    def exactly(self, step: int) -> Snapshot:
+        """Return what was there at the keyframe of `step`.
+
+        Raises
+        ------
+        UsageError
+            It cannot be read.
+        """
+        with self._lock:
+            run, path = self._places[step]
+        return self._made(run, path, step)
+
     def snapshot(self, step: int) -> tuple[Snapshot, str]:
         """Return what was there at the last keyframe at or before `step`, and a note.
 

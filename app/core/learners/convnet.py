@@ -139,6 +139,8 @@ class ConvNetLearner:
             (MEMORY[spec.solver], self.network.theta.size), self.network.dtype
         )
         self.taken = 0
+        # Steps that were taken before the solver began to remember: a branch lets it begin anew.
+        self.memory_began = 0
         self.best: BestModel | None = None
         self.last_evaluation: Evaluation | None = None
         self.lbfgs = LBFGS()
@@ -270,7 +272,8 @@ class ConvNetLearner:
                 return terms, accuracy
             self._keep_mark()
             update(
-                spec.solver, self.network.theta, self._gradient, self.memory, self.taken + 1,
+                spec.solver, self.network.theta, self._gradient, self.memory,
+                self.taken + 1 - self.memory_began,
                 *moving[:2],
             )  # fmt: skip
             self.network.keep_averages(outcome.averages)
@@ -281,7 +284,11 @@ class ConvNetLearner:
         else:
             self._keep_mark()
             mover = Mover(
-                spec.solver, self._memories, self.taken + 1, *moving, self.network.decayed
+                spec.solver,
+                self._memories,
+                self.taken + 1 - self.memory_began,
+                *moving,
+                self.network.decayed,
             )
             terms, accuracy = self.network.move(x, y, mover, **loss)
             if not np.isfinite(terms[0]):
@@ -539,7 +546,7 @@ class ConvNetLearner:
             "theta": self.network.theta.copy(),
             "running": self.network.running.copy(),
             "memory": self.memory.copy(),
-            "counters": np.array([self.taken, self._evaluated_at], np.int64),
+            "counters": np.array([self.taken, self._evaluated_at, self.memory_began], np.int64),
             "lbfgs_s": np.stack([s for s, _ in pairs]) if pairs else empty,
             "lbfgs_y": np.stack([y for _, y in pairs]) if pairs else empty,
             "best_theta": empty[0:0] if best is None else best.theta.copy(),
@@ -564,7 +571,9 @@ class ConvNetLearner:
                 raise ValueError(f"{name} is of another network or solver")
         for name, array in own.items():
             array[...] = state[name]
-        self.taken, self._evaluated_at = (int(number) for number in state["counters"])
+        self.taken, self._evaluated_at, *began = (int(number) for number in state["counters"])
+        # Checkpoints of older versions have two counters: their solvers remember all steps.
+        self.memory_began = began[0] if began else 0
         self.best = None
         if len(state["best"]):
             step, accuracy, loss = (float(number) for number in state["best"])

@@ -248,7 +248,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
             list(self.model.weights.values()),
             list(decayed.values()),
             self._remembered,
-            self.taken + 1,
+            self.taken + 1 - self.memory_began,
             rate(spec, self.taken, per_epoch),
             spec.momentum,
         )
