@@ -40,7 +40,7 @@ from app.ui.dialogs.cut_dialog import CutDialog
 from app.ui.dialogs.dataset_dialog import DatasetDialog
 from app.ui.dialogs.help_dialogs import AboutDialog, ShortcutsDialog
 from app.ui.exports import Exporter
-from app.ui.file_kinds import LABELLED_FILES, PATCH_FILES, PHOTOGRAPH_FILES, WEIGHT_FILES
+from app.ui.file_kinds import LABELLED_FILES, MODEL_FILES, PATCH_FILES, PHOTOGRAPH_FILES, WEIGHT_FILES
 from app.ui.labs.autoencoder_lab import AutoencoderLab
 from app.ui.labs.lab import Lab
 from app.ui.loading_session import LoadingSession
@@ -367,6 +367,15 @@ class MainWindow(QMainWindow):
         )
         if path:
             self.lab.takes_weights.load(Path(path))
+
+    def ask_for_model(self) -> None:
+        """Let the person choose a file with a network of their own, for the CNN lab."""
+        path, _ = QFileDialog.getOpenFileName(
+            self, "A network of your own", self.settings.last_folder, MODEL_FILES
+        )
+        if path:
+            self.show_lab(CNN)
+            self.convnet_lab.use_model(path)
 
     def ask_for_folder(self) -> None:
         """Let the person choose a folder of photographs."""

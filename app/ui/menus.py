@@ -149,6 +149,13 @@ class Menus:
             "Other noise to begin with: what comes out each time?",
             "Ctrl+Shift+R",
         )
+        menu.addSeparator()
+        add(
+            "actionOwnModel",
+            "Your own model…",
+            window.ask_for_model,
+            "A file with a torch.nn.Module, instead of the CNN lab's layers",
+        )
 
     def _build_view(self) -> None:
         window, menu = self._window, self._menu("&View")

@@ -20,6 +20,7 @@ RATE = "learning_rate"
 TEXT = "range test"
 TIP = "Try rates from small to large on a copy of the network, and mark those that help"
 BUSY = "While it trains, both would be slow: pause or stop first"
+OWN = "A network of your own is not tried: it runs in a process of its own"
 NOTHING = "no rate made the loss fall clearly"
 POLL_MILLISECONDS = 100
 
@@ -75,8 +76,9 @@ class RangeSession(QObject):
         if self.band is not None and not self._still():
             self._show(None)
         self.button.setText(TEXT if self.band is None else "again")
-        self.button.setEnabled(not training and self.lab.data is not None)
-        self.button.setToolTip(BUSY if training else TIP)
+        own = self.lab.model is not None
+        self.button.setEnabled(not training and not own and self.lab.data is not None)
+        self.button.setToolTip(BUSY if training else OWN if own else TIP)
 
     def _what(self) -> tuple[Any, Any]:
         """Return images and settings, without the rate that is chosen."""

@@ -10,9 +10,11 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from app.core.data.cifar import CIFAR10
 from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.errors import FilterscopeError
+from app.core.learners.own_model import OwnModelLearner, let_go
+from app.core.own_model.file import read_model_file
 from app.core.resume import Continuation, check_resumable, prepare, where_it_stopped
 from app.core.run_table import RunRow, read_rows
-from app.core.runs import RunFolder, SourceInfo
+from app.core.runs import ModelInfo, RunFolder, SourceInfo
 from app.ui.data_session import DataRequest
 from app.ui.image_session import ImageRequest
 from app.ui.labs.lab import Lab
@@ -104,6 +106,8 @@ class ResumeSession(QObject):
         if self._lab(run).training.state.alive:
             self.problem.emit("A network is being trained in that lab.", "Stop it first.", "")
             return
+        if run.info.model is not None and not self._agreed(run.info.model):
+            return
         self._run = run
         session = self._session = self._prepare_session(run)
         if session.request == self._request and self._data(run) is not None:
@@ -113,6 +117,15 @@ class ResumeSession(QObject):
         session.problem.connect(self._on_problem)
         session.fault.connect(self._leave)
         session.open(self._request)
+
+    def _agreed(self, info: ModelInfo) -> bool:
+        """Ask whether the file that is the run's network may run."""
+        try:
+            model = read_model_file(f"{info.path}:{info.wanted}" if info.wanted else info.path)
+        except FilterscopeError as error:
+            self.problem.emit(error.message, error.hint, "")
+            return False
+        return self._window.convnet_lab.agreed_to_run(model)
 
     def _lab(self, run: RunFolder) -> Lab:
         window = self._window
@@ -174,7 +187,14 @@ class ResumeSession(QObject):
         threads = self._lab(run).training.threads
 
         def job(task: Task) -> Continuation:
-            return prepare(run.path, data=data, threads=threads, cancel=task.cancelled)
+            return prepare(
+                run.path,
+                data=data,
+                threads=threads,
+                cancel=task.cancelled,
+                # Asked before anything was read.
+                trust_code=run.info.model is not None,
+            )
 
         self._worker = TaskWorker(job)
         self._worker.ended.connect(self._on_prepared)
@@ -193,12 +213,16 @@ class ResumeSession(QObject):
             self._train_on(self._lab(run), worker.result)
 
     def _train_on(self, lab: Lab, going: Continuation) -> None:
+        own = going.learner.model if isinstance(going.learner, OwnModelLearner) else None
+        if going.run.info.kind == "cnn":
+            self._window.convnet_lab.set_model(own)
         lab.spec = going.spec
         lab.show_spec()
         lab.began.emit()
         try:
             lab.training.go_on(going)
         except FilterscopeError as error:
+            let_go(going.learner)
             self.problem.emit(error.message, error.hint, "")
             return
         lab.show_training(lab.training.training)

@@ -27,15 +27,17 @@ from app.core.events import (
     Steps,
 )
 from app.core.feed import Feed
+from app.core.first_learner import first_learner, note_beginning
 from app.core.history import History
 from app.core.learners import Learner
+from app.core.learners.own_model import OwnModelLearner, let_go
+from app.core.own_model.file import ModelFile
 from app.core.resume import Continuation
 from app.core.runs import Recorder, RunFolder
 from app.core.specs import TrainingSpec
 from app.core.threads import kernel_threads
 from app.core.timeline import Part, parts_of
 from app.core.training import Progress, train
-from app.core.weights_import import begin_with, weights_info
 from app.ui.recipes import Recipe
 from app.workers.thread import Runner
 from app.workers.training_worker import TrainingWorker
@@ -83,10 +85,13 @@ class Training:
     parts: tuple[Part, ...] = ()
     # The file that its first weights are from, if they are from one.
     weights: WeightsFile | None = None
+    # The person's own network, which takes the place of layers.
+    model: ModelFile | None = None
 
-    def continues(self, data: Any, spec: TrainingSpec) -> bool:
+    def continues(self, data: Any, spec: TrainingSpec, model: ModelFile | None = None) -> bool:
         """Whether the weights can be trained on with `spec` on `data`."""
         same = all(getattr(self.spec, name) == getattr(spec, name) for name in self.recipe.kept)
+        same = same and self.model == model
         return same and self.data is data and self.learner is not None
 
     def recorded_in(self, run: RunFolder) -> None:
@@ -145,24 +150,33 @@ class TrainingSession(QObject):
         self._timer.setInterval(TICK_MILLISECONDS)
         self._timer.timeout.connect(self.tick)
 
-    def can_continue(self, data: Any, spec: TrainingSpec) -> bool:
+    def can_continue(
+        self, data: Any, spec: TrainingSpec, model: ModelFile | None = None
+    ) -> bool:
         """Whether Train would go on with the model that is there."""
         training = self.training
         return (
             self.state is State.ENDED
             and training is not None
             and data is not None
-            and training.continues(data, spec)
+            and training.continues(data, spec, model)
         )
 
-    def start(self, data: Any, spec: TrainingSpec, *, single: bool = False) -> None:
+    def start(
+        self,
+        data: Any,
+        spec: TrainingSpec,
+        *,
+        single: bool = False,
+        model: ModelFile | None = None,
+    ) -> None:
         """Train: on from the weights that are there when they fit, else from new ones.
 
-        With `single`, take one step and wait.
+        With `single`, take one step and wait; `model` is a network of the person's own.
         """
         if self.state.alive:
             return
-        if self.can_continue(data, spec):
+        if self.can_continue(data, spec, model):
             assert self.training is not None
             training = self.training
             if training.progress.epoch >= spec.epochs:
@@ -173,7 +187,7 @@ class TrainingSession(QObject):
             weights = None if self.training is None else self.training.weights
             training = Training(self.recipe, data, spec, History(self.recipe.term_names))
             # Another solver or batch begins anew, with the weights that the person brought.
-            training.weights = weights
+            training.weights, training.model = weights, model
         run_id = uuid.uuid4().hex
         try:
             recorder = self.recipe.make_recorder(run_id, spec, data, self.threads)
@@ -193,6 +207,8 @@ class TrainingSession(QObject):
         recorder = going.recorder()
         training = Training(self.recipe, going.data, going.spec, going.history)
         training.learner, training.progress = going.learner, going.progress
+        if isinstance(going.learner, OwnModelLearner):
+            training.model = going.learner.model
         self._launch(training, recorder, going.run.info.run_id)
 
     def _launch(
@@ -345,20 +361,31 @@ def _begin(training: Training, control: Control, run_id: str, threads: int) -> I
     """Make the learner, unless there is one to go on with, and train (in the thread)."""
     spec, recipe = training.spec, training.recipe
     if training.learner is None:
-        training.learner = recipe.make_learner(training.data, spec, threads)
-        if training.weights is not None:
-            begin_with(training.learner, training.weights)
-    if training.run is not None and training.weights is not None and not training.progress.step:
-        training.run.write_info(training.run.info.changed(weights=weights_info(training.weights)))
-    for event in train(
-        training.learner,
-        spec,
-        control,
-        examples=recipe.examples(training.data, spec),
-        order=recipe.order(training.data, spec),
-        run_id=run_id,
-        resume=training.progress,
-    ):
-        if isinstance(event, Checkpoint):
-            training.progress = Progress(event.step, event.epoch, event.steps_into_epoch)
-        yield event
+        training.learner = first_learner(
+            recipe.make_learner,
+            training.data,
+            spec,
+            threads,
+            model=training.model,
+            weights=training.weights,
+            interrupt=control.interrupt,
+        )
+    brought = None if training.progress.step else training.weights
+    if training.run is not None and (brought is not None or training.model is not None):
+        training.run.write_info(note_beginning(training.run.info, training.learner, brought))
+    try:
+        for event in train(
+            training.learner,
+            spec,
+            control,
+            examples=recipe.examples(training.data, spec),
+            order=recipe.order(training.data, spec),
+            run_id=run_id,
+            resume=training.progress,
+        ):
+            if isinstance(event, Checkpoint):
+                training.progress = Progress(event.step, event.epoch, event.steps_into_epoch)
+            yield event
+    finally:
+        # Who asks an own network again starts its process anew.
+        let_go(training.learner)

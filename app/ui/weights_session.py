@@ -9,16 +9,17 @@ from PyQt6.QtCore import QObject
 
 from app.core.data.weights_file import WeightsFile, read_weights_file
 from app.core.events import Snapshot, frozen_copy
+from app.core.first_learner import first_learner
 from app.core.history import History
 from app.core.learners import Learner
-from app.core.weights_import import begin_with
+from app.core.learners.own_model import let_go
 from app.ui.labs.lab import Lab
 from app.ui.training_session import Training
 from app.workers.task_worker import Task, TaskWorker
 
 __all__ = ["WeightsSession"]
 
-Loaded = tuple[WeightsFile, Learner]
+Loaded = tuple[WeightsFile, Learner, Snapshot]
 
 
 class WeightsSession(QObject):
@@ -35,7 +36,7 @@ class WeightsSession(QObject):
         self.lab = lab
         self._worker: TaskWorker[Loaded] | None = None
         # What the network is made of: it must be the same when the file has been read.
-        self._made_of: tuple[Any, Any] = (None, None)
+        self._made_of: tuple[Any, Any, Any] = (None, None, None)
 
     @property
     def busy(self) -> bool:
@@ -56,15 +57,27 @@ class WeightsSession(QObject):
             said = problem or ("There is no data yet to build a network for.", "Open some first.")
             lab.told.emit("problem", *said, "")
             return
-        recipe, threads = lab.training.recipe, lab.training.threads
+        recipe, threads, model = lab.training.recipe, lab.training.threads, lab.model
 
         def job(task: Task) -> Loaded:
             file = read_weights_file(path, cancel=task.cancelled)
-            learner = recipe.make_learner(data, spec, threads)
-            begin_with(learner, file)
-            return file, learner
+            learner = first_learner(
+                recipe.make_learner, data, spec, threads, model=model, weights=file
+            )
+            try:
+                weights, statistics = learner.snapshot()
+                snapshot = Snapshot(
+                    "",
+                    0,
+                    0.0,
+                    {name: frozen_copy(array) for name, array in weights.items()},
+                    {name: frozen_copy(array) for name, array in statistics.items()},
+                )
+            finally:
+                let_go(learner)
+            return file, learner, snapshot
 
-        self._made_of = data, spec
+        self._made_of = data, spec, model
         self._worker = TaskWorker(job)
         self._worker.ended.connect(self._on_ended)
         lab.runner.start(self._worker)
@@ -86,10 +99,10 @@ class WeightsSession(QObject):
         elif worker.result is not None and not self.lab.training.state.alive:
             self._show(*worker.result)
 
-    def _show(self, file: WeightsFile, learner: Learner) -> None:
+    def _show(self, file: WeightsFile, learner: Learner, snapshot: Snapshot) -> None:
         lab = self.lab
-        data, spec = self._made_of
-        if data is not lab.data or spec != lab.spec:
+        data, spec, model = self._made_of
+        if data is not lab.data or spec != lab.spec or model != lab.model:
             lab.told.emit(
                 "problem",
                 f"Data or settings changed while {file.name} was read: nothing was put in.",
@@ -97,18 +110,11 @@ class WeightsSession(QObject):
                 "",
             )
             return
-        weights, statistics = learner.snapshot()
-        snapshot = Snapshot(
-            "",
-            0,
-            0.0,
-            {name: frozen_copy(array) for name, array in weights.items()},
-            {name: frozen_copy(array) for name, array in statistics.items()},
-        )
         training = Training(
             lab.training.recipe, data, spec, History(lab.training.recipe.term_names)
         )
-        training.learner, training.snapshot, training.weights = learner, snapshot, file
+        training.learner, training.snapshot = learner, snapshot
+        training.weights, training.model = file, model
         lab.began.emit()
         lab.training.adopt(training)
         lab.show_training(training)

@@ -14,11 +14,15 @@ from app.core.data.files import is_photograph
 from app.core.data.image_preprocess import FittedImages
 from app.core.data.image_reader import CIFAR10_NAME
 from app.core.data.photographs import read_photograph
+from app.core.errors import FilterscopeError
 from app.core.events import Snapshot
 from app.core.learners import ConvNetLearner
+from app.core.learners.own_model import OwnModelLearner, let_go
+from app.core.own_model.file import ModelFile, read_model_file
 from app.core.predictions import Predictions
 from app.core.presets import CNN_PRESETS
 from app.core.specs import ConvNetSpec, ImageSpec
+from app.ui.dialogs.own_model_dialog import OwnModelDialog
 from app.ui.image_session import ImageRequest, ImageSession
 from app.ui.labs.lab import Lab
 from app.ui.panels.cnn_panel import CnnPanel
@@ -60,6 +64,7 @@ class ConvNetLab(Lab):
         self._test_asked = 0
         self.panel.spec_changed.connect(self.take_spec)
         self.panel.preset_chosen.connect(self.use_preset)
+        self.panel.network_page.layers_wanted.connect(lambda: self.set_model(None))
         self.panel.test_wanted.connect(self.ask_test)
         page = self.panel.images_page
         page.spec_changed.connect(self._on_image_spec)
@@ -76,6 +81,8 @@ class ConvNetLab(Lab):
     def cannot_train(self, data: FittedImages) -> tuple[str, str] | None:
         """Return what does not fit together."""
         description = self.panel.network_page.layers.description
+        if self.model is not None:
+            return None
         if description is not None and description.error is not None:
             return description.error.message, "Change that row of the list."
         return None
@@ -83,8 +90,10 @@ class ConvNetLab(Lab):
     # --- data
 
     def open_path(self, text: str) -> None:
-        """Open images with labels, or look at one photograph."""
-        if is_photograph(text) and self.data is not None:
+        """Open images with labels, look at one photograph, or take a network of one's own."""
+        if Path(text).suffix.lower() == ".py":
+            self.use_model(text)
+        elif is_photograph(text) and self.data is not None:
             self._look_at(Path(text))
         else:
             self._open(ImageRequest(text))
@@ -205,8 +214,40 @@ class ConvNetLab(Lab):
         """Draw what is due."""
         self.panel.tick(snapshot, grew)
 
+    # --- a network of the person's own
+
+    def use_model(self, text: str) -> None:
+        """Train the network of a file instead of layers, once the person agreed that it runs."""
+        if self.training.state.alive:
+            self.told.emit("problem", "A network is training in this lab.", "Stop it first.", "")
+            return
+        try:
+            model = read_model_file(text)
+        except FilterscopeError as error:
+            self.told.emit("problem", error.message, error.hint, "")
+            return
+        if self.agreed_to_run(model):
+            self.set_model(model)
+            self.start()
+
+    def agreed_to_run(self, model: ModelFile) -> bool:
+        """Ask the person whether a program may run."""
+        dialog = OwnModelDialog(model, self.panel)
+        agreed = bool(dialog.exec())
+        dialog.deleteLater()
+        return agreed
+
+    def set_model(self, model: ModelFile | None) -> None:
+        """Let a person's own network, or the list of layers again, be what is trained."""
+        if model == self.model:
+            return
+        self.model = model
+        self.panel.set_model(model)
+        self.forget()
+
     def use_preset(self, name: str) -> None:
         """Use the settings of a preset, and how it prepares images."""
+        self.set_model(None)
         preset = CNN_PRESETS[name]
         self.spec = preset.spec
         self.panel.set_spec(self.spec)
@@ -236,13 +277,16 @@ class ConvNetLab(Lab):
             )
             return
         learner = training.learner
-        assert isinstance(learner, ConvNetLearner)
+        assert isinstance(learner, ConvNetLearner | OwnModelLearner)
         if not len(training.data.split.test):
             self.told.emit("problem", "These images have no part that is kept for a test.", "", "")
             return
 
         def job(task: Task) -> Predictions:
-            answers = learner.score("test", cancel=task.cancelled, progress=task.report)
+            try:
+                answers = learner.score("test", cancel=task.cancelled, progress=task.report)
+            finally:
+                let_go(learner)
             if training.run is not None:
                 step = learner.best.step if learner.best is not None else learner.taken
                 training.run.mark_tested(step, answers.accuracy, answers.loss)

@@ -8,6 +8,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
 from app.core.events import Snapshot
+from app.core.own_model.file import ModelFile
 from app.core.specs import TrainingSpec
 from app.ui.cost_watch import CostWatch, newest_cost
 from app.ui.recipes import Recipe
@@ -52,6 +53,8 @@ class Lab(QObject):
         self.training.notice.connect(self._on_notice)
         self._watch = CostWatch()
         self._weights: WeightsSession | None = None
+        # The person's own network, where one takes the place of what the settings say.
+        self.model: ModelFile | None = None
         # What moves its panel through the past, where the panel can be moved.
         self.scrub: ScrubSession | None = None
         # Whether its panel is on the screen: drawing what nobody sees takes time from training.
@@ -140,7 +143,7 @@ class Lab(QObject):
                 self.told.emit("problem", *problem, "")
             return
         self.began.emit()
-        self.training.start(data, self.spec, single=single)
+        self.training.start(data, self.spec, single=single, model=self.model)
         self.show_training(self.training.training)
 
     def reset(self, seed: int) -> None:
@@ -194,7 +197,7 @@ class Lab(QObject):
     @property
     def goes_on(self) -> bool:
         """Whether Train would use the weights that are there."""
-        return self.training.can_continue(self.data, self.spec)
+        return self.training.can_continue(self.data, self.spec, self.model)
 
     def on_state(self) -> None:
         """Show another state of the training."""

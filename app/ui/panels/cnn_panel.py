@@ -11,8 +11,10 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from app.core.events import Evaluated, Snapshot
+from app.core.learners.own_model import OwnModelLearner
 from app.core.nn.description import describe_network, first_without
 from app.core.nn.reading import first_filters
+from app.core.own_model.file import ModelFile
 from app.core.predictions import Predictions
 from app.core.specs import ConvNetSpec
 from app.ui.image_session import ImageSession
@@ -41,6 +43,8 @@ BEHAVIOUR_SECONDS = 1.0
 SHARE = 0.08
 LOOK_SHARE = 0.2
 
+# Why some pages are not there for a file of the person's.
+OWN_MODEL = "Your own network is asked as a whole: what its layers give, it alone knows"
 NOT_KEPT = (
     "Of so large a network only the smaller arrays are kept of every moment. "
     "A larger budget for keyframes, set before training, keeps all."
@@ -145,6 +149,7 @@ class CnnPanel(QWidget):
         whole.addWidget(bottom)
         whole.setSizes([440, 300])
         whole.setStretchFactor(0, 1)
+        self._tips = self.maps_card.tabs[0].toolTip(), self.loss_card.tabs[1].toolTip()
         self.scrub_bar = ScrubBar("cnn")
         # What needs all weights of the network, which are not kept of every moment.
         self._veils = [
@@ -184,6 +189,12 @@ class CnnPanel(QWidget):
     # --- what the sessions say
 
     @property
+    def is_own(self) -> bool:
+        """Whether the network in sight is a file of the person's."""
+        training = self.training
+        return (self.network_page.model if training is None else training.model) is not None
+
+    @property
     def seen_data(self) -> Any:
         """The images of the network in sight."""
         return self.training.data if self.training is not None else self.images.fitted
@@ -211,6 +222,22 @@ class CnnPanel(QWidget):
     def _count_weights(self) -> None:
         self.settings_card.note.setText(self.network_page.weights_text)
 
+    def set_model(self, model: ModelFile | None) -> None:
+        """Show a person's own network in the place of layers, or layers again."""
+        self.network_page.set_model(model)
+        self._count_weights()
+        self._show_possible(model is not None)
+
+    def _show_possible(self, own: bool) -> None:
+        """Offer what can be seen: of a person's own network, what its layers give is not known."""
+        for card, page, tip in zip(
+            (self.maps_card, self.loss_card), (0, 1), self._tips, strict=True
+        ):
+            card.tabs[page].setEnabled(not own)
+            card.tabs[page].setToolTip(OWN_MODEL if own else tip)
+            if own and card.page == page:
+                card.show_page(1 - page)
+
     def set_images(self) -> None:
         """Other images are open, or are prepared in another way."""
         self.images_page.refresh()
@@ -226,6 +253,7 @@ class CnnPanel(QWidget):
         if training is self.training and training is not None:
             return
         self.training = training
+        self._show_possible(self.is_own)
         self._leave_moment()
         self._evaluations_seen = -1
         self._next_answers = 0.0
@@ -300,7 +328,7 @@ class CnnPanel(QWidget):
         self._take_snapshot(moment.snapshot)
         self._place_cursor()
         for veil in self._veils:
-            veil.say("" if moment.whole else NOT_KEPT)
+            veil.say("" if moment.whole and not self.is_own else NOT_KEPT)
         if moment.prompt:
             # What asks about many images waits until the hand rests.
             self._look(hurry=True)
@@ -348,8 +376,20 @@ class CnnPanel(QWidget):
     # --- reading
 
     def _want(self, wish: Wish, *, hurry: bool = False) -> None:
-        if self.weights is not None and self._known(wish):
+        if self.is_own:
+            if wish.answers and self.moment is None:
+                self._take_own_answers()
+        elif self.weights is not None and self._known(wish):
             self.readings.want(self.weights, wish, self._step, hurry=hurry)
+
+    def _take_own_answers(self) -> None:
+        """Show what a person's own network said when it was validated: it alone can be asked."""
+        training = self.training
+        learner = None if training is None else training.learner
+        if isinstance(learner, OwnModelLearner) and learner.answers is not None:
+            self.answers = learner.answers
+            for card in (self.confusion_card, self.mistakes_card):
+                card.set_answers(self.answers, self.seen_data, self._step)
 
     def _look(self, *, hurry: bool = False) -> None:
         self._last_look = time.monotonic()

@@ -158,6 +158,8 @@ class MapsCard(TabbedCard):
         self._turn_to_maps()
 
     def _turn_to_maps(self) -> None:
+        if not self.tabs[0].isEnabled():
+            return
         if self.page == 0:
             self.look_wanted.emit()
         else:

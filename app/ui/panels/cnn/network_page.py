@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import cast
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QComboBox, QFrame, QScrollArea, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
+from app.core.own_model.file import ModelFile
 from app.core.presets import CNN_PRESETS
 from app.core.specs import ConvNetSpec
 from app.ui.param_form import ParamForm
@@ -26,15 +36,19 @@ class NetworkPage(QWidget):
         The person chose other settings.
     preset_chosen(str)
         The person chose a preset by name.
+    layers_wanted()
+        The person wants the list of layers again, instead of an own network.
     """
 
     spec_changed = pyqtSignal(object)
     preset_chosen = pyqtSignal(str)
+    layers_wanted = pyqtSignal()
 
     def __init__(self, spec: ConvNetSpec) -> None:
         super().__init__()
         self.setObjectName("networkPage")
         self.spec = spec
+        self.model: ModelFile | None = None
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -62,14 +76,46 @@ class NetworkPage(QWidget):
         scroll.setWidget(self.form)
         column.addWidget(self.presets)
         column.addWidget(self.layers, 2)
+        column.addWidget(self._build_own())
         column.addWidget(scroll, 3)
         self.set_spec(spec)
+
+    def _build_own(self) -> QWidget:
+        """Return what stands in the place of the layers when the network is the person's own."""
+        self.own = QWidget()
+        self.own.setObjectName("ownModel")
+        line = QHBoxLayout(self.own)
+        line.setContentsMargins(0, 0, 0, 0)
+        self.own_name = QLabel()
+        self.own_name.setObjectName("ownModelName")
+        self.own_name.setTextFormat(Qt.TextFormat.PlainText)
+        self.own_name.setWordWrap(True)
+        back = QToolButton()
+        back.setObjectName("useLayers")
+        back.setProperty("flat", True)
+        back.setText("use layers")
+        back.setToolTip("Leave your own network, and go back to the list of layers")
+        back.clicked.connect(self.layers_wanted)
+        self.use_layers = back
+        line.addWidget(self.own_name, 1)
+        line.addWidget(back)
+        self.own.hide()
+        return self.own
+
+    def set_model(self, model: ModelFile | None) -> None:
+        """Show a person's own network in the place of the list of layers, or the list again."""
+        self.model = model
+        self.layers.setVisible(model is None)
+        self.own.setVisible(model is not None)
+        self.own_name.setText("" if model is None else f"{model.name}: your own network")
+        self.own_name.setToolTip("" if model is None else model.text)
+        self._show_rows()
 
     @property
     def weights_text(self) -> str:
         """How many weights the network has, or nothing while it is impossible."""
         description = self.layers.description
-        if description is None or description.error is not None:
+        if self.model is not None or description is None or description.error is not None:
             return ""
         return f"{description.parameter_count:,} weights".replace(",", " ")
 
@@ -84,6 +130,7 @@ class NetworkPage(QWidget):
         """Lock what cannot change while training."""
         self.form.set_locked(locked)
         self.layers.set_locked(locked)
+        self.use_layers.setEnabled(not locked)
         self.presets.setEnabled(not locked)
 
     def _on_preset(self, index: int) -> None:
@@ -113,5 +160,13 @@ class NetworkPage(QWidget):
         self.form.show_row("step_epochs", spec.schedule == "step")
         self.form.show_row("warmup", spec.schedule in ("cosine", "one_cycle"))
         self.form.show_row("label_smoothing", spec.loss == "softmax")
-        for name in ("device", "level", "mixed_precision", "channels_last", "compile"):
-            self.form.show_row(name, spec.engine == "torch")
+        own = self.model is not None
+        for name in ("device", "mixed_precision", "channels_last"):
+            self.form.show_row(name, own or spec.engine == "torch")
+        for name in ("level", "compile"):
+            self.form.show_row(name, not own and spec.engine == "torch")
+        # Its first weights and its dropout are its own.
+        for name in ("engine", "dropout", "initialisation"):
+            self.form.show_row(name, not own)
+        if own:
+            self.form.show_row("weight_scale", False)
