@@ -116,9 +116,9 @@ def train(
     except FilterscopeError as error:
         yield trainer.failure("expected", error.message, error.hint)
     except MemoryError:
-        yield trainer.failure(
-            "expected", "There is not enough memory for this.", "Try a smaller batch or network."
-        )
+        half = trainer.spec.batch_size // 2
+        hint = f"Try a batch of {half}, or a smaller network." if half else "Try a smaller network."
+        yield trainer.failure("expected", "There is not enough memory for this.", hint)
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         yield trainer.failure("bug", text, "", traceback.format_exc())

@@ -16,10 +16,12 @@ from app.core.control import Control
 from app.core.data.batches import EpochOrder
 from app.core.errors import FilterscopeError
 from app.core.events import Failed, Finished
-from app.core.learners import AutoencoderLearner
-from app.core.memory import enough_memory, to_safetensors
+from app.core.learners import AutoencoderLearner, make_convnet_learner
+from app.core.learners.convnet import need_of
+from app.core.memory import Need, enough_for, enough_memory, to_safetensors
 from app.core.specs import AutoencoderSpec
 from app.core.training import train
+from tests.core.learners_of_images import data, spec
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +31,9 @@ def free(monkeypatch):
     """Say how many bytes of memory are free."""
 
     def say(size):
-        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=size))
+        monkeypatch.setattr(
+            psutil, "virtual_memory", lambda: SimpleNamespace(available=size, total=1 << 40)
+        )
 
     return say
 
@@ -40,6 +44,67 @@ def test_four_fifths_of_what_is_free_may_be_used(free):
     with pytest.raises(FilterscopeError) as caught:
         enough_memory((8 << 30) + 1, "Two numbers", "Take one.")
     assert str(caught.value) == "Two numbers need 8.0 GiB of memory; 10.0 GiB are free. Take one."
+
+
+NEED = Need(weights=1 << 30, each=10 << 20, batch=512, data=1 << 30)
+
+
+@pytest.mark.parametrize(
+    ("gibibytes", "fits"), [(9, 512), (8, 256), (4, 64), (2.6, 8), (2.5, 0), (1, 0)]
+)
+def test_the_batch_that_fits_is_the_largest_halving(gibibytes, fits):
+    free = int(gibibytes * (1 << 30))
+    assert NEED.fitting(free) == fits
+    if fits:
+        assert 0.8 * free >= NEED.weights + NEED.data + fits * NEED.each
+
+
+def test_what_has_no_room_is_told_in_its_parts_with_the_batch_that_fits(free):
+    free(9 << 30)
+    enough_for(NEED, "All", "images", "Take less.")
+    free(8 << 30)
+    with pytest.raises(FilterscopeError) as caught:
+        enough_for(NEED, "All", "images", "Take less.")
+    assert caught.value.message == (
+        "All need 7.0 GiB of memory (1.0 GiB for weights, gradients and the solver, 5.0 GiB for "
+        "512 images at once, 1.0 GiB for all images); 8.0 GiB are free."
+    )
+    assert caught.value.hint == "A batch of 256 would fit."
+    with pytest.raises(FilterscopeError, match="of memory of the GPU") as caught:
+        enough_for(NEED, "All", "images", "Take less.", free=1 << 30, where="memory of the GPU")
+    assert caught.value.hint == "Take less."
+
+
+@pytest.mark.parametrize("engine", ["compiled", "torch"])
+def test_a_batch_of_images_that_is_too_large_is_refused_before_it_is_begun(free, engine):
+    if engine == "torch":
+        pytest.importorskip("torch")
+    settings = spec(engine=engine, batch_size=80, layers="conv 64 3x3, relu")
+    need = need_of(data(), settings)
+    assert need.batch == 80
+    # All that comes out of the three rows, and the image, and a slope and a cache for each.
+    values = 3 * 64 + 2 * 64 * 64 + 4
+    assert need.each == 3 * 4 * values
+    free(int((need.total + 1) / 0.8))
+    make_convnet_learner(data(), settings)
+    free(int((need.weights + 45 * need.each) / 0.8))
+    with pytest.raises(FilterscopeError, match="for 80 images at once") as caught:
+        make_convnet_learner(data(), settings)
+    assert caught.value.hint == "A batch of 40 would fit."
+    make_convnet_learner(data(), settings.changed(batch_size=40))
+
+
+def test_the_memory_of_a_gpu_is_asked_too(monkeypatch):
+    pytest.importorskip("torch")
+    from app.core.devices import Device
+    from app.core.learners import on_device
+
+    gpu = Device("cuda:0", "GPU", 5 << 20, 1 << 30)
+    monkeypatch.setattr(on_device, "choose_device", lambda wanted: (gpu, ""))
+    settings = spec(engine="torch", batch_size=80, layers="conv 64 3x3, relu")
+    with pytest.raises(FilterscopeError, match=r"of memory of the GPU .* 5 MiB are free") as caught:
+        make_convnet_learner(data(), settings)
+    assert caught.value.hint == "A batch of 20 would fit."
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
@@ -88,6 +153,7 @@ def test_whichever_step_runs_out_of_memory_it_is_an_event(monkeypatch, fail_at):
         assert isinstance(last, Failed)
         assert (last.kind, last.step) == ("expected", fail_at - 1)
         assert "not enough memory" in last.message
+        assert last.hint == "Try a batch of 8, or a smaller network."
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -214,6 +215,23 @@ def test_a_file_that_never_comes_back_is_ended_by_a_stop_or_by_patience(make, mo
 def test_a_file_that_is_none_leaves_no_process(make):
     with pytest.raises(FilterscopeError, match=r"net\.py, line 1: NameError"):
         make("nothing")
+
+
+@pytest.mark.slow
+def test_a_batch_for_which_there_is_no_room_is_refused_before_it_is_begun(make, monkeypatch):
+    """What it keeps of an image was counted when it was tried."""
+    learner = make()
+    each = learner._facts["each"]
+    # The image, what the convolution, the norm, the ReLU and the pool keep: some planes of 8 x 8.
+    assert 3 * 64 * 4 < each < 40 * 64 * 4
+    from app.core import memory
+
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=60_000))
+    with pytest.raises(
+        FilterscopeError, match=r"net\.py and its batches need .* are free"
+    ) as caught:
+        make(batch_size=64)
+    assert caught.value.hint.startswith(("A batch of", "Choose a smaller"))
 
 
 def test_l_bfgs_is_refused_before_anything_runs(make):

@@ -17,7 +17,7 @@ from app.core.control import GIVE_UP
 from app.core.data.image_preprocess import FittedImages, augmentation_rng
 from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.learners.protocol import Evaluation, StepOutcome
-from app.core.memory import enough_memory
+from app.core.memory import Need, enough_for
 from app.core.nn.description import describe_network
 from app.core.nn.network import TERM_NAMES, Network
 from app.core.nn.operations import SAMPLE, Mover, nothing
@@ -42,6 +42,10 @@ MOST_LBFGS_IMAGES = 20_000
 # Arrays of the weights' size: they, the solver's memory, both at the mark and in a checkpoint's
 # copies, the best model, the gradient, and snapshots.
 COPIES = {solver: 5 * (1 + memory) + 6 for solver, memory in MEMORY.items()} | {"lbfgs": 6 * 41}
+
+# What has no room, and what to do where no batch would have.
+NETWORK = "This network and its batches"
+SMALLER = "Take fewer or smaller layers, or pool earlier."
 
 Array = NDArray[Any]
 Part = Literal["train", "validation", "test"]
@@ -121,7 +125,7 @@ class ConvNetLearner:
     ) -> None:
         if spec.solver == "lbfgs":
             _check_lbfgs(data, spec)
-        _check_memory(data, spec, shares)
+        enough_for(need_of(data, spec, shares), NETWORK, "images", SMALLER)
         self.data = data
         self.threads = threads or kernel_threads(window=False)
         if engine is None and spec.engine == "reference":
@@ -593,8 +597,8 @@ class ConvNetLearner:
         return f"Try a learning rate of {spec.learning_rate / 10:.1g}, then Continue."
 
 
-def _check_memory(data: FittedImages, spec: ConvNetSpec, shares: int) -> None:
-    """Refuse a network or a batch for which there is no room.
+def need_of(data: FittedImages, spec: ConvNetSpec, shares: int = 1) -> Need:
+    """Return what a training of a network takes of this machine's memory, beside the images.
 
     Raises
     ------
@@ -608,11 +612,8 @@ def _check_memory(data: FittedImages, spec: ConvNetSpec, shares: int) -> None:
     images = -(-min(spec.batch_size, len(data.split.train)) // shares)
     values = math.prod(data.images.shape) + sum(math.prod(x.out_shape) for x in description.layers)
     # What every row gives is kept for the way back, and its slope beside it.
-    enough_memory(
-        size * (COPIES[spec.solver] * description.parameter_count + 3 * images * values),
-        "This network and its batches",
-        "Take smaller batches, fewer or smaller layers, or pool earlier.",
-    )
+    weights = size * COPIES[spec.solver] * description.parameter_count
+    return Need(weights, 3 * size * values, images)
 
 
 def _check_lbfgs(data: FittedImages, spec: ConvNetSpec) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from app.core.data.image_preprocess import FittedImages, augmentation_rng
 from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.learners.convnet import TRAIN_SAMPLE, BestModel, Part
 from app.core.learners.protocol import Evaluation, Learner, StepOutcome
-from app.core.memory import enough_memory
+from app.core.memory import Need, enough_for
 from app.core.nn.network import TERM_NAMES
 from app.core.own_model.file import ModelFile, needs_consent, read_model_file
 from app.core.own_model.remote import ModelProcess, OwnModelError
@@ -158,14 +159,7 @@ class OwnModelLearner:
         images = max(ASKED, min(self.spec.batch_size, len(self.data.split.train)))
         pixels = images * math.prod(self.data.images.shape)
         slots = MEMORY[self.solver]
-        size = np.dtype(kind).itemsize
-        # Weights, memory and averages here, as they were before the last step, in checkpoints and
-        # the best model; the gradient; and the batch twice.
-        enough_memory(
-            size * ((5 * (1 + slots) + 4) * count + 2 * pixels),
-            f"{self.model.name} and its batches",
-            "Take a smaller batch, or a smaller network.",
-        )
+        self._check_room(count, slots)
         return {
             "updating": ("int64", 1),
             "results": ("float64", 4),
@@ -177,6 +171,25 @@ class OwnModelLearner:
             "y": ("int64", images),
             "scores": ("float64", images * len(self.data.classes)),
         }
+
+    def _check_room(self, count: int, slots: int) -> None:
+        """Refuse what there is no room for, here or on a GPU."""
+        size = np.dtype(self.spec.precision).itemsize
+        facts, name = self._facts, f"{self.model.name} and its batches"
+        batch = min(self.spec.batch_size, len(self.data.split.train))
+        pixels = size * math.prod(self.data.images.shape)
+        # What was kept for the way back when it was tried, and its slope beside it.
+        each = 2 * facts["each"] + 2 * pixels
+        # Weights and memory here, as they were before the last step, in checkpoints and the best
+        # model; and the gradient.
+        need = Need(size * (5 * (1 + slots) + 4) * count, each, batch)
+        hint = "Choose a smaller network."
+        if facts["free"]:
+            there = replace(need, weights=size * (2 * (1 + slots) + 2) * count)
+            where = f"memory of the {facts['title']}"
+            enough_for(there, name, "images", hint, free=facts["free"], where=where)
+            need = replace(need, each=2 * pixels)
+        enough_for(need, name, "images", hint)
 
     def _ask(
         self,

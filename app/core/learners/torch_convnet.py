@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -23,12 +24,21 @@ from app.core.devices import (
     load_torch,
 )
 from app.core.distributed import Group
-from app.core.learners.convnet import ConvNetLearner, _Mark, _Whole
-from app.core.learners.device_images import DeviceImages
+from app.core.learners.convnet import (
+    NETWORK,
+    SMALLER,
+    ConvNetLearner,
+    _Mark,
+    _Whole,
+    need_of,
+)
+from app.core.learners.device_images import SHARE, DeviceImages
 from app.core.learners.on_device import OnDevice
 from app.core.learners.protocol import StepOutcome
+from app.core.memory import enough_for
 from app.core.nn.network import Network
 from app.core.predictions import Predictions
+from app.core.solvers.first_order import MEMORY
 from app.core.solvers.schedules import rate
 from app.core.specs import ConvNetSpec
 
@@ -90,6 +100,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         self.spec, self.group = spec, group
         given = None if group is None else (group.device, "; ".join(group.notes))
         self._take_device(spec.device, spec.precision, given)
+        self._check_room(data, spec)
         self._mixed = spec.mixed_precision == "bfloat16" and spec.precision == "float32"
         if self._mixed and not gains_from_bfloat16(self.device):
             self._mixed = False
@@ -108,6 +119,21 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
             self._images = DeviceImages(data, self.device, self.network.dtype)
             if spec.compile:
                 self._compile(spec)
+
+    def _check_room(self, data: FittedImages, spec: ConvNetSpec) -> None:
+        """Refuse what the memory of a GPU has no room for; that of the CPU was asked already."""
+        if self.device.kind == "cpu" or not self.device.free:
+            return
+        need = need_of(data, spec, 1 if self.group is None else self.group.size)
+        # On the device: weights and what the solver remembers, both as they were twice, the slope.
+        slots = MEMORY.get(spec.solver, 0)
+        weights = self.network.theta.nbytes * (3 * (1 + slots) + 2)
+        images = data.images.x.nbytes
+        resident = images if images < SHARE * self.device.free else 0
+        enough_for(
+            replace(need, weights=weights, data=resident), NETWORK, self.noun, SMALLER,
+            free=self.device.free, where=f"memory of the {self.device.title}",
+        )  # fmt: skip
 
     # --- what there is
 

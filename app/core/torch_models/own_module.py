@@ -175,6 +175,7 @@ class OwnModule:
                 f"{self.name} in {self.file} has {count:,} numbers to learn, more than the "
                 f"{MOST_PARAMETERS:,} that are allowed."
             )
+        self.kept_bytes = 0
         self.filters = self._try()
         buffers = dict(self.module.named_buffers())
         self.averages = {n: one for n, one in buffers.items() if one.is_floating_point()}
@@ -187,6 +188,9 @@ class OwnModule:
             "filters": self.filters,
             "device": device.sentence if device.kind != "cpu" else device.title,
             "kind": device.kind,
+            "title": device.title,
+            "free": 0 if device.kind == "cpu" else device.free,
+            "each": self.kept_bytes // TRIED,
             "notes": self.notes,
             "torch": str(torch.__version__).partition("+")[0],
         }
@@ -223,7 +227,8 @@ class OwnModule:
             with torch.no_grad():
                 self._scores(x)
             self.module.train()
-            scores = self._scores(x)
+            with self._counting():
+                scores = self._scores(x)
             if not scores.requires_grad:
                 raise UsageError(
                     f"The scores of {self.name} in {self.file} do not depend on its weights.",
@@ -238,6 +243,19 @@ class OwnModule:
                 one.copy_(kept[name])
         found = first[0] if first else ""
         return found if found in self.parameters else ""
+
+    def _counting(self) -> AbstractContextManager[Any]:
+        """Count what is kept for the way back of the images that are tried."""
+        own = {one.data_ptr() for one in self.module.parameters()}
+        seen: set[int] = set()
+
+        def pack(tensor: Tensor) -> Tensor:
+            if tensor.data_ptr() not in own | seen:
+                seen.add(tensor.data_ptr())
+                self.kept_bytes += tensor.numel() * tensor.element_size()
+            return tensor
+
+        return torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
 
     def _scores(self, x: Tensor) -> Tensor:
         """Return scores (n, classes), or say what came out instead."""
