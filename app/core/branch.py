@@ -23,7 +23,7 @@ from app.core.data.files import Progress as Report
 from app.core.data.patches import Source
 from app.core.data.weights_file import WeightsFile
 from app.core.errors import FilterscopeError, UsageError
-from app.core.events import Checkpoint, Event
+from app.core.events import Change, Checkpoint, Event
 from app.core.history import History
 from app.core.learners import Learner
 from app.core.memory import to_safetensors
@@ -43,7 +43,15 @@ from app.core.timeline import Part, Timeline, parts_of, read_history
 from app.core.training import Progress, train
 from app.core.weights_import import begin_with
 
-__all__ = ["FIXED", "Branch", "branch_settings", "parent_info", "prepare_branch", "settings_then"]
+__all__ = [
+    "FIXED",
+    "Branch",
+    "branch_settings",
+    "known_state",
+    "parent_info",
+    "prepare_branch",
+    "settings_then",
+]
 
 # What the weights, their order of visiting and what computes them depend on.
 FIXED = (
@@ -240,7 +248,7 @@ def prepare_branch(
     place = _place(saved, at, parent.info.steps_per_epoch)
     wanted = before.changed(**changes)
     wanted = wanted.changed(epochs=_epochs(parent, wanted, place, epochs, "epochs" in changes))
-    state = _known_state(parent)
+    state = known_state(parent)
     if data is None:
         data = open_data(parent, state, cancel, progress)
     else:
@@ -255,6 +263,10 @@ def prepare_branch(
         place = _begin(learner, weights, parent, place, wanted)
         if wanted.solver == before.solver and wanted.solver != "sgd":
             notes.append(ANEW if saved is None else "The solver begins to remember anew.")
+    past = history.until(at) if same else History(parent.info.term_names)
+    if same:
+        moved = live_changes(before, wanted)
+        past.changes.extend((at, Change(name, old, new)) for name, (old, new) in moved.items())
     epoch = _fraction(_place(saved, at, parent.info.steps_per_epoch), parent.info.steps_per_epoch)
     return Branch(
         parent=parent,
@@ -265,7 +277,7 @@ def prepare_branch(
         order=order,
         step=at,
         progress=place,
-        history=history.until(at) if same else History(parent.info.term_names),
+        history=past,
         exact=exact,
         notes=notes,
         origin=parent_info(parent, at, epoch, before, wanted),
@@ -377,7 +389,7 @@ def _epochs(
     )
 
 
-def _known_state(parent: RunFolder) -> Mapping[str, Any]:
+def known_state(parent: RunFolder) -> Mapping[str, Any]:
     """Return how the parent's images were normalised; nothing of patches, which say it themselves."""
     if parent.info.kind == "autoencoder":
         return {}

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.errors import UsageError
-from app.core.events import Snapshot
+from app.core.events import Change, Snapshot
 from app.core.history import History
+from app.core.params import describe
 from app.core.run_tree import lineage
-from app.core.runs import RunFolder
+from app.core.runs import ParentInfo, RunFolder
 from app.core.specs import TrainingSpec
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Ruler",
     "Timeline",
     "Unit",
+    "live_moves",
     "parts_of",
     "read_history",
     "settings_at",
@@ -74,8 +76,21 @@ def read_history(parts: Sequence[Part]) -> tuple[History, list[str]]:
         if len(whole) and len(history) and history.steps[0] <= whole.steps[-1]:
             # It says that it began before it began: its own steps are the ones that count.
             whole = whole.until(int(history.steps[0]) - 1)
+        parent = part.run.info.parent
+        if len(whole) and parent is not None:
+            whole.changes.extend((part.run.info.began, one) for one in live_moves(part.run, parent))
         whole.extend(history if part.until is None else history.until(part.until))
     return whole, notes
+
+
+def live_moves(run: RunFolder, parent: ParentInfo) -> list[Change]:
+    """Return the live values with which `run` began otherwise than its parent was left."""
+    live = {one.name for one in describe(type(run.info.spec)) if one.hyper.live}
+    return [
+        Change(name, old, new)
+        for name, old, new in parent.changes
+        if name in live and not isinstance(old, str | bool) and not isinstance(new, str | bool)
+    ]
 
 
 def settings_at(spec: TrainingSpec, history: History, step: int) -> TrainingSpec:

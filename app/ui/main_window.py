@@ -35,6 +35,7 @@ from app.core.data.weights_file import is_weights
 from app.core.errors import FilterscopeError
 from app.core.settings import Settings
 from app.core.specs import AutoencoderSpec
+from app.ui.branch_session import ask_for_branch
 from app.ui.data_session import DataRequest, DataSession
 from app.ui.dialogs.cut_dialog import CutDialog
 from app.ui.dialogs.dataset_dialog import DatasetDialog
@@ -277,6 +278,8 @@ class MainWindow(QMainWindow):
         lab.changed.connect(self._show_state)
         lab.told.connect(self.notice.tell)
         lab.began.connect(self._on_began)
+        if lab.scrub is not None:
+            lab.scrub.bar.branch_wanted.connect(partial(ask_for_branch, self, lab))
 
     # --- labs and looks
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from app.core.branch import Branch, prepare_branch
 from app.core.data.cifar import CIFAR10
 from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.errors import FilterscopeError
 from app.core.learners.own_model import OwnModelLearner, let_go
+from app.core.opened_run import OpenedRun, open_run
 from app.core.own_model.file import read_model_file
 from app.core.resume import Continuation, check_resumable, prepare, where_it_stopped
 from app.core.run_table import RunRow, read_rows
@@ -19,6 +22,7 @@ from app.ui.data_session import DataRequest
 from app.ui.image_session import ImageRequest
 from app.ui.labs.lab import Lab
 from app.ui.loading_session import LoadingSession
+from app.ui.training_session import Training
 from app.workers.task_worker import Task, TaskWorker
 
 if TYPE_CHECKING:
@@ -44,7 +48,10 @@ class ResumeSession(QObject):
         self._run: RunFolder | None = None
         self._session: LoadingSession | None = None
         self._request: Any = None
-        self._worker: TaskWorker[Continuation] | None = None
+        # What is done with the run when its data is open, in another thread, and then in this.
+        self._job: Callable[[Any, int, Task], Any] | None = None
+        self._then: Callable[[Lab, Any], None] | None = None
+        self._worker: TaskWorker[Any] | None = None
         self._looking: TaskWorker[RunRow | None] | None = None
 
     @property
@@ -103,12 +110,78 @@ class ResumeSession(QObject):
         except FilterscopeError as error:
             self.problem.emit(error.message, error.hint, "")
             return
-        if self._lab(run).training.state.alive:
-            self.problem.emit("A network is being trained in that lab.", "Stop it first.", "")
+        if self._is_busy(run):
             return
         if run.info.model is not None and not self._agreed(run.info.model):
             return
-        self._run = run
+
+        def job(data: Any, threads: int, task: Task) -> Continuation:
+            return prepare(
+                run.path,
+                data=data,
+                threads=threads,
+                cancel=task.cancelled,
+                # Asked before anything was read.
+                trust_code=run.info.model is not None,
+            )
+
+        self._begin(run, job, self._train_on)
+
+    def open(self, path: Path) -> None:
+        """Show the run in `path` in its lab, with its data, as it was left; nothing is trained."""
+        if self.busy:
+            return
+        try:
+            run = RunFolder.open(path)
+        except FilterscopeError as error:
+            self.problem.emit(error.message, error.hint, "")
+            return
+        lab = self._lab(run)
+        seen = lab.training.training
+        if seen is not None and seen.run is not None and seen.run.path == run.path:
+            # It is there already, and may be in training.
+            lab.began.emit()
+            return
+        if self._is_busy(run):
+            return
+
+        def job(data: Any, threads: int, _task: Task) -> OpenedRun:
+            return open_run(run.path, data, threads=threads)
+
+        self._begin(run, job, self._show)
+
+    def branch(self, lab: Lab, path: Path, step: int, changes: dict[str, Any], epochs: int) -> None:
+        """Train a child of the run in `path`, on the data that is seen in `lab`."""
+        training = lab.training.training
+        if self.busy or training is None:
+            return
+        data, threads = training.data, lab.training.threads
+
+        def job(task: Task) -> Branch:
+            return prepare_branch(
+                path, step, changes, epochs=epochs, threads=threads, data=data,
+                cancel=task.cancelled,
+            )  # fmt: skip
+
+        self._run = training.run
+        self._then = self._train_branch
+        self._work(job)
+
+    def _is_busy(self, run: RunFolder) -> bool:
+        """Return whether the run's lab trains something, and say so."""
+        alive = self._lab(run).training.state.alive
+        if alive:
+            self.problem.emit("A network is being trained in that lab.", "Stop it first.", "")
+        return alive
+
+    def _begin(
+        self,
+        run: RunFolder,
+        job: Callable[[Any, int, Task], Any],
+        then: Callable[[Lab, Any], None],
+    ) -> None:
+        """Open the data of a run, do `job` with it in another thread, and `then` in this one."""
+        self._run, self._job, self._then = run, job, then
         session = self._session = self._prepare_session(run)
         if session.request == self._request and self._data(run) is not None:
             self._on_open()
@@ -184,18 +257,11 @@ class ResumeSession(QObject):
         if data is None:
             return
         self._leave_session()
-        threads = self._lab(run).training.threads
+        threads, job = self._lab(run).training.threads, self._job
+        assert job is not None
+        self._work(lambda task: job(data, threads, task))
 
-        def job(task: Task) -> Continuation:
-            return prepare(
-                run.path,
-                data=data,
-                threads=threads,
-                cancel=task.cancelled,
-                # Asked before anything was read.
-                trust_code=run.info.model is not None,
-            )
-
+    def _work(self, job: Callable[[Task], Any]) -> None:
         self._worker = TaskWorker(job)
         self._worker.ended.connect(self._on_prepared)
         self._window.runner.start(self._worker)
@@ -206,16 +272,46 @@ class ResumeSession(QObject):
         if worker is None or run is None:
             return
         if worker.bug:
-            self.problem.emit("The run could not be continued.", "", worker.bug)
+            self.problem.emit("The run could not be opened.", "", worker.bug)
         elif worker.error is not None:
             self.problem.emit(*worker.error, "")
-        elif worker.result is not None:
-            self._train_on(self._lab(run), worker.result)
+        elif worker.result is not None and self._then is not None:
+            self._then(self._lab(run), worker.result)
+
+    def _show(self, lab: Lab, opened: OpenedRun) -> None:
+        info = opened.run.info
+        training = Training(lab.training.recipe, opened.data, opened.spec, opened.history)
+        training.learner, training.progress = opened.learner, opened.progress
+        training.snapshot, training.ending = opened.snapshot, opened.ending
+        training.run, training.parts = opened.run, opened.parts
+        training.steps_per_epoch = max(info.steps_per_epoch, 1)
+        training.total_steps = training.steps_per_epoch * opened.spec.epochs
+        training.engine = info.engine
+        if info.kind == "cnn":
+            self._window.convnet_lab.set_model(None)
+        lab.began.emit()
+        lab.show_past(training)
+        if opened.notes:
+            self._window.notice.tell("plain", opened.notes[0], "  ".join(opened.notes[1:]))
+
+    def _train_branch(self, lab: Lab, branch: Branch) -> None:
+        if self._started(lab, branch):
+            words = (
+                f"A branch of {branch.parent.path.name}, from epoch {branch.origin.epoch:.3g} on."
+            )
+            self._window.notice.tell("good", words, "  ".join(branch.notes))
 
     def _train_on(self, lab: Lab, going: Continuation) -> None:
         own = going.learner.model if isinstance(going.learner, OwnModelLearner) else None
         if going.run.info.kind == "cnn":
             self._window.convnet_lab.set_model(own)
+        if not self._started(lab, going):
+            return
+        words = [f"Going on after step {going.progress.step}.", *going.notes]
+        self._window.notice.tell("good", words[0], "  ".join(words[1:]))
+
+    def _started(self, lab: Lab, going: Continuation | Branch) -> bool:
+        """Begin to train; returns whether that could be."""
         lab.spec = going.spec
         lab.show_spec()
         lab.began.emit()
@@ -224,10 +320,9 @@ class ResumeSession(QObject):
         except FilterscopeError as error:
             let_go(going.learner)
             self.problem.emit(error.message, error.hint, "")
-            return
+            return False
         lab.show_training(lab.training.training)
-        words = [f"Going on after step {going.progress.step}.", *going.notes]
-        self._window.notice.tell("good", words[0], "  ".join(words[1:]))
+        return True
 
 
 def _patch_request(source: SourceInfo) -> DataRequest:

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
+from app.core.branch import Branch, parent_info
 from app.core.control import Control
 from app.core.data.weights_file import WeightsFile
 from app.core.errors import FilterscopeError
 from app.core.events import (
+    Change,
     Checkpoint,
     Event,
     Failed,
@@ -33,8 +35,9 @@ from app.core.learners import Learner
 from app.core.learners.own_model import OwnModelLearner, let_go
 from app.core.own_model.file import ModelFile
 from app.core.resume import Continuation
-from app.core.runs import Recorder, RunFolder
+from app.core.runs import ParentInfo, Recorder, RunFolder
 from app.core.specs import TrainingSpec
+from app.core.specs.training import live_changes
 from app.core.threads import kernel_threads
 from app.core.timeline import Part, parts_of
 from app.core.training import Progress, train
@@ -94,6 +97,20 @@ class Training:
         same = same and self.model == model
         return same and self.data is data and self.learner is not None
 
+    def move_to(self, spec: TrainingSpec) -> None:
+        """Take other settings between two trainings; live ones are marked on the curves."""
+        moved = live_changes(self.spec, spec)
+        step = self.progress.step
+        self.history.changes.extend((step, Change(n, old, new)) for n, (old, new) in moved.items())
+        self.spec = spec
+
+    def origin(self, spec: TrainingSpec) -> ParentInfo | None:
+        """Return what a run that goes on from here with `spec` says of this one, if it is kept."""
+        if self.run is None:
+            return None
+        epoch = self.progress.step / max(self.steps_per_epoch, 1)
+        return parent_info(self.run, self.progress.step, epoch, self.spec, spec)
+
     def recorded_in(self, run: RunFolder) -> None:
         """Note that what comes now is recorded in `run`."""
         if self.run is None or self.run.path == run.path:
@@ -150,9 +167,7 @@ class TrainingSession(QObject):
         self._timer.setInterval(TICK_MILLISECONDS)
         self._timer.timeout.connect(self.tick)
 
-    def can_continue(
-        self, data: Any, spec: TrainingSpec, model: ModelFile | None = None
-    ) -> bool:
+    def can_continue(self, data: Any, spec: TrainingSpec, model: ModelFile | None = None) -> bool:
         """Whether Train would go on with the model that is there."""
         training = self.training
         return (
@@ -182,22 +197,27 @@ class TrainingSession(QObject):
             if training.progress.epoch >= spec.epochs:
                 # All epochs are done: as many again.
                 spec = spec.changed(epochs=min(training.progress.epoch + spec.epochs, 1_000_000))
-            training.spec = spec
+            origin = training.origin(spec)
+            training.move_to(spec)
         else:
             weights = None if self.training is None else self.training.weights
             training = Training(self.recipe, data, spec, History(self.recipe.term_names))
             # Another solver or batch begins anew, with the weights that the person brought.
             training.weights, training.model = weights, model
+            origin = None
         run_id = uuid.uuid4().hex
         try:
             recorder = self.recipe.make_recorder(run_id, spec, data, self.threads)
+            if isinstance(recorder, Recorder) and origin is not None:
+                run = recorder.run
+                run.write_info(run.info.changed(parent=origin.model_dump()))
         except FilterscopeError as error:
             self.notice.emit(error.message, error.hint or "Training goes on without a record.")
             recorder = None
         self._launch(training, recorder, run_id, single=single)
 
-    def go_on(self, going: Continuation) -> None:
-        """Go on with a run from the disk, in its own folder.
+    def go_on(self, going: Continuation | Branch) -> None:
+        """Go on with a run from the disk in its own folder, or with a branch in one of its own.
 
         Raises
         ------
@@ -236,6 +256,11 @@ class TrainingSession(QObject):
         self._set_state(State.STARTING)
         self._runner.start(self._worker)
         self._timer.start()
+
+    def put(self, training: Training) -> None:
+        """Hold a training that ended in the past, as if it had just ended; tells nobody."""
+        if not self.state.alive:
+            self.training, self.state = training, State.ENDED
 
     def set_live(self, spec: TrainingSpec) -> None:
         """Let the next mini-batch use the live values of `spec`."""

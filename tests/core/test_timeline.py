@@ -30,7 +30,6 @@ SPEC = AutoencoderSpec(hidden_units=5, batch_size=30, epochs=6)
 def dense(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a keyframe of every step: these trainings last no second."""
     monkeypatch.setattr(recorder, "KEYFRAME_SECONDS", 0.0)
-    monkeypatch.setattr(recorder, "KEYFRAME_SHARE", 1e9)
 
 
 @pytest.fixture

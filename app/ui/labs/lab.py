@@ -158,6 +158,14 @@ class Lab(QObject):
         self.show_spec()
         self.forget()
 
+    def show_past(self, training: Training) -> None:
+        """Show a training that ended in the past, with its settings; Train goes on from its end."""
+        self.spec = training.spec
+        self.show_spec()
+        self.training.put(training)
+        self.show_training(training)
+        self.on_state()
+
     def forget(self) -> None:
         """Show the first weights instead of what was trained last (its run stays recorded)."""
         self.training.discard()

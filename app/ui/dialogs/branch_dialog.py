@@ -1,0 +1,110 @@
+"""Asks with which settings a branch goes on, and for how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
+
+from app.core.branch import FIXED, branch_settings
+from app.core.params import Hyper, Spec
+from app.core.specs import TrainingSpec
+from app.ui.param_form import ParamForm
+from app.ui.widgets.card import quiet_label
+from app.ui.widgets.fading_scroll import FadingScroll
+
+__all__ = ["BranchDialog"]
+
+# Settings of a run's own, which a branch has of its parent or asks for in another way.
+LEFT_OUT = ("epochs", "keyframe_budget")
+
+
+class _Length(Spec):
+    """How long a branch trains."""
+
+    more: Annotated[
+        int,
+        Field(ge=1, le=1_000_000),
+        Hyper("", "Epochs more", "How long the branch goes on from here."),
+    ] = 10
+
+
+class BranchDialog(QDialog):
+    """The settings that may differ from there on.
+
+    Parameters
+    ----------
+    spec : TrainingSpec
+        What was in force at the moment that is seen.
+    where : str
+        That moment, such as ``epoch 3.2``.
+    done, planned : float
+        Epochs that are done there; how many the settings say there are in all.
+    running : bool
+        Whether the training goes on just now.
+    """
+
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        where: str,
+        done: float,
+        planned: int,
+        *,
+        running: bool,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("branchDialog")
+        self.setWindowTitle("Branch")
+        self._before, self._done = spec, done
+        layout = QVBoxLayout(self)
+        layout.setSpacing(10)
+        layout.setContentsMargins(18, 16, 18, 16)
+        title = QLabel(f"Go on from {where}")
+        title.setProperty("heading", True)
+        layout.addWidget(title)
+        words = ["A run of its own begins with the weights that are seen; this one stays as it is."]
+        if running:
+            words.append("The training under way is stopped and kept.")
+        said = quiet_label(" ".join(words), "branchWords")
+        said.setWordWrap(True)
+        layout.addWidget(said)
+        # At least as far as was planned, in whole epochs.
+        self.length = ParamForm(_Length(more=max(int(planned - done), 1)))
+        layout.addWidget(self.length)
+        offered = branch_settings(type(spec))
+        sliders = [p.name for p in offered if p.hyper.live and p.hyper.slider is not None]
+        hidden = [name for name in type(spec).model_fields if name in (*FIXED, *LEFT_OUT)]
+        self.form = ParamForm(spec, sliders, hidden)
+        self.form.changed.connect(self._show_rows)
+        scroll = FadingScroll("branchSettings", self.form)
+        scroll.setMinimumHeight(260)
+        layout.addWidget(scroll, 1)
+        buttons = QDialogButtonBox()
+        go = buttons.addButton("Branch", QDialogButtonBox.ButtonRole.AcceptRole)
+        assert go is not None
+        go.setObjectName("branchGo")
+        go.setProperty("primary", True)
+        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout.addWidget(buttons)
+        self._show_rows(spec)
+        self.resize(380, 560)
+
+    def _show_rows(self, spec: Any) -> None:
+        self.form.show_row("momentum", spec.solver in ("momentum", "nesterov"))
+        self.form.show_row("learning_rate", spec.solver != "lbfgs")
+
+    def changes(self) -> dict[str, Any]:
+        """Return the settings that the person changed."""
+        before, now = self._before.model_dump(), self.form.spec.model_dump()
+        return {name: value for name, value in now.items() if before[name] != value}
+
+    def epochs(self) -> int:
+        """Return how many epochs the branch is to have in all."""
+        more = self.length.spec
+        assert isinstance(more, _Length)
+        return int(self._done) + more.more
