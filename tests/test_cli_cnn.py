@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -334,3 +335,16 @@ def test_the_report_preset_is_that_of_the_exercise():
     assert images_spec.normalisation == "mean_image"
     assert not images_spec.flip
     assert images_spec.crop == 0
+
+
+def test_a_batch_for_which_there_is_no_room_is_told_before_a_run_is_made(
+    said, file, tmp_path, monkeypatch
+):
+    few = SimpleNamespace(available=1 << 20, total=1 << 40)
+    monkeypatch.setattr("app.core.memory.psutil.virtual_memory", lambda: few)
+    layers = ("--set", "layers=conv 64 3x3, relu", "--set", "batch_size=80")
+    code, _, err = said("train", "cnn", file, "--out", tmp_path / "run", *SMALL, *layers)
+    assert code == 1
+    assert "for 80 images at once" in err
+    assert "1 MiB are free." in err
+    assert not (tmp_path / "run").exists()

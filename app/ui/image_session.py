@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QObject
+from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.core.data.download import download_cifar10
 from app.core.data.image_preprocess import FittedImages, fit_images
 from app.core.data.image_reader import CIFAR10_NAME, open_images
 from app.core.data.images import LabelledImages
 from app.core.data.synthetic import SYNTHETIC_NAME
+from app.core.data.weights_file import holds_weights
 from app.core.errors import FilterscopeError
 from app.core.specs import ImageSpec
 from app.ui.loading_session import LoadingSession
@@ -50,8 +51,23 @@ class _Loaded:
     problem: tuple[str, str] | None
 
 
+@dataclass(frozen=True)
+class _Weights:
+    """A file that was to be read holds weights."""
+
+    path: str
+
+
 class ImageSession(LoadingSession):
-    """The open images with labels, as they are and fitted."""
+    """The open images with labels, as they are and fitted.
+
+    Signals
+    -------
+    weights_found(str)
+        A file that was to be opened holds weights of a network instead.
+    """
+
+    weights_found = pyqtSignal(str)
 
     def __init__(self, runner: Runner, parent: QObject | None = None) -> None:
         super().__init__(runner, parent)
@@ -76,7 +92,7 @@ class ImageSession(LoadingSession):
         """Read images, after a download where one is asked for."""
         spec = self.spec
 
-        def job(task: Task) -> _Loaded:
+        def job(task: Task) -> _Loaded | _Weights:
             return _load(request, spec, task)
 
         return f"{'Downloading' if request.download else 'Reading'} {request.name}", job
@@ -92,13 +108,22 @@ class ImageSession(LoadingSession):
 
         return "Normalising", job
 
+    def asked(self, result: _Loaded | _Weights) -> bool:
+        """Return whether a file was none of images; who wants its weights is told."""
+        if isinstance(result, _Weights):
+            self.weights_found.emit(result.path)
+            return True
+        return False
+
     def keep(self, result: _Loaded) -> tuple[str, str] | None:
         """Take what was read."""
         self.request, self.images, self.fitted = result.request, result.images, result.fitted
         return result.problem
 
 
-def _load(request: ImageRequest, spec: ImageSpec, task: Task) -> _Loaded:
+def _load(request: ImageRequest, spec: ImageSpec, task: Task) -> _Loaded | _Weights:
+    if holds_weights(request.path):
+        return _Weights(request.path)
     if request.download:
         download_cifar10(cancel=task.cancelled, progress=task.report)
     images = open_images(

@@ -51,6 +51,18 @@ def test_they_are_seen_before_anything_is_trained(
     assert list_runs(data_folder()) == []
 
 
+def test_an_npz_of_weights_is_told_from_one_of_images(
+    qtbot: QtBot, cnn: MainWindow, network: Network, tmp_path: Path
+) -> None:
+    path = tmp_path / "brought.npz"
+    np.savez(path, **network.weights())
+    images = cnn.convnet_lab.session.images
+    cnn.open_path(str(path))
+    qtbot.waitUntil(lambda: "has the weights of" in cnn.notice.message.text(), timeout=30_000)
+    np.testing.assert_array_equal(cnn.cnn.weights["W1"], network.parameters["W1"])
+    assert cnn.convnet_lab.session.images is images
+
+
 def test_training_begins_with_them_and_the_run_says_so(
     qtbot: QtBot, cnn: MainWindow, file: Path, network: Network
 ) -> None:

@@ -13,10 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.data.child import Child
-from app.core.data.files import Cancel, Limits, PathLike, opened, sha256, shown, unchanged
+from app.core.data.files import (
+    Cancel,
+    Limits,
+    PathLike,
+    list_arrays,
+    opened,
+    sha256,
+    shown,
+    unchanged,
+)
 from app.core.errors import RefusedInputError
 
-__all__ = ["SUFFIXES", "WeightsFile", "is_weights", "read_weights_file"]
+__all__ = ["SUFFIXES", "WeightsFile", "holds_weights", "is_weights", "read_weights_file"]
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".npz")
 MOST_FILE_BYTES = 2 << 30
@@ -51,6 +60,21 @@ class WeightsFile:
 def is_weights(path: PathLike) -> bool:
     """Return whether a file's name is that of weights and of nothing else that is opened here."""
     return Path(path).suffix.lower() in (".safetensors", ".pt", ".pth")
+
+
+def holds_weights(path: PathLike) -> bool:
+    """Return whether an ``.npz`` has the weights of a network, and no images.
+
+    Raises
+    ------
+    RefusedInputError
+        It is an ``.npz`` by its name alone.
+    """
+    file = Path(path)
+    if file.suffix.lower() != ".npz":
+        return False
+    _, names = list_arrays(file, Limits(), lambda row: str(row["path"]))
+    return {"W1", "b1"} <= set(names)
 
 
 def read_weights_file(

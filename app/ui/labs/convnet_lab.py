@@ -71,6 +71,7 @@ class ConvNetLab(Lab):
         page.drawn_clicked.connect(self.open_drawn)
         page.download_clicked.connect(self.open_cifar10)
         self.session.changed.connect(self._on_images)
+        self.session.weights_found.connect(lambda path: self.takes_weights.load(Path(path)))
         self.session.problem.connect(self._on_notice)
 
     @property
