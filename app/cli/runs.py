@@ -64,7 +64,9 @@ def _settings(info: Any) -> str:
     if info.kind == "cnn":
         spec, _ = info.convnet
         best = "" if info.best is None else f"{info.best.accuracy:.1%} validation, "
-        return f"{best}{spec.layers}, {spec.solver}"
+        model = info.model
+        layers = spec.layers if model is None else f"{model.name} of {Path(model.path).name}"
+        return f"{best}{layers}, {spec.solver}"
     spec, _ = info.autoencoder
     return (
         f"{spec.hidden_units} units, ρ {spec.rho:g}, β {spec.beta:g}, λ {spec.lam:g}, {spec.solver}"

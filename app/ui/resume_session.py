@@ -14,7 +14,7 @@ from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.errors import FilterscopeError
 from app.core.learners.own_model import OwnModelLearner, let_go
 from app.core.opened_run import OpenedRun, open_run
-from app.core.own_model.file import read_model_file
+from app.core.own_model.file import ModelFile, read_model_file
 from app.core.resume import Continuation, check_resumable, prepare, where_it_stopped
 from app.core.run_table import RunRow, read_rows
 from app.core.runs import ModelInfo, RunFolder, SourceInfo
@@ -287,6 +287,10 @@ class ResumeSession(QObject):
         training.steps_per_epoch = max(info.steps_per_epoch, 1)
         training.total_steps = training.steps_per_epoch * opened.spec.epochs
         training.engine = info.engine
+        if info.model is not None:
+            # What it learned is shown; to train it on asks for consent first.
+            own = info.model
+            training.model = ModelFile(own.path, own.wanted, "", own.sha256)
         if info.kind == "cnn":
             self._window.convnet_lab.set_model(None)
         lab.began.emit()

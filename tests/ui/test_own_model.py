@@ -179,3 +179,13 @@ def test_a_run_of_it_goes_on_from_the_table_once_it_is_agreed_to(
     assert cnn.convnet_lab.model == agrees[0]
     cnn.on_stop()
     ended(qtbot, cnn)
+    # Looked at again, nothing of it runs.
+    cnn.on_reset()
+    cnn.convnet_lab.set_model(None)
+    cnn.resuming.open(run.path)
+    qtbot.waitUntil(lambda: cnn.training.training is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: not cnn.runner.busy, timeout=20_000)
+    assert len(agrees) == 2
+    assert cnn.cnn.filters.count == 5
+    assert not cnn.cnn.maps_card.tabs[0].isEnabled()
+    assert not cnn.convnet_lab.goes_on

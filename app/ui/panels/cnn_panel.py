@@ -388,8 +388,10 @@ class CnnPanel(QWidget):
         learner = None if training is None else training.learner
         if isinstance(learner, OwnModelLearner) and learner.answers is not None:
             self.answers = learner.answers
+            asked = training.history.evaluations[-1:] if training is not None else []
+            step = asked[0].step if asked else self._step
             for card in (self.confusion_card, self.mistakes_card):
-                card.set_answers(self.answers, self.seen_data, self._step)
+                card.set_answers(self.answers, self.seen_data, step)
 
     def _look(self, *, hurry: bool = False) -> None:
         self._last_look = time.monotonic()

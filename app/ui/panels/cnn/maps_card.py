@@ -207,7 +207,8 @@ class MapsCard(TabbedCard):
         data = self.data
         if data is None:
             return
-        self.note.setText("click one to see its maps" if self.page == 1 else "")
+        maps = self.tabs[0].isEnabled()
+        self.note.setText("click one to see its maps" if self.page == 1 and maps else "")
         if self.page == 0 and probabilities is not None and self.view in ("saliency", "cam"):
             self.note.setText(f"of “{data.classes[int(probabilities.argmax())]}”")
         pixels = self.dropped if self.dropped is not None else data.images.x[self.chosen]
