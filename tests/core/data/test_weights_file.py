@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import pickle
+import random
 import struct
 import zipfile
 
@@ -269,3 +270,47 @@ def test_names_of_weights_are_known():
     assert is_weights("a/B.PT")
     assert is_weights("x.safetensors")
     assert not is_weights("images.npz")
+
+
+# --- damaged files
+
+
+def mutated(data: bytes, rng: random.Random) -> bytes:
+    """Return bytes with a few of them changed, left out or put in."""
+    changed = bytearray(data)
+    for _ in range(rng.choice([1, 1, 2, 4, 16])):
+        at = rng.randrange(len(changed))
+        what = rng.randrange(4)
+        if what == 0:
+            changed[at] = rng.randrange(256)
+        elif what == 1:
+            changed[at] ^= 1 << rng.randrange(8)
+        elif what == 2 and len(changed) > 50:
+            del changed[at : at + rng.randrange(1, 40)]
+        else:
+            changed[at:at] = rng.randbytes(rng.randrange(1, 9))
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "npz", "state_dict", "its pickle"])
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(torch, kind):
+    rng = random.Random(kind)
+    out = io.BytesIO()
+    np.savez(out, **ARRAYS)
+    state = saved(torch, {name: torch.from_numpy(array) for name, array in ARRAYS.items()})
+    whole = {"safetensors": safetensors.numpy.save(ARRAYS), "npz": out.getvalue()}.get(kind, state)
+    with zipfile.ZipFile(io.BytesIO(state)) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("data.pkl"))
+        pickled = archive.read(name)
+    said = []
+    for _ in range(400):
+        if kind == "its pickle":
+            data = rewritten(state, data_pkl=mutated(pickled, rng))
+        else:
+            data = mutated(whole, rng)
+        try:
+            judged(data, torch)
+        except Refused as refusal:
+            said.append(str(refusal))
+    assert len(said) > 200
+    assert all(text.isprintable() for text in said)
