@@ -196,13 +196,14 @@ class ScrubSession(QObject):
         self.bar.unit.offer(set(self._ruler.units))
         if self._target is None:
             place, step = self._count() - 1, self.newest_step
-            where = "" if running else f"of {end}"
+            where = short = "" if running else f"of {end}"
         else:
             step, place = self._target, timeline.place(self._target)
             where = f"training is at {end}" if running else f"of {end}"
+            short = f"now {end}" if running else where
         if place > self.bar.slider.maximum():
             self.bar.set_moments(self._count(), self.bar.slider.marks)
-        self.bar.show_place(place, self._rounded(step), where)
+        self.bar.show_place(place, self._rounded(step), where, short)
         self.bar.set_follows(self._target is None, running=running)
 
     def _rounded(self, step: int) -> float:

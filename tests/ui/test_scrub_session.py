@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtGui import QAction
 from pytestqt.qtbot import QtBot
 
@@ -234,6 +234,24 @@ def test_keys_step_back_and_forward(qtbot: QtBot, window: MainWindow, lab: Autoe
     settled(qtbot, lab)
     qtbot.keyClick(lab.panel.scrub_bar.slider, Qt.Key.Key_End)
     assert seen_step(lab) is None
+
+
+def test_a_click_beside_a_moment_goes_to_it_and_the_hand_holds_the_handle(
+    qtbot: QtBot, lab: AutoencoderLab
+) -> None:
+    train(qtbot, lab)
+    slider = lab.panel.scrub_bar.slider
+    gap = (slider.width() - 14) / slider.maximum()
+    for place, beside in ((3, 0.4), (5, -0.4), (1, 0.0)):
+        x = round(7 + (place + beside) * gap)
+        qtbot.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(x, 9))
+        assert slider.value() == place
+        qtbot.mouseMove(slider, QPoint(round(7 + (place + 1) * gap), 9))
+        assert slider.value() == place + 1
+        qtbot.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(x, 9))
+        assert slider.value() == place + 1
+        settled(qtbot, lab)
+        assert seen_step(lab) == lab.scrub.timeline.steps[place + 1]
 
 
 def test_the_newest_wish_wins(qtbot: QtBot, lab: AutoencoderLab) -> None:

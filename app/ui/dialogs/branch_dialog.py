@@ -17,6 +17,8 @@ from app.ui.widgets.fading_scroll import FadingScroll
 __all__ = ["BranchDialog"]
 
 # Settings of a run's own, which a branch has of its parent or asks for in another way.
+# Of a training that is done, or nearly: as far as shows what another value does.
+LEAST_MORE = 10
 LEFT_OUT = ("epochs", "keyframe_budget")
 
 
@@ -71,15 +73,21 @@ class BranchDialog(QDialog):
         said = quiet_label(" ".join(words), "branchWords")
         said.setWordWrap(True)
         layout.addWidget(said)
-        # At least as far as was planned, in whole epochs.
-        self.length = ParamForm(_Length(more=max(int(planned - done), 1)))
+        self.length = ParamForm(_Length(more=max(int(planned - done), LEAST_MORE)))
         layout.addWidget(self.length)
         offered = branch_settings(type(spec))
-        sliders = [p.name for p in offered if p.hyper.live and p.hyper.slider is not None]
+        # What a network is asked for comes before how it is found.
+        live = [p.name for p in offered if p.hyper.live and p.hyper.slider is not None]
+        sliders = sorted(live, key=lambda name: name in TrainingSpec.model_fields)
         hidden = [name for name in type(spec).model_fields if name in (*FIXED, *LEFT_OUT)]
         self.form = ParamForm(spec, sliders, hidden)
         self.form.changed.connect(self._show_rows)
-        scroll = FadingScroll("branchSettings", self.form)
+        column = QWidget()
+        inside = QVBoxLayout(column)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.form)
+        inside.addStretch(1)
+        scroll = FadingScroll("branchSettings", column)
         scroll.setMinimumHeight(260)
         layout.addWidget(scroll, 1)
         buttons = QDialogButtonBox()

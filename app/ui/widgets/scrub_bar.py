@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from PyQt6.QtCore import QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent
+from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -14,12 +14,11 @@ from PyQt6.QtWidgets import (
     QPushButton,
     QSlider,
     QStyle,
-    QStyleOptionSlider,
     QToolButton,
 )
 
 from app.ui.theme import theme
-from app.ui.widgets.card import ChoiceButton, quiet_label
+from app.ui.widgets.card import ChoiceButton, elided_label
 from app.ui.widgets.number_field import NumberField
 
 __all__ = ["ScrubBar"]
@@ -28,6 +27,8 @@ __all__ = ["ScrubBar"]
 HANDLE = 14
 # Keyframes closer than this would make a grey line of their ticks.
 LEAST_GAP = 4.0
+# Pixels of what changes its text, and of a bar that has room for all of it.
+UNIT_WIDTH, NEWEST_WIDTH, WHERE_WIDTH, SHORT_WIDTH, WIDE = 82, 84, 138, 66, 760
 
 
 class _Moments(QSlider):
@@ -62,17 +63,32 @@ class _Moments(QSlider):
         painter.end()
         super().paintEvent(event)
 
+    def _go_to(self, x: float) -> None:
+        self.setSliderPosition(
+            QStyle.sliderValueFromPosition(
+                0, self.maximum(), round(x - HANDLE / 2), max(1, self.width() - HANDLE)
+            )
+        )
+
+    # Qt would page towards a click between two moments: here the nearest of them is meant, and
+    # the hand holds the handle from there on.
+
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        """Qt: a click on the groove puts the handle there."""
+        """Qt: a click puts the handle there."""
         assert event is not None
         if event.button() == Qt.MouseButton.LeftButton:
-            option = QStyleOptionSlider()
-            self.initStyleOption(option)
-            x = int(event.position().x()) - HANDLE // 2
-            self.setSliderPosition(
-                QStyle.sliderValueFromPosition(0, self.maximum(), x, max(1, self.width() - HANDLE))
-            )
-        super().mousePressEvent(event)
+            self.setSliderDown(True)
+            self._go_to(event.position().x())
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        """Qt: the handle follows the hand."""
+        assert event is not None
+        if self.isSliderDown():
+            self._go_to(event.position().x())
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        """Qt: the hand lets go."""
+        self.setSliderDown(False)
 
 
 class ScrubBar(QFrame):
@@ -134,8 +150,10 @@ class ScrubBar(QFrame):
             self.unit_chosen.emit,
         )
         self.unit.set_tip("second", "Seconds that the steps took, pauses left out")
-        self.where: QLabel = quiet_label(name=f"{name}ScrubWhere")
-        self.where.setMinimumWidth(84)
+        # Texts change while the hand moves; the slider's ends must not move for it.
+        self.unit.setFixedWidth(UNIT_WIDTH)
+        self.where: QLabel = elided_label(f"{name}ScrubWhere")
+        self.where.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.branch = QPushButton("Branch from here…")
         self.branch.setObjectName(f"{name}ScrubBranch")
         self.branch.setProperty("flat", True)
@@ -148,6 +166,7 @@ class ScrubBar(QFrame):
         self.newest.setObjectName(f"{name}ScrubNewest")
         self.newest.setProperty("flat", True)
         self.newest.setCheckable(True)
+        self.newest.setFixedWidth(NEWEST_WIDTH)
         self.newest.clicked.connect(self._on_newest)
         for widget in (self.back, self.slider, self.forward, self.field, self.unit, self.where):
             layout.addWidget(widget, 1 if widget is self.slider else 0)
@@ -167,6 +186,12 @@ class ScrubBar(QFrame):
         button.setAutoRepeat(True)
         button.clicked.connect(lambda: self.step_by(by))
         return button
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: in a small window the slider needs the room most."""
+        super().resizeEvent(event)
+        self.where.setFixedWidth(WHERE_WIDTH if self.width() >= WIDE else SHORT_WIDTH)
+        self.branch.setText("Branch from here…" if self.width() >= WIDE else "Branch…")
 
     # --- what the person does
 
@@ -197,8 +222,11 @@ class ScrubBar(QFrame):
         slider.marks = tuple(int(mark) for mark in np.unique(np.asarray(marks, int)))
         slider.update()
 
-    def show_place(self, place: int, value: float, where: str) -> None:
-        """Put the handle at a place, without telling anybody; say where that is."""
+    def show_place(self, place: int, value: float, where: str, short: str = "") -> None:
+        """Put the handle at a place, without telling anybody; say where that is.
+
+        `short` is said where there is no room for `where`.
+        """
         slider = self.slider
         if slider.value() != place and not slider.isSliderDown():
             slider.blockSignals(True)
@@ -208,6 +236,7 @@ class ScrubBar(QFrame):
         self.forward.setEnabled(slider.value() < slider.maximum())
         if not (self.field.hasFocus() and self.field.isModified()):
             self.field.set_value(value)
+        self.where.setProperty("short", short or where)
         self.where.setText(where)
 
     def set_follows(self, follows: bool, *, running: bool) -> None:
