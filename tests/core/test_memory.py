@@ -107,6 +107,27 @@ def test_the_memory_of_a_gpu_is_asked_too(monkeypatch):
     assert caught.value.hint == "A batch of 20 would fit."
 
 
+def test_a_batch_of_patches_on_torch_is_asked_for_too(free, monkeypatch):
+    pytest.importorskip("torch")
+    from app.core.devices import Device
+    from app.core.learners import make_autoencoder_learner, on_device
+
+    x = np.zeros((4096, 256), np.float32)
+    settings = AutoencoderSpec(engine="torch", hidden_units=32, batch_size=4096)
+    # 4,096 rows of 256 and 32 numbers, a few times.
+    free(20 << 20)
+    with pytest.raises(FilterscopeError, match="for 4,096 patches at once") as caught:
+        make_autoencoder_learner(x, settings)
+    assert caught.value.hint == "A batch of 2048 would fit."
+    free(1 << 30)
+    make_autoencoder_learner(x, settings)
+    gpu = Device("cuda:0", "GPU", 4 << 20, 1 << 30)
+    monkeypatch.setattr(on_device, "choose_device", lambda wanted: (gpu, ""))
+    with pytest.raises(FilterscopeError, match="of memory of the GPU") as caught:
+        make_autoencoder_learner(x, settings)
+    assert caught.value.hint == "A batch of 256 would fit."
+
+
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 def test_a_network_that_is_too_large_is_refused_before_it_is_made(free, solver):
     x = np.zeros((4, 256), np.float32)

@@ -18,6 +18,7 @@ from app.core.devices import load_torch
 from app.core.learners.autoencoder import AutoencoderLearner
 from app.core.learners.on_device import OnDevice
 from app.core.learners.protocol import StepOutcome
+from app.core.memory import Need, enough_for
 from app.core.models import autoencoder
 from app.core.specs import AutoencoderSpec
 
@@ -73,6 +74,7 @@ class TorchAutoencoderLearner(OnDevice, AutoencoderLearner):
         super().__init__(x, spec, threads=threads, release=release)
         self.spec = spec
         self._take_device(spec.device, spec.precision)
+        self._check_room(x, spec)
         self._rows: Tensor | None = None
         with self._guarded():
             self._theta = self._to_device(self.theta)
@@ -81,6 +83,27 @@ class TorchAutoencoderLearner(OnDevice, AutoencoderLearner):
             self._remembered = [self._views(one) for one in self._memory]
             if self.device.kind != "cpu" and x.nbytes < SHARE * self.device.free:
                 self._rows = self._to_device(np.array(x, dtype=self.theta.dtype))
+
+    def _check_room(self, x: NDArray[np.float32], spec: AutoencoderSpec) -> None:
+        """Refuse a batch, or on a GPU a network, for which there is no room."""
+        size, on_host = self.theta.itemsize, self.device.kind == "cpu"
+        if not on_host and not self.device.free:
+            return
+        # Weights and what the solver remembers, both as they were twice, and the slope; those of
+        # the host were asked for already.
+        weights = 0 if on_host else self.theta.nbytes * (3 * (1 + len(self.memory)) + 2)
+        resident = not on_host and x.nbytes < SHARE * self.device.free
+        # Of a row: itself, what both layers give before and after their sigmoids, and slopes.
+        each = size * (5 * self.width + 4 * self.units)
+        batch = 1 if spec.solver == "lbfgs" else min(spec.batch_size, len(x))
+        enough_for(
+            Need(weights, each, batch, x.nbytes if resident else 0),
+            "This network and its batches",
+            self.noun,
+            "Take fewer hidden units, or smaller patches.",
+            free=None if on_host else self.device.free,
+            where="memory" if on_host else f"memory of the {self.device.title}",
+        )
 
     @property
     def engine(self) -> str:
