@@ -315,3 +315,19 @@ def test_closing_while_a_moment_is_read(
 ) -> None:
     train(qtbot, lab)
     lab.scrub.show_step(lab.scrub.timeline.steps[0])
+
+
+@pytest.mark.parametrize("width", [1024, 1400])
+def test_nothing_in_the_bar_lies_over_anything(
+    qtbot: QtBot, window: MainWindow, lab: AutoencoderLab, width: int
+) -> None:
+    window.resize(width, 700)
+    train(qtbot, lab)
+    bar = lab.panel.scrub_bar
+    parts = (bar.back, bar.slider, bar.forward, bar.field, bar.unit, bar.where, bar.branch)
+    qtbot.waitUntil(lambda: bar.newest.geometry().right() < bar.width(), timeout=5000)
+    for left, right in zip(parts, (*parts[1:], bar.newest), strict=True):
+        assert left.geometry().right() < right.geometry().left()
+    ends = bar.slider.geometry()
+    go_to(qtbot, lab, lab.scrub.timeline.steps[1])
+    assert bar.slider.geometry() == ends

@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QSlider,
     QStyle,
     QToolButton,
@@ -153,6 +154,7 @@ class ScrubBar(QFrame):
         # Texts change while the hand moves; the slider's ends must not move for it.
         self.unit.setFixedWidth(UNIT_WIDTH)
         self.where: QLabel = elided_label(f"{name}ScrubWhere")
+        self.where.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.where.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.branch = QPushButton("Branch from here…")
         self.branch.setObjectName(f"{name}ScrubBranch")
