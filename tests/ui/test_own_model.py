@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PyQt6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
@@ -81,13 +82,18 @@ def test_without_consent_nothing_runs(
 
 @pytest.mark.slow
 def test_it_trains_is_seen_tested_and_left(
-    qtbot: QtBot, cnn: MainWindow, net: Callable[[str], str], agrees: list[ModelFile]
+    qtbot: QtBot,
+    cnn: MainWindow,
+    net: Callable[[str], str],
+    agrees: list[ModelFile],
+    tmp_path: Path,
 ) -> None:
     panel = cnn.cnn
     cnn.open_path(net(GOOD))
     ended(qtbot, cnn)
     training = cnn.training.training
     assert training is not None
+    assert training.snapshot is not None
     assert [model.name for model in agrees] == ["net.py"]
     assert len(training.history) == 15
     assert training.engine.startswith("Net of net.py, PyTorch")
@@ -107,8 +113,16 @@ def test_it_trains_is_seen_tested_and_left(
     cnn.convnet_lab.ask_test()
     qtbot.waitUntil(lambda: not cnn.runner.busy, timeout=60_000)
     assert list_runs(data_folder())[0].info.tested
-    # It goes on; then layers are trained again.
+    # It goes on, also from weights of a file; then layers are trained again.
     assert cnn.convnet_lab.goes_on
+    weights = cnn.convnet_lab.takes_weights
+    path = tmp_path / "mine.npz"
+    brought = {name: array for name, array in training.snapshot.weights.items() if name != "W1"}
+    np.savez(path, **brought)
+    weights.load(path)
+    qtbot.waitUntil(lambda: not weights.busy, timeout=60_000)
+    assert "has the weights of mine.npz" in cnn.notice.message.text()
+    assert panel.weights["conv.weight"].tolist() == brought["conv.weight"].tolist()
     panel.network_page.use_layers.click()
     assert cnn.convnet_lab.model is None
     assert panel.network_page.layers.isVisible()

@@ -291,9 +291,8 @@ class OwnModule:
             self._host["memory"].view(slots, self._host["theta"].numel()),
         )
         # On a GPU the numbers lie there, and the shared ones are a copy.
-        self._theta = theta if self.on_host else theta.to(self.device)
-        self._memory = memory if self.on_host else memory.to(self.device)
-        self._running = self._host["running"].to(self.device)
+        self._theta = theta if self.on_host else theta.to(self.device, copy=True)
+        self._memory = memory if self.on_host else memory.to(self.device, copy=True)
         with torch.no_grad():
             for name, part in _parts(self._theta, self.parameters):
                 part.copy_(self.parameters[name])

@@ -273,3 +273,30 @@ def test_weights_that_are_no_numbers_are_noticed_when_asked_for(make):
     assert np.isfinite(arrays["results"][:3]).all()
     assert arrays["results"][3] == 0
     np.testing.assert_array_equal(arrays["theta"], first)
+
+
+def test_where_it_computes_elsewhere_the_shared_numbers_are_a_copy(make, monkeypatch):
+    """As on a GPU: they are renewed when somebody asks, and taken up when somebody says so."""
+    monkeypatch.setattr(OwnModule, "on_host", property(lambda _self: False))
+    own, twin = make(GOOD, solver="adam"), make(GOOD, solver="adam")
+    arrays = shared(own, 6, "adam")
+    x = np.random.default_rng(0).normal(size=6 * 192)
+    arrays["x"][...] = x
+    first = arrays["theta"].copy()
+    assert np.abs(first).sum() > 0
+    own.step(request(0, 6), nothing)
+    np.testing.assert_array_equal(arrays["theta"], first)
+    own.pull()
+    monkeypatch.undo()
+    on_host = shared(twin, 6, "adam")
+    on_host["x"][...] = x
+    twin.step(request(0, 6), nothing)
+    for name in ("theta", "memory", "running", "counts"):
+        np.testing.assert_array_equal(arrays[name], on_host[name], err_msg=name)
+    monkeypatch.setattr(OwnModule, "on_host", property(lambda _self: False))
+    arrays["theta"][...] = first
+    arrays["running"][...] = 0.5
+    own.push()
+    now = torch.cat([one.detach().reshape(-1) for one in own.parameters.values()])
+    np.testing.assert_array_equal(now.numpy(), first)
+    assert float(own.module.norm.running_var.mean()) == 0.5
