@@ -46,8 +46,8 @@ LOOK_SHARE = 0.2
 # Why some pages are not there for a file of the person's.
 OWN_MODEL = "Your own network is asked as a whole: what its layers give, it alone knows"
 NOT_KEPT = (
-    "Of so large a network only the smaller arrays are kept of every moment. "
-    "A larger budget for keyframes, set before training, keeps all."
+    "Of so large a network only the smaller arrays are kept of each moment. "
+    "With more room for Keyframes, set before training, all are."
 )
 SCALES = {"own": "own scale", "common": "common scale"}
 

@@ -11,6 +11,8 @@ from app.ui.theme import theme
 __all__ = ["Veil"]
 
 OPAQUE = 0.88
+# A little less than the frame of a card has.
+RADIUS = 7
 
 
 class Veil(QLabel):
@@ -50,6 +52,10 @@ class Veil(QLabel):
         painter = QPainter(self)
         ground = theme.colour("card")
         ground.setAlphaF(OPAQUE)
-        painter.fillRect(self.rect(), ground)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(ground)
+        # The frame of what is below stays to be seen.
+        painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), RADIUS, RADIUS)
         painter.end()
         super().paintEvent(event)
