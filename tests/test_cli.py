@@ -82,7 +82,7 @@ def test_training_prints_one_json_object_and_nothing_else(trained, data):
     assert result["cost"] == pytest.approx(total, rel=1e-12)
     assert RunFolder.open(out).info.source.path == str(data)
     assert {path.name for path in out.iterdir()} == {
-        "run.json", "history.jsonl", "keyframes", "checkpoints",
+        "run.json", "history.jsonl", "units.jsonl", "keyframes", "checkpoints",
     }  # fmt: skip
 
 
@@ -271,10 +271,10 @@ EXAMPLES = {
     "learning_rate": ("0,02", 0.02), "momentum": ("0.5", 0.5), "solver": ("nesterov", "nesterov"),
     "batch_size": ("64", 64), "epochs": ("2", 2), "held_out": ("10", 10),
     "precision": ("float64", "float64"), "seed": ("9007199254740993", 9007199254740993),
-    "rho": ("2.5e-1", 0.25), "beta": ("0", 0.0), "lam": ("1e-3", 1e-3),
+    "keyframe_budget": ("20", 20), "rho": ("2.5e-1", 0.25), "beta": ("0", 0.0), "lam": ("1e-3", 1e-3),
     "hidden_units": ("16", 16), "decoder": ("linear", "linear"), "grayscale": ("no", False),
     "remove_mean": ("false", False), "whiten": ("computed", "computed"), "epsilon": ("0,5", 0.5),
-    "clip": ("No", False), "deviations": ("2", 2.0), "rescale": ("0", False),
+    "clip": ("No", False), "engine": ("reference", "reference"), "device": ("cpu", "cpu"), "deviations": ("2", 2.0), "rescale": ("0", False),
 }  # fmt: skip
 
 

@@ -121,6 +121,11 @@ class Progress:
                 print(event.traceback_text, file=sys.stderr)
             result["failed"] = (event.message, event.hint)
 
+    def say(self, text: str) -> None:
+        """Say something that stays."""
+        self.end()
+        print(f"filterscope: {text}", file=sys.stderr, flush=True)
+
     def end(self) -> None:
         """Leave the line."""
         self._show_kept()

@@ -144,6 +144,8 @@ def train_and_record(
     if run is None:
         return _take_share(learner, spec, order, group, control, resume)
     recorder = recorder or Recorder(run)
+    if run.warning:
+        screen.say(run.warning)
     result: dict[str, Any] = {"run": str(run.path), "seed": spec.seed}
 
     def stop() -> None:
@@ -165,7 +167,9 @@ def train_and_record(
     try:
         with Interruptible(control.stop) if group is None else AllStop(group.ask_to_stop):
             for event in events:
-                recorder.take(event)
+                note = recorder.take(event)
+                if note is not None:
+                    screen.say(f"{note.message} {note.hint}".strip())
                 screen.take(event, result)
     finally:
         recorder.close()

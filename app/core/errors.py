@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "AlreadyExistsError",
     "Cancelled",
+    "DiskFullError",
     "FilterscopeError",
     "RefusedInputError",
     "ShapeError",
@@ -56,6 +57,10 @@ class RefusedInputError(FilterscopeError):
 
 class StorageError(FilterscopeError):
     """Nothing was written; what stood at the destination is untouched."""
+
+
+class DiskFullError(StorageError):
+    """There is no room now; there may be later."""
 
 
 class AlreadyExistsError(StorageError):

@@ -6,7 +6,7 @@ Arrays in events are read-only copies, so that whoever draws them can take their
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ __all__ = [
     "Event",
     "Failed",
     "Finished",
+    "Noted",
     "ParamsChanged",
     "Paused",
     "Resumed",
@@ -34,7 +35,9 @@ __all__ = [
 
 def frozen_copy(array: NDArray[Any], dtype: Any = np.float32) -> NDArray[Any]:
     """Return a read-only copy of `array` in `dtype` that shares no memory with it."""
-    copy = np.array(array, dtype=dtype, order="C", copy=True)
+    # What diverges in double precision may be past all that single precision has.
+    with np.errstate(over="ignore"):
+        copy = np.array(array, dtype=dtype, order="C", copy=True)
     copy.flags.writeable = False
     return copy
 
@@ -115,7 +118,9 @@ class Evaluated(Event):
 
     `train_accuracy` is over a fixed sample of the training images, the others over the
     validation images; None where there are none. `best` says that no evaluation before had a
-    higher validation accuracy: these weights are kept as the best model.
+    higher validation accuracy: these weights are kept as the best model. `behaviour` maps
+    ``mean``, ``deviation`` and ``dead`` to arrays with a value for each of `layers`, see
+    `app.core.nn.reading.LayerReading`; empty where nobody measured it.
     """
 
     step: int
@@ -124,6 +129,8 @@ class Evaluated(Event):
     validation_accuracy: float | None
     validation_loss: float | None
     best: bool
+    behaviour: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, compare=False)
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,14 @@ class Resumed(Event):
     """Training goes on after `step`."""
 
     step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Event):
+    """Something a person should know though training goes on, such as a disk that gets full."""
+
+    message: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,13 +32,13 @@ from app.core.learners.own_model import learner_of_run, let_go
 from app.core.run_exports import reopen
 from app.core.runs import Recorder, RunFolder
 from app.core.runs.checkpoint import SavedCheckpoint, checkpoint_files, read_checkpoint
-from app.core.runs.files import BEST, read
-from app.core.runs.folder import MOST_HISTORY_BYTES
+from app.core.runs.files import BEST, HISTORY, MOST_HISTORY_BYTES, UNITS, read
 from app.core.runs.info import RunInfo, versions
 from app.core.runs.log import cut_log, line, replay
+from app.core.runs.statistics import cut_units
 from app.core.specs import TrainingSpec
 from app.core.specs.training import live_changes
-from app.core.storage import explain, save_bytes, sweep_parts, writable_problem
+from app.core.storage import remove_files, save_bytes, sweep_parts, writable_problem
 from app.core.threads import kernel_threads
 from app.core.training import Progress, train
 
@@ -113,15 +113,12 @@ class Continuation:
         for part in (folder, folder / "keyframes", folder / "checkpoints"):
             sweep_parts(part)
         log = b"".join(line(record) for record in self._records)
-        save_bytes(folder / "history.jsonl", log, overwrite=True)
+        save_bytes(folder / HISTORY, log, overwrite=True)
+        save_bytes(folder / UNITS, _statistics(folder, step), overwrite=True)
         later = [path for number, path in self.run.keyframes() if number > step]
         later += [path for path in checkpoint_files(folder) if int(path.stem) > step]
         later += [folder / BEST] if best is None else []
-        for path in later:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise explain(error, path) from None
+        remove_files(later)
         recorder = Recorder(self.run)
         recorder.go_on(self._saved, self.history)
         return recorder
@@ -325,7 +322,7 @@ def _recorded(
     """Return what was recorded until the checkpoint, as records and as a history."""
     history = History(run.info.term_names)
     try:
-        data = read(run.path / "history.jsonl", MOST_HISTORY_BYTES, "There is no history")
+        data = read(run.path / HISTORY, MOST_HISTORY_BYTES, "There is no history")
     except UsageError:
         data = b""
     records = list(
@@ -340,6 +337,15 @@ def _recorded(
     for record in records:
         replay(history, record)
     return records, history
+
+
+def _statistics(folder: Path, step: int) -> bytes:
+    """Return what was measured of units until the checkpoint, as lines."""
+    try:
+        data = read(folder / UNITS, MOST_HISTORY_BYTES, "There are no statistics")
+    except UsageError:
+        data = b""
+    return b"".join(map(line, cut_units(data, step)))
 
 
 def where_it_stopped(run: RunFolder) -> float:

@@ -12,22 +12,26 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import signal
 import stat
 import sys
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 import psutil
 
-from app.core.errors import AlreadyExistsError, StorageError
+from app.core.errors import AlreadyExistsError, DiskFullError, StorageError
 
 __all__ = [
     "FileSystem",
+    "free_bytes",
     "make_folder",
     "move_folder",
     "point",
+    "remove_files",
     "safe_name",
     "save_bytes",
     "sweep_parts",
@@ -37,6 +41,10 @@ __all__ = [
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
 # Seconds by which a file's time may lie before its process's start: clocks are coarse.
 _CLOCK = 2.0
+# The crash tests name a moment in the environment, as ``placed`` or, for its third time,
+# ``placed:3``: the process ends there.
+_KILL_AT, _, _times = os.environ.get("FILTERSCOPE_KILL_AT", "").partition(":")
+_kill_after = int(_times) if _times.isdecimal() else 1
 # What a disk answers that cannot sync folders at all; nothing is lost by it.
 _NO_FOLDER_SYNC = (
     errno.EINVAL,
@@ -75,6 +83,10 @@ class FileSystem:
         """Return what a file holds."""
         return path.read_bytes()
 
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Let a file end after `size` bytes; a full disk takes that."""
+        os.ftruncate(descriptor, size)
+
     def replace(self, source: Path, target: Path) -> None:
         """Put `source` in the place of `target` in one move."""
         os.replace(source, target)  # noqa: PTH105 - a method of its own would hide the call
@@ -97,14 +109,21 @@ class FileSystem:
         finally:
             os.close(descriptor)
 
+    def free(self, folder: Path) -> int:
+        """Return how many bytes can still be written below `folder`."""
+        return shutil.disk_usage(folder).free
+
 
 disk = FileSystem()
 
 
 def point(name: str) -> None:
     """Mark a moment of a save by name: the crash tests end the process here."""
-    if os.environ.get("FILTERSCOPE_KILL_AT") == name:
-        os.kill(os.getpid(), signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+    global _kill_after
+    if name == _KILL_AT:
+        _kill_after -= 1
+        if _kill_after == 0:
+            os.kill(os.getpid(), signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
 
 
 def explain(error: OSError, path: Path) -> StorageError:
@@ -135,7 +154,8 @@ def explain(error: OSError, path: Path) -> StorageError:
         error.errno or 0,
         (f"{path.name} was not saved: {error.strerror or error}.", "What was there is unchanged."),
     )
-    return StorageError(message, hint)
+    kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
+    return kind(message, hint)
 
 
 def _part(path: Path) -> Path:
@@ -297,18 +317,53 @@ def writable_problem(folder: Path) -> StorageError | None:
 
 
 def append(stream: BinaryIO, data: bytes, path: Path, *, sync: bool) -> None:
-    """Write `data` at the end of an open log, and wait for the disk when `sync`."""
+    """Write `data` at the end of an open log, and wait for the disk when `sync`.
+
+    All of it, or nothing: what was written of it is taken back when the rest finds no room.
+
+    Raises
+    ------
+    StorageError
+        It could not be written.
+    """
+    written = 0
     try:
-        left = memoryview(data)
-        while len(left):
-            written = disk.write(stream.fileno(), left)
-            if written <= 0:
+        while written < len(data):
+            more = disk.write(stream.fileno(), memoryview(data)[written:])
+            if more <= 0:
                 raise OSError(errno.EIO, "nothing was written")
-            left = left[written:]
+            written += more
         if sync:
             disk.fsync(stream.fileno())
     except OSError as error:
+        if written:
+            try:
+                disk.truncate(stream.fileno(), os.fstat(stream.fileno()).st_size - written)
+            except OSError as second:
+                # A torn line may stand there now: nothing may follow it.
+                raise StorageError(
+                    f"{path.name} cannot be written on: {second.strerror or second}.",
+                    "What was recorded before is kept.",
+                ) from None
         raise explain(error, path) from None
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Return how much room there is below `folder`, or None when the system does not say."""
+    try:
+        return disk.free(folder)
+    except OSError:
+        return None
+
+
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove files that are not needed any more; raises `StorageError`."""
+    for path in paths:
+        try:
+            disk.remove(path)
+        except OSError as error:
+            raise explain(error, path) from None
+        point("removed")
 
 
 def open_log(path: Path) -> BinaryIO:

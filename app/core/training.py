@@ -42,10 +42,12 @@ __all__ = ["Progress", "train"]
 # wait for it: they interrupt between mini-batches.
 CALL_SECONDS = 0.010
 
-# Snapshots and checkpoints of large networks take time: they may have this share of it, but
-# come after so many seconds at the latest.
-SHARE = 0.03
+# Snapshots and checkpoints of large networks take time: each may have this share of it, but
+# comes after so many seconds at the latest.
+SHARE = 0.01
 LATEST_SNAPSHOT, LATEST_CHECKPOINT = 1.0, 60.0
+# Between two live changes whose weights are told.
+MARK_SECONDS = 0.5
 
 # After a stop, the cost over a set larger than this is not worth the wait.
 EVALUATE_AFTER_STOP = 200_000
@@ -146,7 +148,7 @@ class _Trainer:
         self.steps_per_epoch = learner.steps_per_epoch(spec)
         self.steps_per_call = 1
         self.step_seconds = 0.0
-        self.next_snapshot = -np.inf
+        self.next_snapshot = self.next_mark = -np.inf
         self.next_checkpoint = np.inf
         self.waiting = False
         self.waited_at = -1
@@ -165,6 +167,8 @@ class _Trainer:
             engine=self.learner.engine,
         )
         yield from self.snapshot()
+        # From here on it can be continued, whatever happens.
+        yield from self.checkpoint()
         yield from self.evaluate_when_due()
         reason = "done"
         while self.epoch < self.spec.epochs and reason == "done":
@@ -235,6 +239,10 @@ class _Trainer:
         changes = live_changes(self.spec, live)
         if not changes:
             return
+        if self.clock() >= self.next_mark:
+            # What the weights were when the value moved; one drag of a slider is a few of them.
+            yield from self.snapshot()
+            self.next_mark = self.clock() + MARK_SECONDS
         old = self.spec
         self.spec = old.changed(**{name: new for name, (_, new) in changes.items()})
         self.learner.params_changed(old, self.spec)
@@ -291,6 +299,8 @@ class _Trainer:
                 found.validation_accuracy,
                 found.validation_loss,
                 found.best,
+                found.behaviour,
+                found.layers,
             )
 
     @property

@@ -45,8 +45,13 @@ class Recipe(Protocol):
     def make_learner(self, data: Any, spec: Any, threads: int) -> Learner:
         """Return a network with its first weights (called in the thread that trains)."""
 
-    def make_recorder(self, run_id: str, spec: Any, data: Any, threads: int) -> Recorder:
-        """Make the folder of a run; raises `StorageError` before training, not after."""
+    def make_recorder(
+        self, run_id: str, spec: Any, data: Any, threads: int, began: int = 0
+    ) -> Recorder:
+        """Make the folder of a run; raises `StorageError` before training, not after.
+
+        `began` says how many steps the weights have been trained already.
+        """
 
 
 class AutoencoderRecipe:
@@ -81,7 +86,7 @@ class AutoencoderRecipe:
         return make_autoencoder_learner(part.x, spec, threads=threads, release=part.release_pages)
 
     def make_recorder(
-        self, run_id: str, spec: AutoencoderSpec, data: Patches, threads: int
+        self, run_id: str, spec: AutoencoderSpec, data: Patches, threads: int, began: int = 0
     ) -> Recorder:
         """Make the folder of a run."""
         run = RunFolder.create(
@@ -93,6 +98,7 @@ class AutoencoderRecipe:
             source=data.source,
             threads=threads,
             large=data.split(spec.held_out)[0].large,
+            began=began,
         )
         return Recorder(run)
 
@@ -132,7 +138,7 @@ class ConvNetRecipe:
         return make_convnet_learner(data, spec, threads=threads)
 
     def make_recorder(
-        self, run_id: str, spec: ConvNetSpec, data: FittedImages, threads: int
+        self, run_id: str, spec: ConvNetSpec, data: FittedImages, threads: int, began: int = 0
     ) -> Recorder:
         """Make the folder of a run."""
         run = RunFolder.create(
@@ -144,5 +150,6 @@ class ConvNetRecipe:
             source=data.images.source,
             threads=threads,
             classes=data.classes,
+            began=began,
         )
         return Recorder(run)

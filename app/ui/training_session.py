@@ -21,6 +21,7 @@ from app.core.events import (
     Event,
     Failed,
     Finished,
+    Noted,
     ParamsChanged,
     Paused,
     Resumed,
@@ -207,10 +208,14 @@ class TrainingSession(QObject):
             origin = None
         run_id = uuid.uuid4().hex
         try:
-            recorder = self.recipe.make_recorder(run_id, spec, data, self.threads)
+            recorder = self.recipe.make_recorder(
+                run_id, spec, data, self.threads, training.progress.step
+            )
             if isinstance(recorder, Recorder) and origin is not None:
                 run = recorder.run
                 run.write_info(run.info.changed(parent=origin.model_dump()))
+            if isinstance(recorder, Recorder) and recorder.run.warning:
+                self.notice.emit(recorder.run.warning, "")
         except FilterscopeError as error:
             self.notice.emit(error.message, error.hint or "Training goes on without a record.")
             recorder = None
@@ -344,6 +349,8 @@ class TrainingSession(QObject):
         elif isinstance(event, Resumed):
             if self.state is not State.STOPPING:
                 self._set_state(State.RUNNING)
+        elif isinstance(event, Noted):
+            self.notice.emit(event.message, event.hint)
         elif isinstance(event, Finished | Failed):
             training.ending = event
             self.speed = 0.0

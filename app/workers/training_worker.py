@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 class EventSink(Protocol):
     """Something that keeps events, such as the recorder of a run."""
 
-    def take(self, event: Event) -> None:
-        """Keep `event`."""
+    def take(self, event: Event) -> Event | None:
+        """Keep `event`; returns what the window should be told."""
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -85,7 +85,9 @@ class TrainingWorker(Worker):
         if self._recorder is None:
             return
         try:
-            self._recorder.take(event)
+            note = self._recorder.take(event)
+            if note is not None:
+                self.feed.put(note)
         except FilterscopeError as error:
             self.recording_error = (error.message, error.hint)
             self._close_recorder()

@@ -32,6 +32,8 @@ __all__ = ["BestModel", "ConvNetLearner"]
 
 # Training images that are looked at beside the validation images, always the same.
 TRAIN_SAMPLE = 1000
+# Of these, so many show how layers answer.
+BEHAVIOUR_IMAGES = 50
 # Products that the twins' loops may be asked for in an evaluation: some ten seconds.
 TWIN_PRODUCTS = 500_000_000
 # The weights are kept so often, to go back to from a step that was too much.
@@ -423,11 +425,12 @@ class ConvNetLearner:
                 train = self._predict(self.network, self._few(self._sample), self._check(interrupt))
                 rows = self._few(self.data.split.validation)
                 found = self._predict(self.network, rows, self._check(interrupt))
+                seen = self._behave(self._check(interrupt))
         except _GivenUp:
             return None
         self._evaluated_at = self.taken
         if not len(rows):
-            self.last_evaluation = Evaluation(train.accuracy, None, None, False)
+            self.last_evaluation = Evaluation(train.accuracy, None, None, False, *seen)
             return self.last_evaluation
         best = self.best is None or found.accuracy > self.best.accuracy
         if best:
@@ -439,8 +442,23 @@ class ConvNetLearner:
                 network.theta.copy(),
                 network.running.copy(),
             )
-        self.last_evaluation = Evaluation(train.accuracy, found.accuracy, found.loss, best)
+        self.last_evaluation = Evaluation(train.accuracy, found.accuracy, found.loss, best, *seen)
         return self.last_evaluation
+
+    def _behave(self, check: Callable[[], None]) -> tuple[dict[str, Array], tuple[str, ...]]:
+        """Return how each row answers to some images: mean, deviation, share that is always 0.
+
+        It is one more pass of a few images beside the many that an evaluation asks for.
+        """
+        rows = self._few(self._sample)[:BEHAVIOUR_IMAGES]
+        layers, found = [], []
+        images = self.data.rows(rows, self.network.dtype)
+        for layer, out in self.network.outputs(images, check=check):
+            dead = (out == 0).reshape(*out.shape[:2], -1).all(axis=(0, 2)).mean()
+            found.append((out.mean(), out.std(), dead))
+            layers.append(layer.row.text)
+        columns = np.array(found, np.float32).reshape(-1, 3).T
+        return dict(zip(("mean", "deviation", "dead"), columns, strict=True)), tuple(layers)
 
     def _few(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return as many rows as the engine can look at in some seconds, spread over all."""

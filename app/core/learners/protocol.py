@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -37,12 +37,14 @@ class StepOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How well a network names images; see `app.core.events.Evaluated`."""
+    """How well a network names images, and how its layers answer; see `app.core.events.Evaluated`."""
 
     train_accuracy: float
     validation_accuracy: float | None
     validation_loss: float | None
     best: bool
+    behaviour: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, compare=False)
+    layers: tuple[str, ...] = ()
 
 
 class Learner(Protocol):

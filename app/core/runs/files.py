@@ -12,10 +12,23 @@ from numpy.typing import NDArray
 
 from app.core.errors import UsageError
 
-__all__ = ["BEST", "LABELS", "MOST_WEIGHTS_BYTES", "is_numbered", "read", "read_safetensors"]
+__all__ = [
+    "BEST",
+    "HISTORY",
+    "LABELS",
+    "MOST_HISTORY_BYTES",
+    "MOST_WEIGHTS_BYTES",
+    "UNITS",
+    "is_numbered",
+    "read",
+    "read_safetensors",
+]
 
 BEST = "best.safetensors"
 LABELS = "labels.json"
+HISTORY = "history.jsonl"
+UNITS = "units.jsonl"
+MOST_HISTORY_BYTES = 4 << 30
 MOST_WEIGHTS_BYTES = 2 << 30
 
 

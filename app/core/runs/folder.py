@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,17 @@ from app.core.data.patches import Source
 from app.core.errors import FilterscopeError, UsageError
 from app.core.history import History
 from app.core.nn.description import weight_shapes
-from app.core.runs.files import BEST, LABELS, is_numbered, read, read_safetensors
+from app.core.runs.checkpoint import SavedCheckpoint, checkpoint_files, read_checkpoint
+from app.core.runs.files import (
+    BEST,
+    HISTORY,
+    LABELS,
+    MOST_HISTORY_BYTES,
+    UNITS,
+    is_numbered,
+    read,
+    read_safetensors,
+)
 from app.core.runs.info import (
     Kind,
     ModelInfo,
@@ -27,22 +38,45 @@ from app.core.runs.info import (
     now,
     versions,
 )
+from app.core.runs.keyframes import keyframe_files
 from app.core.runs.log import parse_log, replay
+from app.core.runs.room import check_room, room_need
+from app.core.runs.statistics import UnitStatistics, parse_units
 from app.core.settings import read_json
 from app.core.specs import ConvNetSpec, ImageSpec, PreprocessSpec, TrainingSpec
 from app.core.storage import explain, make_folder, save_bytes, sweep_parts, writable_problem
 
-__all__ = ["RunFolder", "as_filters", "folders_of", "list_runs"]
+__all__ = ["DiskUse", "RunFolder", "as_filters", "folders_of", "list_runs"]
 
-MOST_HISTORY_BYTES = 4 << 30
+
+@dataclass(frozen=True)
+class DiskUse:
+    """Bytes that a run takes on the disk, by what they are for."""
+
+    keyframes: int
+    checkpoints: int
+    history: int
+    other: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.keyframes + self.checkpoints + self.history + self.other
 
 
 class RunFolder:
-    """One run on the disk."""
+    """One run on the disk.
+
+    Attributes
+    ----------
+    warning : str
+        What a person should know before the training of a new run begins.
+    """
 
     def __init__(self, path: Path, info: RunInfo) -> None:
         self.path = path
         self.info = info
+        self.warning = ""
 
     @classmethod
     def create(
@@ -61,31 +95,22 @@ class RunFolder:
         study: str = "",
         weights: WeightsInfo | None = None,
         model: ModelInfo | None = None,
+        began: int = 0,
     ) -> RunFolder:
         """Make the folder of a new run below `root`, or at `path`.
 
         `large` says that its rows are visited piece by piece, see `EpochOrder`; `weights` where
         the first weights come from, if from a file; `model` which program of the person's is its
-        network.
+        network; `began` how many steps its
+        first weights have been trained already.
 
         Raises
         ------
         StorageError
-            It cannot be written there; asked now, before hours of training.
+            It cannot be written there, or there is no room; asked now, before hours of training.
         """
         stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         folder = path or root / f"{stamp}-{kind}-{run_id[:6]}"
-        make_folder(folder, exist_ok=path is not None)
-        problem = writable_problem(folder)
-        if problem is not None:
-            raise problem
-        for name in ("keyframes", "checkpoints"):
-            make_folder(folder / name, exist_ok=True)
-        if path is not None:
-            _clear(folder)
-        for other in {folder, *folders_of(root)}:
-            for part in (other, other / "keyframes", other / "checkpoints"):
-                sweep_parts(part)
         info = RunInfo(
             run_id=run_id,
             kind=kind,
@@ -100,13 +125,41 @@ class RunFolder:
             git=git_state(),
             pid=os.getpid(),
             pid_started=psutil.Process().create_time(),
+            began=began,
             study=study,
             weights=weights,
             model=model,
         )
         run = cls(folder, info)
+        run.warning = run.check_room()
+        make_folder(folder, exist_ok=path is not None)
+        problem = writable_problem(folder)
+        if problem is not None:
+            raise problem
+        for name in ("keyframes", "checkpoints"):
+            make_folder(folder / name, exist_ok=True)
+        if path is not None:
+            _clear(folder)
+        for other in {folder, *folders_of(root)}:
+            for part in (other, other / "keyframes", other / "checkpoints"):
+                sweep_parts(part)
         run.write_info(info)
         return run
+
+    def check_room(self) -> str:
+        """Return a sentence when all that the training will write may not fit on the disk.
+
+        Raises
+        ------
+        DiskFullError
+            Not even its checkpoints would fit.
+        """
+        try:
+            shapes = self.shapes()
+        except UsageError:
+            # The network is impossible, and so is the training: that is said elsewhere.
+            return ""
+        return check_room(self.path, room_need(self.info.spec, shapes, self.info.source.count))
 
     def write_info(self, info: RunInfo) -> None:
         """Write ``run.json``."""
@@ -144,19 +197,78 @@ class RunFolder:
         damage. A line before it that does not match its checksum is.
         """
         history = History(self.info.term_names)
-        data = read(self.path / "history.jsonl", MOST_HISTORY_BYTES, "There is no history")
+        data = read(self.path / HISTORY, MOST_HISTORY_BYTES, "There is no history")
         note = ""
-        for event in parse_log(data):
+        for event in parse_log(data, live=self.info.state == "running"):
             if isinstance(event, str):
                 note = event
                 break
             replay(history, event)
         return history, note
 
+    def read_statistics(self) -> tuple[dict[str, UnitStatistics], str]:
+        """Return what was measured of units by name, and a sentence when the record is not whole.
+
+        Raises
+        ------
+        UsageError
+            There is no such record.
+        """
+        data = read(self.path / UNITS, MOST_HISTORY_BYTES, "There are no statistics")
+        return parse_units(data, live=self.info.state == "running")
+
+    def read_unit_statistics(
+        self, name: str = "rho_hat"
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the steps (frames,) and the values (frames, units) of one statistic.
+
+        Both are empty where it was not measured; see `UnitStatistics` for the names.
+        """
+        found = self.read_statistics()[0].get(name)
+        if found is None:
+            return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+        return found.steps, found.values
+
     def keyframes(self) -> list[tuple[int, Path]]:
         """Return the steps of the keyframes with their files, in order."""
-        files = (self.path / "keyframes").glob("*.safetensors")
-        return sorted((int(path.stem), path) for path in files if is_numbered(path))
+        return keyframe_files(self.path)
+
+    def read_checkpoint(self) -> tuple[SavedCheckpoint, str]:
+        """Return the newest good checkpoint, and a note if it is not the newest.
+
+        Raises
+        ------
+        UsageError
+            There is none.
+        """
+        note = ""
+        for path in checkpoint_files(self.path):
+            try:
+                return read_checkpoint(path), note
+            except UsageError as error:
+                note = f"Checkpoint {int(path.stem)} cannot be used ({error.message}); the one before it is."
+        raise UsageError(f"{self.path.name} has no checkpoint that can be read.")
+
+    def disk_use(self) -> DiskUse:
+        """Return how many bytes it takes on the disk."""
+
+        def size(path: Path) -> int:
+            try:
+                return path.lstat().st_size if path.is_file() else 0
+            except OSError:
+                # It was replaced or thinned meanwhile.
+                return 0
+
+        def below(folder: Path) -> int:
+            return sum(map(size, folder.glob("*")))
+
+        history = size(self.path / HISTORY) + size(self.path / UNITS)
+        return DiskUse(
+            below(self.path / "keyframes"),
+            below(self.path / "checkpoints"),
+            history,
+            below(self.path) - history,
+        )
 
     def read_weights(
         self, *, best: bool = False
@@ -283,7 +395,7 @@ def _clear(folder: Path) -> None:
 
     Only what a run writes is removed; a person's own files beside it stay.
     """
-    old = [folder / name for name in ("run.json", "history.jsonl", BEST, LABELS)]
+    old = [folder / name for name in ("run.json", HISTORY, UNITS, BEST, LABELS)]
     for name in ("keyframes", "checkpoints"):
         old.extend(path for path in (folder / name).glob("*.safetensors") if is_numbered(path))
     for path in old:
