@@ -20,11 +20,12 @@ from app.core.export import (
 )
 from app.ui.labs.autoencoder_lab import AutoencoderLab
 from app.ui.labs.lab import Lab
+from app.ui.moment import Moment
 from app.ui.panels.data_panel import DataPanel
 from app.ui.pictures import widget_png, widget_svg
 from app.ui.widgets.mosaic_view import MosaicView
 
-__all__ = ["Item", "Maker", "autoencoder_items"]
+__all__ = ["Item", "Maker", "autoencoder_items", "step_of"]
 
 Zoom = Callable[[], int]
 Text = Callable[[], dict[str, str]]
@@ -126,6 +127,11 @@ class Maker:
         return curves_csv(training.history, training.spec, training.steps_per_epoch)
 
 
+def step_of(moment: Moment | None) -> dict[str, str]:
+    """Return what a file says of an older moment that is seen; nothing of the newest weights."""
+    return {} if moment is None else {"step": str(moment.snapshot.step)}
+
+
 def autoencoder_items(lab: AutoencoderLab, data: DataPanel, zoom: Zoom) -> list[Item]:
     """Return what the data and autoencoder labs offer."""
     panel = lab.panel
@@ -135,7 +141,10 @@ def autoencoder_items(lab: AutoencoderLab, data: DataPanel, zoom: Zoom) -> list[
         if patches is None:
             return settings_text(panel.seen_spec)
         return settings_text(
-            panel.seen_spec, patches.fitted.spec, data_sha256=patches.source.sha256
+            panel.seen_spec,
+            patches.fitted.spec,
+            data_sha256=patches.source.sha256,
+            **step_of(panel.moment),
         )
 
     def caption() -> str:
@@ -143,6 +152,7 @@ def autoencoder_items(lab: AutoencoderLab, data: DataPanel, zoom: Zoom) -> list[
         return (
             f"{spec.hidden_units} units, ρ {spec.rho:g}, β {spec.beta:g}, λ {spec.lam:g}, "
             f"{spec.solver}, seed {spec.seed}"
+            + ("" if panel.moment is None else f", after step {panel.moment.snapshot.step}")
         )
 
     def there() -> bool:

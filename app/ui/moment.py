@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from app.core.events import Snapshot
+from app.ui.widgets.cost_plot import CostPlot
 from app.ui.widgets.scrub_bar import ScrubBar
 
 __all__ = ["Moment", "See", "ShowsMoments"]
@@ -46,6 +47,7 @@ class ShowsMoments(Protocol):
     """A panel that shows the past as it shows the present."""
 
     scrub_bar: ScrubBar
+    curves: CostPlot  # a click in it goes there
 
     def seer(self, prompt: bool) -> See:
         """Return what works out all that is drawn of a moment."""

@@ -82,6 +82,7 @@ class ScrubSession(QObject):
         self.bar.value_typed.connect(self._on_typed)
         self.bar.unit_chosen.connect(self._on_unit)
         self.bar.newest_wanted.connect(self.show_newest)
+        panel.curves.clicked.connect(self._on_curve)
 
     # --- what the lab says
 
@@ -225,9 +226,16 @@ class ScrubSession(QObject):
             self.show_step(self.timeline.steps[min(place, len(self.timeline.steps) - 1)])
 
     def _on_typed(self, value: float) -> None:
-        if self._training is None or self.timeline is None:
+        if self._training is not None:
+            self._go_to(self._ruler.step_at(value, self.unit))
+
+    def _on_curve(self, epoch: float) -> None:
+        if self._training is not None and self.bar.isVisible():
+            self._go_to(self._ruler.step_at(epoch, "epoch"))
+
+    def _go_to(self, step: int) -> None:
+        if self.timeline is None or not self.timeline.steps:
             return
-        step = self._ruler.step_at(value, self.unit)
         if step >= self.newest_step:
             self.show_newest()
         else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, Qt
+import safetensors.numpy
+from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtGui import QAction
 from pytestqt.qtbot import QtBot
 
@@ -252,6 +254,33 @@ def test_a_click_beside_a_moment_goes_to_it_and_the_hand_holds_the_handle(
         assert slider.value() == place + 1
         settled(qtbot, lab)
         assert seen_step(lab) == lab.scrub.timeline.steps[place + 1]
+
+
+def test_a_click_in_the_curves_goes_there(qtbot: QtBot, lab: AutoencoderLab) -> None:
+    train(qtbot, lab)
+    rhythm = lab.training.training.steps_per_epoch
+    plot = lab.panel.cost.plot
+    step = lab.scrub.timeline.steps[6]
+    box = plot.getPlotItem().getViewBox()
+    x = np.log10((step + 0.4) / rhythm)
+    place = box.mapViewToScene(QPointF(x, np.mean(box.viewRange()[1])))
+    qtbot.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=plot.mapFromScene(place))
+    qtbot.waitUntil(lambda: seen_step(lab) == step, timeout=10_000)
+    settled(qtbot, lab)
+
+
+def test_what_is_taken_away_says_which_moment_it_is_of(
+    qtbot: QtBot, window: MainWindow, lab: AutoencoderLab
+) -> None:
+    train(qtbot, lab)
+    item = next(item for item in window.exporter.items if item.key == "weights")
+    step = lab.scrub.timeline.steps[2]
+    go_to(qtbot, lab, step)
+    data = item.makers["safetensors"]()
+    size = int.from_bytes(data[:8], "little")
+    assert json.loads(data[8 : 8 + size])["__metadata__"]["step"] == str(step)
+    weights = safetensors.numpy.load(data)
+    np.testing.assert_array_equal(weights["W1"], lab.scrub.held.snapshot.weights["W1"])
 
 
 def test_the_newest_wish_wins(qtbot: QtBot, lab: AutoencoderLab) -> None:

@@ -220,6 +220,7 @@ class AutoencoderPanel(QWidget):
         whole.setStretchFactor(0, 2)
         whole.setStretchFactor(1, 1)
         self.scrub_bar = ScrubBar("autoencoder")
+        self.curves = self.cost
         column = QWidget()
         layout = QVBoxLayout(column)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -151,6 +151,7 @@ class CnnPanel(QWidget):
         whole.setStretchFactor(0, 1)
         self._tips = self.maps_card.tabs[0].toolTip(), self.loss_card.tabs[1].toolTip()
         self.scrub_bar = ScrubBar("cnn")
+        self.curves = self.loss_card.plot
         # What needs all weights of the network, which are not kept of every moment.
         self._veils = [
             Veil(card)

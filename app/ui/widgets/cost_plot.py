@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QFontMetrics, QResizeEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
@@ -42,7 +42,14 @@ class CostPlot(QWidget):
         What the columns of the terms are; three at most.
     total : str
         What their sum is called.
+
+    Signals
+    -------
+    clicked(float)
+        The place on the axis, in epochs, at which somebody clicked.
     """
+
+    clicked = pyqtSignal(float)
 
     def __init__(self, term_names: tuple[str, ...], total: str = "J") -> None:
         super().__init__()
@@ -110,8 +117,15 @@ class CostPlot(QWidget):
         self.plot.addItem(self._bound_line, ignoreBounds=True)
         self.plot.addItem(self._cursor_line, ignoreBounds=True)
         item.getViewBox().disableAutoRange()
+        self.plot.scene().sigMouseClicked.connect(self._on_clicked)
         self._dress()
         theme.changed.connect(self._dress)
+
+    def _on_clicked(self, event: Any) -> None:
+        box = self.plot.getPlotItem().getViewBox()
+        if len(self._x) and box.sceneBoundingRect().contains(event.scenePos()):
+            x = box.mapSceneToView(event.scenePos()).x()
+            self.clicked.emit(float(10.0**x) if self.log_x else float(x))
 
     def set_options(
         self,

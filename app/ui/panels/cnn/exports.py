@@ -15,7 +15,7 @@ from app.core.runs.info import now
 from app.core.tensorboard import event_file
 from app.core.torch_exports import onnx_bytes, state_dict_bytes
 from app.core.torch_script import torch_script
-from app.ui.export_items import Item, Maker
+from app.ui.export_items import Item, Maker, step_of
 from app.ui.labs.convnet_lab import ConvNetLab
 
 __all__ = ["convnet_items"]
@@ -29,7 +29,12 @@ def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
         data = panel.seen_data
         if data is None:
             return settings_text(panel.seen_spec)
-        return settings_text(panel.seen_spec, data.spec, data_sha256=data.images.source.sha256)
+        return settings_text(
+            panel.seen_spec,
+            data.spec,
+            data_sha256=data.images.source.sha256,
+            **step_of(panel.moment),
+        )
 
     def caption() -> str:
         spec = panel.seen_spec
@@ -46,6 +51,11 @@ def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
     def validated() -> bool:
         training = lab.training.training
         return training is not None and bool(training.history.evaluations)
+
+    def seen() -> Mapping[str, Any] | None:
+        # Of an older moment of a large network, not all weights are there.
+        whole = panel.moment is None or panel.moment.whole
+        return panel.weights if whole else None
 
     def best() -> Mapping[str, Any] | None:
         training = lab.training.training
@@ -118,7 +128,7 @@ def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
         make.plot("confusion", "Confusion matrix", panel.confusion_card.matrix, answered),
         replace(loss, later={"tfevents": events}),
         make.plot("accuracy", "Accuracy curves", panel.accuracy, validated, evaluations),
-        weights("cnn_weights", "Weights", lambda: panel.weights),
+        weights("cnn_weights", "Weights", seen),
         weights("best", "Weights of the best validation", best, best_is_there),
         Item(lab, "cnn_script", "PyTorch script that repeats it", {}, recorded, {"py": script}),
     ]
