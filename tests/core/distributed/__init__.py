@@ -1,0 +1,1 @@
+"""Tests of one training shared among several processes."""
