@@ -35,6 +35,7 @@ def ask_for_branch(window: MainWindow, lab: Lab) -> None:
         done,
         training.spec.epochs,
         running=lab.training.state.alive,
+        whole=held is None or held.whole,
         parent=window,
     )
     if dialog.exec():

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PyQt6.QtWidgets import QDialog
 from pytestqt.qtbot import QtBot
 
 from app.core import training
 from app.core.nn.reading import NetworkReader
-from app.core.runs import recorder
+from app.core.runs import RunFolder, recorder
 from app.core.specs import ConvNetSpec, ImageSpec
+from app.ui.dialogs.branch_dialog import BranchDialog
 from app.ui.image_session import ImageRequest
 from app.ui.labs.convnet_lab import ConvNetLab
 from app.ui.main_window import MainWindow
@@ -158,3 +160,39 @@ def test_of_a_large_network_what_is_not_kept_is_said(
     settled(qtbot, lab)
     assert not any(veil.isVisible() for veil in (*panel._veils, panel.maps_card.veil))
     assert panel.confusion_card.step == steps[-1]
+
+
+def test_a_run_is_opened_and_branched(
+    qtbot: QtBot, lab: ConvNetLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(qtbot, lab)
+    window = lab.panel.window()
+    parent = lab.training.training.run.path
+    answered = lab.panel.answers.probabilities
+    lab.forget()
+    window.resuming.open(parent)
+    qtbot.waitUntil(lambda: not window.resuming.busy, timeout=20_000)
+    settled(qtbot, lab)
+    assert lab.training.training.run.path == parent
+    np.testing.assert_array_equal(lab.panel.answers.probabilities, answered)
+    assert lab.panel.scrub_bar.isVisible()
+    assert lab.goes_on
+    step = lab.scrub.timeline.steps[3]
+    go_to(qtbot, lab, step)
+
+    def exec_(dialog: BranchDialog) -> int:
+        dialog.form._on_row("dropout", 0.25)
+        dialog.length._on_row("more", 2)
+        return QDialog.DialogCode.Accepted
+
+    monkeypatch.setattr(BranchDialog, "exec", exec_)
+    lab.panel.scrub_bar.branch.click()
+    qtbot.waitUntil(lambda: not window.resuming.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: lab.training.state is State.ENDED, timeout=60_000)
+    settled(qtbot, lab)
+    child = RunFolder.open(lab.training.training.run.path)
+    assert child.info.parent.step == step
+    assert child.info.parent.name == parent.name
+    assert child.info.spec.dropout == 0.25
+    assert lab.scrub.timeline.steps[0] == 0
+    assert lab.training.training.history.steps[0] == 1

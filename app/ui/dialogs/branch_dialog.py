@@ -45,6 +45,8 @@ class BranchDialog(QDialog):
         Epochs that are done there; how many the settings say there are in all.
     running : bool
         Whether the training goes on just now.
+    whole : bool
+        Whether all weights of that moment are kept.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class BranchDialog(QDialog):
         planned: int,
         *,
         running: bool,
+        whole: bool = True,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -68,6 +71,11 @@ class BranchDialog(QDialog):
         title.setProperty("heading", True)
         layout.addWidget(title)
         words = ["A run of its own begins with the weights that are seen; this one stays as it is."]
+        if not whole:
+            words = [
+                "Of this moment not all weights are kept: a run of its own begins at the last one "
+                "before it of which they are. This one stays as it is."
+            ]
         if running:
             words.append("The training under way is stopped and kept.")
         said = quiet_label(" ".join(words), "branchWords")
