@@ -12,7 +12,7 @@ from app.core.data.weights_file import WeightsFile
 from app.core.learners import Learner
 from app.core.learners.own_model import OwnModelLearner, let_go
 from app.core.own_model.file import ModelFile
-from app.core.runs import RunInfo
+from app.core.runs import ModelInfo, RunInfo
 from app.core.weights_import import begin_with, weights_info
 
 __all__ = ["first_learner", "note_beginning"]
@@ -60,10 +60,18 @@ def first_learner(
     return learner
 
 
-def note_beginning(info: RunInfo, learner: Learner, weights: WeightsFile | None) -> RunInfo:
-    """Return what a run keeps of where its first weights and its network are from."""
+def note_beginning(
+    info: RunInfo, model: ModelFile | None, weights: WeightsFile | None, learner: Learner | None
+) -> RunInfo:
+    """Return what a run keeps of where its first weights and its network are from.
+
+    Before there is a learner too: what is killed while it is built must not go on as another.
+    """
     if weights is not None:
         info = info.changed(weights=weights_info(weights))
     if isinstance(learner, OwnModelLearner):
         info = info.changed(model=learner.info)
+    elif model is not None:
+        own = ModelInfo(path=model.path, name="", sha256=model.sha256, wanted=model.wanted)
+        info = info.changed(model=own)
     return info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -244,6 +245,9 @@ class TrainingSession(QObject):
         training.ending = None
         if isinstance(recorder, Recorder):
             training.recorded_in(recorder.run)
+            with contextlib.suppress(FilterscopeError):
+                # A disk that does not take it will be told of by the recorder.
+                _note_beginning(training)
         else:
             training.run, training.parts = None, ()
         self._control = Control()
@@ -389,6 +393,13 @@ class TrainingSession(QObject):
         return (training.total_steps - step) * rows / training.steps_per_epoch / self.speed
 
 
+def _note_beginning(training: Training) -> None:
+    """Write into the run's folder where its first weights and its network are from."""
+    run, brought = training.run, None if training.progress.step else training.weights
+    if run is not None and (brought is not None or training.model is not None):
+        run.write_info(note_beginning(run.info, training.model, brought, training.learner))
+
+
 def _begin(training: Training, control: Control, run_id: str, threads: int) -> Iterator[Event]:
     """Make the learner, unless there is one to go on with, and train (in the thread)."""
     spec, recipe = training.spec, training.recipe
@@ -402,9 +413,7 @@ def _begin(training: Training, control: Control, run_id: str, threads: int) -> I
             weights=training.weights,
             interrupt=control.interrupt,
         )
-    brought = None if training.progress.step else training.weights
-    if training.run is not None and (brought is not None or training.model is not None):
-        training.run.write_info(note_beginning(training.run.info, training.learner, brought))
+    _note_beginning(training)
     try:
         for event in train(
             training.learner,
