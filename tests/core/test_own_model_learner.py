@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,6 +26,7 @@ from tests.core.own_model.models import GOOD, trouble
 
 pytest.importorskip("torch")
 
+ROOT = Path(__file__).resolve().parents[2]
 NEVER = np.zeros(1, np.int32)
 
 
@@ -255,3 +258,33 @@ def test_a_run_has_its_network_again_only_with_consent_and_unchanged(make, tmp_p
 
 def test_nothing_is_let_go_of_others():
     let_go(None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are ended in another way there")
+def test_it_ends_with_whoever_asked_even_while_it_loops(tmp_path):
+    """A program that is killed leaves nothing behind that computes."""
+    (tmp_path / "net.py").write_text(trouble("while True: pass"))
+    body = f"""
+import sys
+import numpy as np
+from app.core.learners.own_model import OwnModelLearner
+from app.core.own_model.file import read_model_file
+from tests.core.learners_of_images import data, spec
+
+learner = OwnModelLearner(data(), spec(), read_model_file({str(tmp_path / "net.py")!r}), threads=1)
+print(learner._process.process.pid, flush=True)
+learner.steps(np.arange(80), spec(), np.zeros(1, np.int32), 5)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", body], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as asking:
+        assert asking.stdout is not None
+        child = psutil.Process(int(asking.stdout.readline()))
+        # It is in its loop as soon as it has computed for longer than four steps take.
+        before = sum(child.cpu_times()[:2])
+        while sum(child.cpu_times()[:2]) < before + 0.3:
+            assert asking.poll() is None
+        asking.kill()
+    _, alive = psutil.wait_procs([child], timeout=20)
+    assert not alive
