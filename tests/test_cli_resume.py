@@ -21,6 +21,7 @@ from app.core.data.preprocess import preprocess
 from app.core.data.reader import open_patches
 from app.core.events import ParamsChanged, Steps
 from app.core.learners import AutoencoderLearner
+from app.core.resume import can_go_on
 from app.core.runs import Recorder, RunFolder
 from app.core.runs.checkpoint import checkpoint_files, read_checkpoint
 from app.core.specs import AutoencoderSpec, PreprocessSpec
@@ -34,7 +35,9 @@ ROOT = Path(__file__).resolve().parents[1]
 OFTEN = """
 import os, sys, threading
 import app.core.runs.recorder as recorder
+import app.core.training as training
 from app.cli import main
+from app.core.events import Steps
 from app.core.training import train
 recorder.KEYFRAME_SECONDS = recorder.HISTORY_SECONDS = 0.0
 train.__kwdefaults__.update(checkpoint_seconds=0.0, snapshot_seconds=0.0)
@@ -46,13 +49,25 @@ def checkpoint(self, event):
         timers.append(threading.Timer(delay, os.kill, (os.getpid(), how)))
         timers[0].start()
 recorder.Recorder._checkpoint = checkpoint
-sys.exit(main(sys.argv[4:]))
+if sys.argv[4]:
+    # A person moves a slider after this step; each call is a single step.
+    moment, name, value = sys.argv[4].split()
+    training.CALL_SECONDS = 0.0
+    def steered(learner, spec, control, **more):
+        for event in train(learner, spec, control, **more):
+            if isinstance(event, Steps) and event.last_step == int(moment):
+                control.set_live(spec.changed(**{name: float(value)}))
+            yield event
+    training.train = steered
+sys.exit(main(sys.argv[5:]))
 """
 
 AUTOENCODER = ["autoencoder", "{patches}", "--set", "hidden_units=8", "--set", "batch_size=16"]
 KINDS = {
     "sgd": [*AUTOENCODER, "--set", "solver=sgd", "--set", "learning_rate=0.05", "--epochs", "120"],
     "adam": [*AUTOENCODER, "--set", "solver=adam", "--epochs", "120"],
+    "momentum": [*AUTOENCODER, "--set", "solver=momentum", "--epochs", "120"],
+    "nesterov": [*AUTOENCODER, "--set", "solver=nesterov", "--epochs", "120"],
     "lbfgs": [*AUTOENCODER, "--set", "solver=lbfgs", "--epochs", "150"],
     "cnn": [
         *(
@@ -66,6 +81,13 @@ KINDS = {
         *("--set", "crop=2", "--set", "evaluate_every=3", "--epochs", "25"),
     ],
 }
+# Of another solver, along a schedule that knows the length of the whole training.
+KINDS["one_cycle"] = [
+    *KINDS["cnn"],
+    *("--set", "solver=nesterov", "--set", "schedule=one_cycle", "--set", "learning_rate=0.05"),
+]
+# After this step, this value is moved to that one.
+MOVED = {"adam": "30 rho 0.2", "momentum": "50 learning_rate 0.01", "cnn": "20 dropout 0.5"}
 
 
 @pytest.fixture
@@ -93,11 +115,11 @@ def arguments(kind, files, out):
     return ["train", *(part.format(**files) for part in KINDS[kind]), "--out", str(out)]
 
 
-def interrupted(command, at, how):
+def interrupted(command, at, how, moved=""):
     """Train in a process of its own, and end it soon after the checkpoint of step `at`."""
     delay = str(random.Random(at).uniform(0, 0.02))
     done = subprocess.run(
-        [sys.executable, "-c", OFTEN, str(at), str(int(how)), delay, *command],
+        [sys.executable, "-c", OFTEN, str(at), str(int(how)), delay, moved, *command],
         cwd=ROOT,
         capture_output=True,
         check=False,
@@ -157,6 +179,45 @@ def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bits(
     assert "Going on after step" in err
     assert json.loads(out)["run"] == str(broken)
     same(tmp_path / "whole", broken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", MOVED)
+def test_killed_after_a_value_was_moved_it_ends_with_the_same_bits(said, files, tmp_path, kind):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    never = 10**9
+    command = arguments(kind, files, whole)
+    assert interrupted(command, never, signal.SIGKILL, MOVED[kind]) == 0
+    moment, name, value = MOVED[kind].split()
+    # Soon after it was moved, so that the checkpoint may be of the very step.
+    command = arguments(kind, files, broken)
+    assert interrupted(command, int(moment) + 1, signal.SIGKILL, MOVED[kind]) == -signal.SIGKILL
+    assert said("runs", "resume", broken)[0] == 0
+    same(whole, broken)
+    ((step, change),) = RunFolder.open(broken).read_history()[0].changes
+    assert (step, change.name, change.new) == (int(moment), name, float(value))
+    assert RunFolder.open(whole).read_history()[0].changes == [(step, change)]
+
+
+def test_killed_before_its_first_checkpoint_it_begins_anew(said, files, tmp_path):
+    """Nothing was computed: the first weights are those of the seed."""
+    whole = finish(tmp_path / "whole", files["patches"])
+    run = finish(tmp_path / "broken", files["patches"])
+    run.write_info(run.info.changed(outcome=None, ended=None, pid_started=1.0, began=6))
+    for path in [*checkpoint_files(run.path), *(path for step, path in run.keyframes() if step)]:
+        path.unlink()
+    (run.path / "history.jsonl").unlink()
+    # Weights that were trained before are not those of the seed.
+    assert not can_go_on(run)
+    code, _, err = said("runs", "resume", run.path)
+    assert code == 2
+    assert "no checkpoint" in err
+    run.write_info(run.info.changed(began=0))
+    assert can_go_on(run)
+    code, _, err = said("runs", "resume", run.path)
+    assert code == 0, err
+    assert "missing" not in err
+    same(whole.path, run.path)
 
 
 @pytest.mark.slow

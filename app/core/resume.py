@@ -44,6 +44,7 @@ from app.core.training import Progress, train
 
 __all__ = [
     "Continuation",
+    "can_go_on",
     "check_data",
     "check_resumable",
     "learner_of",
@@ -98,6 +99,8 @@ class Continuation:
         problem = writable_problem(folder)
         if problem is not None:
             raise problem
+        for part in (folder, folder / "keyframes", folder / "checkpoints"):
+            sweep_parts(part)
         best = None if info.best is None or info.best.step > step else info.best.model_dump()
         self.run.write_info(
             info.changed(
@@ -110,8 +113,6 @@ class Continuation:
                 versions=versions(),
             )
         )
-        for part in (folder, folder / "keyframes", folder / "checkpoints"):
-            sweep_parts(part)
         log = b"".join(line(record) for record in self._records)
         save_bytes(folder / HISTORY, log, overwrite=True)
         save_bytes(folder / UNITS, _statistics(folder, step), overwrite=True)
@@ -206,15 +207,17 @@ def prepare(
         info.versions.get("filterscope") != versions()["filterscope"]
     ):
         notes.append("It was begun with other versions: the last digits may differ.")
+    state = None if _begins_anew(run) else kept[0].state
     if data is None:
-        data = open_data(run, kept[0].state, cancel, progress)
+        data = open_data(run, state, cancel, progress)
     else:
-        check_data(info, data, kept[0].state)
+        check_data(info, data, state)
     learner, order = learner_of(info, data, wanted, threads, group, trust_code=trust_code)
     for saved in kept:
         try:
             spec = _in_force(info, wanted, saved)
-            learner.restore(saved.state)
+            if state is not None:
+                learner.restore(saved.state)
         except (FilterscopeError, KeyError, ValueError, IndexError, TypeError):
             notes.append(f"Checkpoint {saved.step} is of another network; an earlier one is used.")
             continue
@@ -223,7 +226,7 @@ def prepare(
         let_go(learner)
         raise UsageError(f"{run.path.name} has no checkpoint that fits its settings.")
     records, history = _recorded(run, saved, learner, spec)
-    if not len(history) or history.steps[-1] < saved.step:
+    if saved.step > info.began and (not len(history) or history.steps[-1] < saved.step):
         notes.append("Some steps before the checkpoint are missing in the history.")
     moved = {c.name: c.new for at, c in history.changes if at == saved.step}
     live = spec.changed(**{name: new for name, new in moved.items() if hasattr(spec, name)})
@@ -236,6 +239,8 @@ def prepare(
 
 def _whole_checkpoints(run: RunFolder) -> tuple[list[SavedCheckpoint], list[str]]:
     """Return the checkpoints that can be read, the newest first, and what is said of others."""
+    if _begins_anew(run):
+        return [SavedCheckpoint(0, 0, 0, 0.0, run.info.spec.model_dump(), {})], []
     kept, notes = [], []
     for path in checkpoint_files(run.path):
         try:
@@ -252,10 +257,30 @@ def _whole_checkpoints(run: RunFolder) -> tuple[list[SavedCheckpoint], list[str]
     return kept, notes
 
 
+def _begins_anew(run: RunFolder) -> bool:
+    """Return whether a run was killed before its first step: its first weights are its seed's."""
+    info = run.info
+    from_elsewhere = info.began or info.parent is not None or info.weights is not None
+    return not (
+        from_elsewhere
+        or info.outcome is not None
+        or checkpoint_files(run.path)
+        or any(step for step, _ in run.keyframes())
+    )
+
+
+def can_go_on(run: RunFolder) -> bool:
+    """Return whether there is something to go on from, as far as its folder says at a glance."""
+    return bool(checkpoint_files(run.path)) or _begins_anew(run)
+
+
 def open_data(
-    run: RunFolder, state: Mapping[str, Any], cancel: Cancel | None, progress: Report | None
+    run: RunFolder, state: Mapping[str, Any] | None, cancel: Cancel | None, progress: Report | None
 ) -> Patches | FittedImages:
-    """Open the run's data again, normalised as `state`, of a checkpoint, says it was."""
+    """Open the run's data again, normalised as `state`, of a checkpoint, says it was.
+
+    Without one what the normalisation needs is measured again.
+    """
     info = run.info
     if info.kind == "autoencoder":
         return reopen(run)
@@ -267,15 +292,20 @@ def open_data(
         raise UsageError("Its checkpoint does not say how images were normalised.") from None
 
 
-def check_data(info: RunInfo, data: Patches | FittedImages, state: Mapping[str, Any]) -> None:
+def check_data(
+    info: RunInfo, data: Patches | FittedImages, state: Mapping[str, Any] | None
+) -> None:
     """Raise `UsageError` when what is open is not what the run learned from."""
     then = Source(**info.source.model_dump())
     if isinstance(data, Patches):
         same = data.source == then and data.fitted.spec == info.preprocess
     else:
         same = data.images.source == then and data.spec == info.preprocess
-        same = same and all(
-            np.array_equal(array, state.get(name, ())) for name, array in data.state().items()
+        same = same and (
+            state is None
+            or all(
+                np.array_equal(array, state.get(name, ())) for name, array in data.state().items()
+            )
         )
     if not same:
         raise UsageError(f"{Path(then.path).name} is not what it was when the run was made.")

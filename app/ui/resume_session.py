@@ -15,7 +15,7 @@ from app.core.errors import FilterscopeError
 from app.core.learners.own_model import OwnModelLearner, let_go
 from app.core.opened_run import OpenedRun, open_run
 from app.core.own_model.file import ModelFile, read_model_file
-from app.core.resume import Continuation, check_resumable, prepare, where_it_stopped
+from app.core.resume import Continuation, can_go_on, check_resumable, prepare
 from app.core.run_table import RunRow, read_rows
 from app.core.runs import ModelInfo, RunFolder, SourceInfo
 from app.ui.data_session import DataRequest
@@ -86,7 +86,7 @@ class ResumeSession(QObject):
         self._window.runner.start(self._looking)
 
     def _offer(self, row: RunRow, report: str) -> None:
-        if not where_it_stopped(row.run) or self._window.training.state.alive:
+        if not can_go_on(row.run) or self._window.training.state.alive:
             return
         path = row.path
         self._window.notice.offer(

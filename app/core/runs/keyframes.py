@@ -147,3 +147,4 @@ class Keyframes:
             # One after the other: killed between two, the rest is good, and thinned next time.
             remove_files([self._path(step)])
             del self._sizes[step]
+            point("thinned")
