@@ -35,6 +35,7 @@ check: .venv/ready-tests
 bench: .venv/ready-tests
 	@$(BIN)/python main.py bench $(ARGS)
 	@QT_QPA_PLATFORM=offscreen $(BIN)/python tools/bench_window.py
+	@QT_QPA_PLATFORM=offscreen $(BIN)/python tools/bench_scrub.py
 
 screenshots: .venv/ready-window
 	QT_QPA_PLATFORM=offscreen $(BIN)/python tools/screenshots.py $(ARGS)

@@ -36,6 +36,9 @@ def test_a_branch_is_trained_and_says_where_it_came_from(
     assert child.info.outcome is not None
     assert child.info.outcome.epoch == 6
     assert "rho 0.05 → 0.1" in err
+    assert main(["runs", "show", str(child.path)]) == 0
+    shown = capsys.readouterr().out
+    assert f"{parent.path.name} at epoch 4, epochs 4 → 6, rho 0.05 → 0.1" in shown
     assert {run.path for run in list_runs(parent.path.parent)} == {parent.path, child.path}
 
 

@@ -94,6 +94,10 @@ def run_show(options: argparse.Namespace) -> int:
     noun = "images" if info.kind == "cnn" else "patches"
     print(f"{run.path}\n{info.state}, {len(history)} steps, {info.engine}, started {info.started}")
     print(f"data            {info.source.path} {info.source.dataset}, {info.source.count} {noun}")
+    if info.parent is not None:
+        moved = [f"{name} {shown(old)} → {shown(new)}" for name, old, new in info.parent.changes]
+        at = f"{info.parent.name} at epoch {info.parent.epoch:.4g}"
+        print(f"{'parent':15} {', '.join([at, *moved])}")
     for spec in (info.spec, info.preprocess):
         for name, value in spec.model_dump().items():
             print(f"{name:15} {shown(value)}")

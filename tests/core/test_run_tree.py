@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from app.core.errors import UsageError
+from app.core.run_table import read_row
 from app.core.run_tree import lineage, tree_of
 from app.core.runs import ParentInfo, RunFolder
 from app.core.specs import AutoencoderSpec
+from app.core.timeline import Timeline, parts_of, read_history
 
 from .trained import images, record, write
 
@@ -89,6 +95,53 @@ def test_a_run_file_says_where_it_came_from(chain: list[RunFolder]) -> None:
     assert parent.changes == (("rho", 0.05, 0.1),)
     assert [run.path.name for run, _ in lineage(chain[2])] == ["run-0", "run-1"]
     assert lineage(chain[0]) == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+PARENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "run_id": JSON | st.just("RUN"),
+        "name": JSON | st.sampled_from(["run-0", "run-1", "run-2", "..", "/etc", "a\0b"]),
+        "step": JSON | st.integers(0, 20),
+        "epoch": JSON | st.floats(0, 5),
+        "changes": JSON | st.lists(st.tuples(st.text(max_size=8), JSON, JSON), max_size=2),
+    },
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parent=PARENTS | JSON)
+def test_whatever_a_file_says_of_its_parent_is_refused_or_seen(
+    chain: list[RunFolder], parent: object
+) -> None:
+    values = json.loads(chain[2].info.to_json())
+    if isinstance(parent, dict) and parent.get("run_id") == "RUN":
+        parent = {**parent, "run_id": chain[0].info.run_id}
+    path = chain[2].path / "run.json"
+    before = path.read_bytes()
+    try:
+        path.write_text(json.dumps({**values, "parent": parent}))
+        try:
+            run = RunFolder.open(chain[2].path)
+        except UsageError:
+            return
+        parts = parts_of(run)
+        assert parts[-1].run is run
+        assert {part.run.path.parent for part in parts} == {run.path.parent}
+        assert tree_of([read_row(run)])[0].depth == 0
+        read_history(parts)
+        line = Timeline(parts)
+        line.look()
+        assert line.steps
+    finally:
+        path.write_bytes(before)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../run-0", "/etc", "no such run", "x\0y"])
