@@ -32,12 +32,15 @@ class Processes:
     place : Place or None
         None for a process that is alone, which is as if there were no torchrun.
     group : Group or None
-        Once `join` was called.
+        Once `join` has returned.
+    joining : bool
+        Whether `join` has begun.
     """
 
     def __init__(self, place: Place | None) -> None:
         self.place = place
         self.group: Any = None
+        self.joining = False
 
     @property
     def first(self) -> bool:
@@ -60,6 +63,7 @@ class Processes:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         from app.core.distributed import Group
 
+        self.joining = True
         self.group = Group.join(self.place, device=device, leave=self._leave)
         return self.group
 
@@ -92,7 +96,9 @@ def sharing() -> Iterator[Processes]:
         said = error.message if isinstance(error, FilterscopeError) else type(error).__name__
         if group is not None:
             group.close(said)
-        speaks = processes.first if group is None else group.speaks
+        # Who does not come together cannot tell the others either.
+        alone = processes.first or processes.joining
+        speaks = alone if group is None else group.speaks
         if isinstance(error, FilterscopeError) and not speaks:
             raise SystemExit(error.exit_code) from None
         raise

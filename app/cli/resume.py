@@ -103,7 +103,10 @@ def _join(options: argparse.Namespace, processes: Processes) -> Any:
 
     engine, device = "torch", "auto"
     if processes.first:
-        spec = RunFolder.open(find_run(options.run_folder)).info.spec
+        info = RunFolder.open(find_run(options.run_folder)).info
+        if info.model is not None:
+            raise UsageError("An own model trains in one process.", "Leave torchrun out.")
+        spec = info.spec
         engine = spec.engine if isinstance(spec, ConvNetSpec) else "none"
         device = spec.device if isinstance(spec, ConvNetSpec) else device
     return processes.join(engine, device)

@@ -272,6 +272,13 @@ def _meet(place: Place) -> Any:
         except OSError as error:
             said = f"Rank 0 cannot listen at {where}: {error.strerror}."
             raise FilterscopeError(said, hint) from None
+    unreachable = FilterscopeError(
+        f"Rank {place.rank} cannot reach the others: nobody answered at {where} for "
+        f"{JOIN_SECONDS:g} seconds.",
+        hint,
+    )
+    if not master and not _answers(place):
+        raise unreachable
     try:
         store = dist.TCPStore(  # type: ignore[attr-defined]
             place.host,
@@ -283,13 +290,24 @@ def _meet(place: Place) -> Any:
             master_listen_fd=listening,
         )
     except RuntimeError:
-        raise FilterscopeError(
-            f"Rank {place.rank} cannot reach the others: nobody answered at {where} for "
-            f"{JOIN_SECONDS:g} seconds.",
-            hint,
-        ) from None
+        raise unreachable from None
     # Whoever is started anew meets apart from what is left of the attempt before.
     return dist.PrefixStore(f"filterscope/{place.attempt}", store)  # type: ignore[attr-defined]
+
+
+def _answers(place: Place) -> bool:
+    """Return whether somebody listens where the store is to be, waiting for it.
+
+    PyTorch waits as well, but prints its stack when it has waited in vain.
+    """
+    until = time.monotonic() + JOIN_SECONDS
+    while time.monotonic() < until:
+        try:
+            with socket.create_connection((place.host, place.port), timeout=JOIN_SECONDS):
+                return True
+        except OSError:
+            time.sleep(0.1)
+    return False
 
 
 def _exchange(
