@@ -50,6 +50,45 @@ def test_the_original_stays_bit_for_bit_and_goes_on_as_if_nothing_had_been(solve
     same(learner.state(), twin.state())
 
 
+@pytest.mark.parametrize("solver", ["momentum", "adam"])
+def test_on_pytorch_nothing_of_the_original_moves_either(solver):
+    torch = pytest.importorskip("torch")
+    from app.core.learners.torch_convnet import TorchConvNetLearner
+
+    settings = spec(engine="torch", device="cpu", solver=solver, dropout=0.2)
+
+    def begun():
+        learner = TorchConvNetLearner(data(flip=True, crop=1), settings, threads=1)
+        learner.steps(EpochOrder(80, 0).epoch(0), settings, CALM, 7)
+        learner.validate(settings, CALM)
+        return learner
+
+    learner, twin = begun(), begun()
+    before = learner.state()
+    assert np.any(before["running"])
+    assert np.any(before["memory"])
+    tensors = {name: one.clone() for name, one in learner.model.weights.items()}
+    torch_state, np_state = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
+    test = RangeTest(
+        lambda s: TorchConvNetLearner(learner.data, s, threads=1),
+        settings,
+        EpochOrder(80, 0),
+        state=before,
+        steps=40,
+    )
+    test.run()
+    assert len(test.seen) > 20
+    same(learner.state(), before)
+    for name, one in tensors.items():
+        assert torch.equal(learner.model.weights[name], one), name
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    np.testing.assert_array_equal(np_state[1], np.random.get_state()[1])  # noqa: NPY002
+    order = EpochOrder(80, 0).epoch(1)
+    outcomes = [one.steps(order, settings, CALM, 4).terms for one in (learner, twin)]
+    np.testing.assert_array_equal(*outcomes)
+    same(learner.state(), twin.state())
+
+
 def test_the_copy_begins_where_the_original_is():
     settings = spec()
     learner = trained(settings, steps=5)

@@ -10,13 +10,14 @@ import pytest
 
 from app.core import devices, kernels
 from app.core.control import Control
-from app.core.data.batches import EpochOrder
+from app.core.data.batches import EpochOrder, Share
 from app.core.data.image_preprocess import augmentation_rng
 from app.core.devices import Device
 from app.core.errors import FilterscopeError
 from app.core.events import Checkpoint, Evaluated, Failed, Finished
 from app.core.learners import ConvNetLearner, make_convnet_learner
 from app.core.learners.device_images import DeviceImages
+from app.core.learners.torch_convnet import TorchConvNetLearner
 from app.core.training import Progress, train
 from tests.core.learners_of_images import data, spec
 
@@ -325,6 +326,30 @@ def test_where_torch_cannot_compile_it_goes_on_without(monkeypatch):
     learner = make(torch_spec(compile=True))
     assert "torch.compile gave up" in learner.engine
     assert len(learner.steps(np.arange(80), torch_spec(), CALM, 2).terms) == 2
+
+
+class Alone:
+    """A group of one, for a learner."""
+
+    rank, size, notes, sentence, asking = 0, 1, (), "1 process on 1 host", 0.0
+    device = Device("cpu", "CPU", 1 << 30, 1 << 31)
+    share = staticmethod(lambda whole: Share.of(0, 1, whole))
+    add = add_array = heed = staticmethod(lambda _: None)
+
+
+def test_processes_that_measure_batches_together_leave_compile_out_and_say_so(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda _: pytest.fail("nothing is to be compiled"))
+    settings = torch_spec(compile=True)
+    shared = TorchConvNetLearner(data(), settings, threads=1, group=Alone())
+    assert "1 process on 1 host, each CPU" in shared.engine
+    assert "torch.compile is left out" in shared.engine
+    # One process that has all of each batch takes the steps of one without a group.
+    alone = make(torch_spec())
+    order = EpochOrder(80, 0).epoch(0)
+    for step in range(3):
+        rows = order[16 * step :]
+        expected = alone.steps(rows, settings, CALM, 1).terms
+        np.testing.assert_allclose(shared.steps(rows, settings, CALM, 1).terms, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
