@@ -180,6 +180,16 @@ def test_what_befalls_it_is_one_sentence(make, name):
 
 
 @pytest.mark.slow
+def test_steps_before_a_fault_count_however_they_are_divided_into_calls(make):
+    learner = make(trouble("raise ValueError('no more')"))
+    order = EpochOrder(80, 0).epoch(0)
+    assert len(learner.steps(order, learner.spec, NEVER, 5).terms) == 3
+    assert learner.taken == 3
+    with pytest.raises(OwnModelError, match="no more"):
+        learner.steps(order[48:], learner.spec, NEVER, 5)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit that only Linux has")
 def test_its_memory_has_a_limit(make):
     """What is left of the machine's is the window's, whatever the code asks for."""

@@ -103,6 +103,7 @@ class OwnModelLearner:
         self._shared: dict[str, Array] = {}
         self._facts: dict[str, Any] = {}
         self._stale = False
+        self._problem: FilterscopeError | None = None
         self._start()
 
     # --- the process
@@ -271,6 +272,9 @@ class OwnModelLearner:
     ) -> StepOutcome:
         """Take steps; see `Learner`. A stop waits a second for one that lasts long."""
         self._interrupt = interrupt
+        problem, self._problem = self._problem, None
+        if problem is not None:
+            raise problem
         most = min(most, -(-len(order) // spec.batch_size))
         terms: list[NDArray[np.float64]] = []
         finite = True
@@ -283,9 +287,12 @@ class OwnModelLearner:
                 self._check_whole()
                 break
             except OwnModelError as error:
-                if error.memory:
-                    raise self._no_room(error, len(rows)) from None
-                raise
+                problem = self._no_room(error, len(rows)) if error.memory else error
+                if not terms:
+                    raise problem from None
+                # The steps before it count: it is told when the next is asked for.
+                self._problem = problem
+                break
             finite = bool(found[3])
             if np.isfinite(found[:2].sum()):
                 terms.append(found[:3])
@@ -498,6 +505,7 @@ class OwnModelLearner:
             own = self._shared[name]
             if array.shape != own.shape or array.dtype != own.dtype:
                 raise ValueError(f"{name} is of another network or solver")
+        self._problem = None
         self._put(**vectors)
         self.taken, self._evaluated_at = (int(number) for number in state["counters"])
         self.best = None
