@@ -11,6 +11,7 @@ import pytest
 from PyQt6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
+from app.core.data.weights_file import read_weights_file
 from app.core.own_model.file import ModelFile, read_model_file
 from app.core.runs import list_runs
 from app.core.settings import data_folder
@@ -109,6 +110,16 @@ def test_it_trains_is_seen_tested_and_left(
     (run,) = list_runs(data_folder())
     assert run.info.model is not None
     assert run.info.model.filters == "conv.weight"
+    # Its weights are files in its own names; what needs its code is refused in a sentence.
+    for kind in ("safetensors", "npz", "pt"):
+        cnn.exporter.save("cnn_weights", tmp_path / f"own.{kind}")
+        qtbot.waitUntil(lambda: not cnn.runner.busy, timeout=30_000)
+        assert set(read_weights_file(tmp_path / f"own.{kind}").arrays) == set(run.shapes())
+    for key, name in (("cnn_weights", "own.onnx"), ("cnn_script", "own_script.py")):
+        cnn.exporter.save(key, tmp_path / name)
+        qtbot.waitUntil(lambda: not cnn.runner.busy, timeout=30_000)
+        assert " own" in cnn.notice.message.text()
+        assert not (tmp_path / name).exists()
     # The test images, of a process that was started anew.
     cnn.convnet_lab.ask_test()
     qtbot.waitUntil(lambda: not cnn.runner.busy, timeout=60_000)

@@ -7,18 +7,26 @@ from dataclasses import replace
 from typing import Any
 
 from app.core.data.image_preprocess import FittedImages
+from app.core.errors import UsageError
 from app.core.events import Finished
 from app.core.export import evaluations_csv, settings_text
 from app.core.learners import ConvNetLearner
 from app.core.nn.network import Network
 from app.core.runs.info import now
 from app.core.tensorboard import event_file
-from app.core.torch_exports import onnx_bytes, state_dict_bytes
+from app.core.torch_exports import onnx_bytes, state_dict_bytes, tensors_bytes
 from app.core.torch_script import torch_script
 from app.ui.export_items import Item, Maker, step_of
 from app.ui.labs.convnet_lab import ConvNetLab
 
 __all__ = ["convnet_items"]
+
+
+def no_onnx() -> bytes:
+    """Say that there is no such file of a person's own network."""
+    raise UsageError(
+        "No ONNX file is made of a network of your own.", "Save its weights as .pt or .safetensors."
+    )
 
 
 def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
@@ -55,7 +63,13 @@ def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
     def seen() -> Mapping[str, Any] | None:
         # Of an older moment of a large network, not all weights are there.
         whole = panel.moment is None or panel.moment.whole
-        return panel.weights if whole else None
+        if not whole or panel.weights is None or not panel.is_own:
+            return panel.weights if whole else None
+        training = lab.training.training
+        run = None if training is None else training.run
+        # What is there for the picture of the filters alone is none of a network's own.
+        names = set(panel.weights) - {"W1"} if run is None else set(run.shapes())
+        return {name: array for name, array in panel.weights.items() if name in names}
 
     def best() -> Mapping[str, Any] | None:
         training = lab.training.training
@@ -78,10 +92,15 @@ def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
         return made, data
 
     def state_dict(weights: Callable[[], Mapping[str, Any] | None]) -> Callable[[], bytes]:
+        if panel.is_own:
+            own = dict(weights() or {})
+            return lambda: tensors_bytes(own)
         made, _ = network(weights())
         return lambda: state_dict_bytes(made)
 
     def onnx(weights: Callable[[], Mapping[str, Any] | None]) -> Callable[[], bytes]:
+        if panel.is_own:
+            return no_onnx
         made, data = network(weights())
         text = {**settings(), "classes": ", ".join(data.classes)}
         return lambda: onnx_bytes(made, data.shift, data.factor, text)
