@@ -45,8 +45,10 @@ def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
         )
 
     def caption() -> str:
-        spec = panel.seen_spec
-        return f"{spec.layers}; {spec.solver}, rate {spec.learning_rate:g}, seed {spec.seed}"
+        spec, training = panel.seen_spec, lab.training.training
+        model = lab.model if training is None else training.model
+        layers = spec.layers if model is None else f"own network {model.name}"
+        return f"{layers}; {spec.solver}, rate {spec.learning_rate:g}, seed {spec.seed}"
 
     def answered() -> bool:
         return panel.answers is not None
