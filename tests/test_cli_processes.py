@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,8 +148,7 @@ def test_two_processes_make_the_run_of_one_with_twice_the_batch(said, file, tmp_
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_is_killed_ends_the_others_and_the_run_goes_on(said, file, tmp_path, rank):
     run = tmp_path / "run"
-    common = ["train", "cnn", file, *SETTINGS]
-    endless = [*common, "--set", "batch_size=8", "--epochs", "1000000", "--out", run]
+    endless = ["train", "cnn", file, *SETTINGS, "--epochs", "1000000", "--out", run]
     process = started(torchrun(*endless))
     wait_for(lambda: checkpoint_files(run), process)
     victim = ranks(process)[rank]
@@ -162,15 +162,16 @@ def test_a_rank_that_is_killed_ends_the_others_and_the_run_goes_on(said, file, t
     assert err.count("is gone: it was killed, or it crashed.") == 1
     assert RunFolder.open(run).info.state in ("crashed", "expected")
 
-    # Two processes go on from the last checkpoint, as one would from the beginning.
-    done = RunFolder.open(run).read_history()[0]
-    epochs = len(done.epoch_steps) + 2
-    code, out, err = ended(started(torchrun("runs", "resume", run, "--epochs", epochs, "--json")))
+    # Two processes go on from the last checkpoint as one does.
+    shutil.copytree(run, tmp_path / "alone")
+    epochs = len(RunFolder.open(run).read_history()[0].epoch_steps) + 3
+    again = ["--epochs", epochs, "--threads", 1, "--json"]
+    code, out, err = ended(started(torchrun("runs", "resume", run, *again)))
     assert code == 0, err
     assert json.loads(out)["epochs"] == epochs
-    whole = [*common, "--set", "batch_size=16", "--epochs", epochs, "--out", tmp_path / "whole"]
-    assert said(*whole)[0] == 0
-    same(run, tmp_path / "whole")
+    assert err.count("Going on after step") == 1
+    assert said("runs", "resume", tmp_path / "alone", *again)[0] == 0
+    same(run, tmp_path / "alone")
 
 
 @pytest.mark.slow
@@ -191,6 +192,21 @@ def test_ctrl_c_stops_all_after_the_same_batch_and_the_run_is_kept(said, file, t
     epochs = int(info.outcome.epoch) + 1
     assert said("runs", "resume", run, "--epochs", epochs)[0] == 0
     assert RunFolder.open(run).info.state == "done"
+
+
+@pytest.mark.slow
+def test_what_happens_to_all_is_told_once(file, tmp_path):
+    run = tmp_path / "run"
+    wild = ["--set", "solver=sgd", "--set", "reg=1", "--set", "learning_rate=1e9"]
+    command = torchrun("train", "cnn", file, *SETTINGS, *wild, "--epochs", "100", "--out", run)
+    code, out, err = ended(started(command))
+    assert (code, out) == (1, "")
+    assert err.count("The cost stopped being a finite number at step") == 1
+    assert RunFolder.open(run).info.state == "diverged"
+    missing = torchrun("train", "cnn", tmp_path / "none", *SETTINGS)
+    code, out, err = ended(started(missing))
+    assert (code, out) == (1, "")
+    assert err.count("filterscope: ") == 1
 
 
 @pytest.mark.slow

@@ -30,14 +30,14 @@ def torch_script(info: RunInfo, history: History) -> str:
     """Return a script that trains the same network on the same images, in the same order.
 
     It needs torch and NumPy, whose generators draw weights, order, flips, crops and masks as here
-    (and h5py, for an HDF5 file). It moves live values where they were moved, ends where the run
+    (and h5py for an HDF5 file, Pillow for a folder of classes). It moves live values where they were moved, ends where the run
     ended, and gives the same curve within rounding, whichever engine the run was made with.
 
     Raises
     ------
     UsageError
-        The run used L-BFGS, drawn images or a folder of classes, an own model or weights from a
-        file, or goes on from another run: there is no short script for these.
+        The run used L-BFGS, drawn images, an own model or weights from a file, or goes on from
+        another run: there is no short script for these.
     """
     info.needs_no_file()
     (spec, images), source = info.convnet, info.source
@@ -57,6 +57,9 @@ def torch_script(info: RunInfo, history: History) -> str:
     values.update(
         path=source.path,
         arrays=_arrays(source),
+        folder=_is_class_folder(source),
+        side=int(source.dataset) if source.dataset.isdecimal() else 0,
+        image_count=source.count,
         binary=source.dataset.endswith("binary"),
         image_shape=source.shape,
         top=255.0 if source.value_range == "0..255" else 1.0,
@@ -74,8 +77,8 @@ def torch_script(info: RunInfo, history: History) -> str:
 
 
 def _arrays(source: SourceInfo) -> list[tuple[str, str, str, str]]:
-    """Return part, images, labels and layout of each pair in a file; none for CIFAR-10."""
-    if source.dataset.startswith(CIFAR10):
+    """Return part, images, labels and layout of each pair in a file; none for folders, CIFAR-10."""
+    if source.dataset.startswith(CIFAR10) or _is_class_folder(source):
         return []
     if source.path == SYNTHETIC_NAME:
         raise UsageError(
@@ -83,13 +86,16 @@ def _arrays(source: SourceInfo) -> list[tuple[str, str, str, str]]:
             "Train on CIFAR-10 or on a file of your own.",
         )
     path = Path(source.path)
-    if path.is_dir():
-        raise UsageError("There is no script for a folder of classes.")
     limits = Limits()
     pairs = (
         (named_pair(path, source.dataset, limits),) if source.dataset else find_pairs(path, limits)
     )
     return [(pair.part, pair.images, pair.labels, pair.layout) for pair in pairs]
+
+
+def _is_class_folder(source: SourceInfo) -> bool:
+    """Return whether the images lie in a folder with a folder for each class."""
+    return not source.dataset.startswith(CIFAR10) and Path(source.path).is_dir()
 
 
 def _lines(rows: Sequence[Row], indent: int) -> Iterator[str]:
@@ -260,6 +266,64 @@ def cifar():
     return x, y, 0, len(parts[-1][1]) if len(parts) > 1 else 0
 
 
+def folders():
+    from PIL import Image
+
+    def entries(place):
+        return sorted((os.path.join(place, name) for name in os.listdir(place)), key=os.path.normcase)
+
+    def name_of(place):
+        return os.path.basename(place).encode("utf-8", "replace").decode()
+
+    def folders_in(place):
+        return [one for one in entries(place) if not name_of(one).startswith((".", "__")) and os.path.isdir(one)]
+
+    def images_in(place):
+        endings = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm")
+        return [one for one in entries(place) if one.lower().endswith(endings) and name_of(one)[0] != "."]
+
+    def pixels(file):
+        with Image.open(file, formats=("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM")) as image:
+            image = image.convert("RGB")
+        if side:  # the middle square, made smaller or larger
+            least = min(image.size)
+            left, top = (image.width - least) // 2, (image.height - least) // 2
+            middle = image.crop((left, top, left + least, top + least))
+            image = middle.resize((side, side), Image.Resampling.LANCZOS)
+        return np.asarray(image).transpose(2, 0, 1)
+
+    levels = {"train": ("train", "training"), "validation": ("validation", "valid", "val"), "test": ("test", "testing")}
+    inside = {name_of(one).lower(): one for one in folders_in(path)}
+    parts = {}
+    for level, names in levels.items():
+        found = [inside[name] for name in names if name in inside]
+        if found:
+            parts[level] = found[0]
+    if "train" not in parts or not folders_in(parts["train"]):
+        parts = {"train": path}
+    files = {(level, name_of(one)): images_in(one) for level, place in parts.items() for one in folders_in(place)}
+    names = sorted({name for (_, name), some in files.items() if some})
+    xs, ys, counts = [], [], dict.fromkeys(levels, 0)
+    for level in parts:
+        some = [(names.index(name), file) for (at, name), those in sorted(files.items()) if at == level for file in those]
+        for place in np.random.default_rng([len(some), 8]).permutation(len(some)):
+            label, file = some[place]
+            try:
+                image = pixels(file)
+            except Exception:  # what cannot be read was left out then, too
+                continue
+            if side or max(image.shape) <= 512:
+                xs.append(image)
+                ys.append(label)
+                counts[level] += 1
+    if len(xs) != image_count:
+        raise SystemExit(f"{path} has {len(xs)} images now, and had {image_count}.")
+    x = np.stack(xs)
+    if (x == x[:, :1]).all():
+        x = x[:, :1]
+    return x, np.array(ys), counts["validation"], counts["test"]
+
+
 def named(name):
     if path.endswith(".npz"):
         with np.load(path, allow_pickle=False) as file:
@@ -303,7 +367,7 @@ def own():
     return x, y, counts.get("validation", 0), counts.get("test", 0)
 
 
-x, y, own_validation, own_test = own() if arrays else cifar()
+x, y, own_validation, own_test = folders() if folder else own() if arrays else cifar()
 free = len(x) - own_test - own_validation
 validation, train, test = 0 if own_validation else validation_count, train_count, 0
 if train + validation > free:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.core.control import Control
 from app.core.data.batches import EpochOrder
@@ -197,12 +198,49 @@ def test_arrays_with_names_parts_floats_and_one_hot_labels(tmp_path: Path) -> No
     agree(run, tmp_path)
 
 
+@pytest.mark.parametrize("side", [0, 6])
+def test_folders_of_classes_with_parts_sizes_and_what_is_left_out(
+    tmp_path: Path, side: int
+) -> None:
+    found = made_images()
+    x, y = found.x.transpose(0, 2, 3, 1), found.y
+    place = tmp_path / "set"
+    for number, (picture, label) in enumerate(zip(x, y, strict=True)):
+        part = "Train" if number < 90 else "val" if number < 105 else "test"
+        folder = place / part / found.classes[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{'Bb'[number % 2]}{number}.png")
+    (place / "Train" / found.classes[0] / "broken.png").write_bytes(b"no picture")
+    (place / "Train" / found.classes[0] / ".hidden.png").write_bytes(b"no picture")
+    (place / "Train" / "empty").mkdir()
+    name = f"{place}::{side}" if side else str(place)
+    run = record(tmp_path / "runs", name, small_spec(epochs=1), train_count=80)
+    agree(run, tmp_path)
+
+
+def test_grey_images_of_folders_without_parts(tmp_path: Path) -> None:
+    found = made_images(60)
+    for number, (picture, label) in enumerate(zip(found.x[:, 0], found.y, strict=True)):
+        folder = tmp_path / "grey" / found.classes[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    run = record(tmp_path / "runs", str(tmp_path / "grey"), small_spec(epochs=1), train_count=40)
+    assert run.info.source.shape[0] == 1
+    agree(run, tmp_path)
+    next((tmp_path / "grey").rglob("*.png")).unlink()
+    done = subprocess.run(
+        [sys.executable, "-I", str(tmp_path / "repeat.py")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"{tmp_path / 'grey'} has 59 images now, and had 60."
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"spec": small_spec(solver="lbfgs").model_dump()}, "L-BFGS"),
         ({"path": "synthetic", "dataset": "seed 0"}, "draws"),
-        ({"path": "/"}, "folder of classes"),
     ],
 )
 def test_what_has_no_script_is_one_sentence(

@@ -48,14 +48,14 @@ class Place:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Place | None:
-        """Return where this process stands; None for one that is alone.
+        """Return where this process stands; None for one that is alone, under torchrun or not.
 
         Raises
         ------
         UsageError
             The environment says something that cannot be.
         """
-        if any(not environment.get(name) for name in NEEDED):
+        if any(not environment.get(name) for name in NEEDED) or environment["WORLD_SIZE"] == "1":
             return None
 
         def number(name: str, otherwise: int, low: int, high: int) -> int:

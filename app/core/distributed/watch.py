@@ -126,6 +126,8 @@ class Watch:
         self._answered = now
         # Why each that is gone is gone, in words.
         self.gone: dict[int, str] = {}
+        # Those of them that said nothing themselves.
+        self._died: set[int] = set()
         # Why the store cannot be asked any more.
         self._silence = ""
         self._changed = threading.Condition()
@@ -159,8 +161,8 @@ class Watch:
 
     @property
     def speaks(self) -> bool:
-        """Whether this is the first of those that are left: the one that tells people."""
-        return all(rank in self.gone for rank in range(self._me))
+        """Whether this is the one that tells people: the first that did not die without a word."""
+        return all(rank in self._died for rank in range(self._me))
 
     def problem(self, wait: float = 0.0) -> FilterscopeError | None:
         """Return what became of another process, waiting up to so many seconds to know it."""
@@ -225,6 +227,8 @@ class Watch:
                     why = self._look(member, said[member.rank], now, member.rank in dead)
                     if why:
                         self.gone[member.rank] = why
+                        if said[member.rank].get("end") is None:
+                            self._died.add(member.rank)
             self._changed.notify_all()
 
     def _look(self, member: Member, said: dict[str, Any], now: float, dead: bool) -> str:

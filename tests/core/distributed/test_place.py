@@ -37,6 +37,7 @@ def test_torchrun_is_understood():
 def test_without_all_of_it_a_process_is_alone(missing):
     assert Place.from_environment({**TORCHRUN, missing: ""}) is None
     assert Place.from_environment({}) is None
+    assert Place.from_environment({**TORCHRUN, "WORLD_SIZE": "1", "RANK": "0"}) is None
 
 
 @pytest.mark.parametrize(

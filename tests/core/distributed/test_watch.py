@@ -125,14 +125,24 @@ def test_a_reason_is_better_than_a_dead_process():
 
 
 def test_the_first_that_is_left_speaks():
-    watch, store, _ = watch_of(me=1, members=[elsewhere(0), Member.here(1), elsewhere(2)])
-    assert not watch.speaks
-    beat(store, 2, 1, end="no")
+    watch, store, clock = watch_of(me=1, members=[elsewhere(0), Member.here(1), elsewhere(2)])
     watch.listen()
+    clock.now += watching.SILENT_SECONDS + 1
+    beat(store, 0, 1)
+    watch.listen()
+    assert list(watch.gone) == [2]
     assert not watch.speaks
-    beat(store, 0, 1, end="no")
+    clock.now += watching.SILENT_SECONDS + 1
     watch.listen()
     assert watch.speaks
+
+
+def test_who_told_why_it_ended_needs_nobody_to_tell_it_again():
+    watch, store, _ = watch_of(me=1, members=[elsewhere(0), Member.here(1)])
+    beat(store, 0, 1, end="The cost stopped being a finite number.")
+    watch.listen()
+    assert watch.problem() is not None
+    assert not watch.speaks
 
 
 @pytest.fixture
