@@ -20,8 +20,10 @@ from app.core.storage import point, remove_files, save_bytes
 
 __all__ = ["Keyframes", "fitting_arrays", "keyframe_files", "spaced"]
 
-# The spacing of keyframes, before any was let go: step / DENSITY.
+# The spacing of keyframes, before any was let go: (step + 1) / DENSITY.
 DENSITY = 100
+# At a larger stride, with a handful left, marked keyframes are no exception any more.
+MARKS_STRIDE = 16 * DENSITY
 # Of a network too large for so many keyframes in its budget, small arrays are kept alone.
 LEAST_FRAMES = 50
 
@@ -50,7 +52,7 @@ def fitting_arrays(weights: Mapping[str, NDArray[Any]], budget: int) -> dict[str
 
 def spacing(step: int, stride: int) -> int:
     """Return how many steps after `step` the next keyframe is due."""
-    return max(1, step * stride // DENSITY)
+    return max(1, (step + 1) * stride // DENSITY)
 
 
 def spaced(steps: Sequence[int], marked: Collection[int], stride: int) -> list[int]:
@@ -60,7 +62,7 @@ def spaced(steps: Sequence[int], marked: Collection[int], stride: int) -> list[i
     that leaves nothing between them, marked ones are no exception any more.
     """
     kept: list[int] = []
-    faithful = stride <= DENSITY
+    faithful = stride <= MARKS_STRIDE
     due = 0
     for place, step in enumerate(steps):
         last = place == len(steps) - 1

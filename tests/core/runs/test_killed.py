@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from app.core.runs import RunFolder
-from tests.core.test_runs import folder, record, spec
-
 ROOT = Path(__file__).resolve().parents[3]
 
 
