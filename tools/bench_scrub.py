@@ -209,12 +209,17 @@ def small(window: MainWindow) -> list[Figure]:
     return found + drag(window, window.autoencoder_lab, "64 units, 256 pixels")
 
 
-def large(window: MainWindow) -> list[Figure]:
+def colour_file() -> Path:
+    """Return a file of patches of 768 pixels."""
     file = Path(data_folder()) / "colour.npy"
     rng = np.random.default_rng(1)
     coarse = rng.integers(0, 256, (10_240, 3, 4, 4), dtype=np.uint8)
     np.save(file, coarse.repeat(4, axis=2).repeat(4, axis=3))
-    run = autoencoder_run(data_folder(), 400, file)
+    return file
+
+
+def large(window: MainWindow) -> list[Figure]:
+    run = autoencoder_run(data_folder(), 400, colour_file())
     found = opened(window, run, "400 units, 768 pixels")
     return found + drag(window, window.autoencoder_lab, "400 units, 768 pixels")
 
@@ -235,16 +240,25 @@ def cnn_large(window: MainWindow) -> list[Figure]:
 
 
 def while_training(window: MainWindow) -> list[Figure]:
-    """Scrub a training that goes on at full speed."""
-    recorder.KEYFRAME_SECONDS = 0.02
+    """Scrub trainings that go on at full speed."""
     window.open_sample()
+    wait_until(lambda: window.data.patches is not None and not window.runner.busy)
+    found = _while_training(window, 64, "64 units, 256 pixels")
+    window.open_path(str(colour_file()))
+    wait_until(lambda: window.data.patches is not None and not window.runner.busy)
+    return found + _while_training(window, 400, "400 units, 768 pixels")
+
+
+def _while_training(window: MainWindow, units: int, name: str) -> list[Figure]:
+    recorder.KEYFRAME_SECONDS, recorder.KEYFRAME_SHARE = 0.1, 0.05
     lab = window.autoencoder_lab
-    wait_until(lambda: lab.data is not None and not lab.runner.busy)
     lab.forget()
     window.show_lab(1)
+    lab.take_spec(lab.spec.changed(hidden_units=units))
+    lab.show_spec()
     begin(lab)
-    wait_until(lambda: lab.scrub.timeline is not None and len(lab.scrub.timeline.steps) > 100)
-    found = drag(window, lab, "64 units, 256 pixels, while it trains")
+    wait_until(lambda: lab.scrub.timeline is not None and len(lab.scrub.timeline.steps) > 40)
+    found = drag(window, lab, f"{name}, while it trains")
     stop(lab)
     return found
 

@@ -46,6 +46,8 @@ __all__ = ["AutoencoderPanel"]
 # Filters follow every snapshot; what costs more is drawn less often.
 READING_SECONDS = 0.25
 CURVES_SECONDS = 0.1
+# While an older moment is seen, the hand that looks for one comes first.
+PATIENT_SECONDS = 0.5
 
 SCALES = {"own": "own scale", "common": "common scale", "diverging": "diverging"}
 SETS = {"spread": "training set", "worst": "worst", "held out": "held out"}
@@ -362,7 +364,8 @@ class AutoencoderPanel(QWidget):
         if self.training is None:
             return
         now = time.monotonic()
-        if grew and now - self._last_curves >= CURVES_SECONDS:
+        seconds = CURVES_SECONDS if self.moment is None else PATIENT_SECONDS
+        if grew and now - self._last_curves >= seconds:
             self._draw_curves()
         if self.moment is not None:
             return

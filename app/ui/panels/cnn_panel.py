@@ -39,6 +39,8 @@ __all__ = ["CnnPanel"]
 # takes at most this share of the time.
 LOOK_SECONDS = 0.2
 CURVES_SECONDS = 0.15
+# While an older moment is seen, the hand that looks for one comes first.
+PATIENT_SECONDS = 0.5
 BEHAVIOUR_SECONDS = 1.0
 SHARE = 0.08
 LOOK_SHARE = 0.2
@@ -286,7 +288,8 @@ class CnnPanel(QWidget):
         if training is None:
             return
         now = time.monotonic()
-        if grew and now - self._last_curves >= CURVES_SECONDS:
+        seconds = CURVES_SECONDS if self.moment is None else PATIENT_SECONDS
+        if grew and now - self._last_curves >= seconds:
             self._draw_curves()
         if self.moment is not None:
             return
