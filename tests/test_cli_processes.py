@@ -58,13 +58,24 @@ def said(capsys):
     return run
 
 
-def torchrun(*arguments) -> list[str]:
+# The program, but for a checkpoint every half second.
+OFTEN = """
+import sys
+from app.core.training import train
+train.__kwdefaults__.update(checkpoint_seconds=0.5)
+from app.launch import main
+sys.exit(main(sys.argv[1:]))
+"""
+PROGRAM = (sys.executable, str(ROOT / "main.py"))
+
+
+def torchrun(*arguments, program=PROGRAM) -> list[str]:
     """Return the README's own line for one host, with the program of this checkout."""
     (line,) = re.findall(r"(?m)^torchrun --standalone .*$", README)
     words = shlex.split(line, comments=True)
     before = words[1 : words.index("filterscope")]
     run = [sys.executable, "-m", "torch.distributed.run"]
-    return [*run, *before, sys.executable, str(ROOT / "main.py"), *map(str, arguments)]
+    return [*run, *before, *program, *map(str, arguments)]
 
 
 def started(command, **environment) -> subprocess.Popen:
@@ -149,7 +160,7 @@ def test_two_processes_make_the_run_of_one_with_twice_the_batch(said, file, tmp_
 def test_a_rank_that_is_killed_ends_the_others_and_the_run_goes_on(said, file, tmp_path, rank):
     run = tmp_path / "run"
     endless = ["train", "cnn", file, *SETTINGS, "--epochs", "1000000", "--out", run]
-    process = started(torchrun(*endless))
+    process = started(torchrun(*endless, program=(sys.executable, "-c", OFTEN)))
     wait_for(lambda: checkpoint_files(run), process)
     victim = ranks(process)[rank]
     victim.kill()
@@ -178,7 +189,7 @@ def test_a_rank_that_is_killed_ends_the_others_and_the_run_goes_on(said, file, t
 def test_ctrl_c_stops_all_after_the_same_batch_and_the_run_is_kept(said, file, tmp_path):
     run = tmp_path / "run"
     endless = ["train", "cnn", file, *SETTINGS, "--epochs", "1000000", "--out", run]
-    process = started(torchrun(*endless))
+    process = started(torchrun(*endless, program=(sys.executable, "-c", OFTEN)))
     wait_for(lambda: checkpoint_files(run), process)
     process.send_signal(signal.SIGINT)
     code, out, err = ended(process, 60)

@@ -47,8 +47,19 @@ CASES = {
     # The last batch has 1 image: a process is left without any.
     "none left": ({"level": "module", "batch_size": 79, "loss": "svm", "solver": "sgd"}, AUGMENTED),
     "lbfgs": ({"solver": "lbfgs", "batch_size": 30, "epochs": 6}, {}),
+    "half": (
+        {
+            "precision": "float32",
+            "mixed_precision": "bfloat16",
+            "channels_last": True,
+            "batch_size": 16,
+        },
+        {},
+    ),
     "diverges": ({"solver": "sgd", "batch_size": 16, "learning_rate": 1e6, "reg": 1.0}, {}),
 }
+# How far a case may be from one process; numbers of 16 bits are rounded in each share anew.
+BOUNDS = {"half": 0.05}
 
 
 def free_port():
@@ -111,6 +122,18 @@ def main(rank, port, folder):
     stop_at = 3 if rank == 1 else None
     found = trained(learner, settings, group=group, stop_at=stop_at)
     np.savez(folder / f"stopped {rank}.npz", **found)
+    # … also while all look at images, where it is heard before the next of them.
+    group._asked_to_stop = False
+    agree = group.agree
+
+    def asked_then():
+        if rank == 1:
+            group.ask_to_stop()
+        agree()
+
+    group.agree = asked_then
+    learner, settings = made("module", group=group)
+    np.savez(folder / f"looking {rank}.npz", **trained(learner, settings, group=group))
     group.close()
 
 
