@@ -295,8 +295,9 @@ class ResumeSession(QObject):
             self._window.convnet_lab.set_model(None)
         lab.began.emit()
         lab.show_past(training)
-        if opened.notes:
-            self._window.notice.tell("plain", opened.notes[0], "  ".join(opened.notes[1:]))
+        on = [] if opened.learner is None else ["Continue trains it on, as a run of its own."]
+        name = opened.run.path.name
+        self._window.notice.tell("plain", f"{name}, as it was left.", "  ".join(on + opened.notes))
 
     def _train_branch(self, lab: Lab, branch: Branch) -> None:
         if self._started(lab, branch):

@@ -18,7 +18,7 @@ from app.core.data.preprocess import preprocess
 from app.core.data.reader import open_patches
 from app.core.errors import UsageError
 from app.core.events import Steps
-from app.core.learners import AutoencoderLearner, ConvNetLearner
+from app.core.learners import AutoencoderLearner, make_autoencoder_learner, make_convnet_learner
 from app.core.resume import prepare
 from app.core.run_table import read_row
 from app.core.run_tree import tree_of
@@ -65,7 +65,7 @@ def kept(root: Path, file: Path, spec: AutoencoderSpec, stop_after: int | None =
     )  # fmt: skip
     keeper, control = Recorder(run), Control()
     for event in train(
-        AutoencoderLearner(patches.x, spec, threads=1), spec, control, examples=len(patches.x),
+        make_autoencoder_learner(patches.x, spec, threads=1), spec, control, examples=len(patches.x),
         order=EpochOrder(len(patches.x), spec.seed), run_id=run_id, snapshot_seconds=0.0,
     ):  # fmt: skip
         keeper.take(event)
@@ -292,7 +292,7 @@ def kept_cnn(
     )  # fmt: skip
     keeper, control = Recorder(run), Control()
     for event in train(
-        ConvNetLearner(data, spec, threads=1), spec, control, examples=45,
+        make_convnet_learner(data, spec, threads=1), spec, control, examples=45,
         order=EpochOrder(45, spec.seed), run_id=run_id, snapshot_seconds=0.0,
     ):  # fmt: skip
         keeper.take(event)
@@ -339,3 +339,30 @@ def test_a_network_of_layers_goes_on_from_a_keyframe(tmp_path: Path) -> None:
     # Adam begins anew: its first step is as long as the learning rate, not several times as long.
     again = prepare_branch(parent.path, 7, {"learning_rate": 0.002}, threads=1)
     assert 0 < first_move(again) <= 0.002 * 1.01
+
+
+# --- on PyTorch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["autoencoder", "cnn"])
+def test_pytorch_goes_on_from_a_checkpoint_and_from_a_keyframe(
+    tmp_path: Path, file: Path, kind: str
+) -> None:
+    pytest.importorskip("torch")
+    if kind == "autoencoder":
+        spec = SPEC.changed(engine="torch", device="cpu")
+        whole = kept(tmp_path / "whole", file, spec)
+        stopped = kept(tmp_path / "part", file, spec, stop_after=7)
+    else:
+        spec = CNN.changed(engine="torch", device="cpu")
+        whole = kept_cnn(tmp_path / "whole", spec, tmp_path / "few.npz")
+        stopped = kept_cnn(tmp_path / "part", spec, tmp_path / "few.npz", stop_after=7)
+    branch = prepare_branch(stopped.path, 1 << 40, threads=1)
+    assert branch.exact
+    child = go(branch)
+    for name, array in child.read_weights()[1].items():
+        np.testing.assert_allclose(array, whole.read_weights()[1][name], atol=1e-5)
+    anew = prepare_branch(whole.path, 5, {"learning_rate": 0.002}, threads=1)
+    assert not anew.exact
+    assert 0 < first_move(anew) <= 0.002 * 1.01

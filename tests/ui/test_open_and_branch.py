@@ -49,7 +49,7 @@ def opened(qtbot: QtBot, make_window: Callable[[], MainWindow], run: RunFolder) 
     window = make_window()
     window.show_lab(RUNS)
     settled(qtbot, window)
-    window.runs.open_wanted.emit(run.path)
+    window.resuming.open(run.path)
     qtbot.waitUntil(lambda: not window.resuming.busy, timeout=20_000)
     settled(qtbot, window)
     return window
@@ -249,3 +249,41 @@ def test_what_cannot_be_opened_is_said(
     assert window.training.training is None
     window.resuming.open(run.path.parent / "nothing there")
     assert "is not a run" in window.notice.message.text()
+
+
+def test_the_table_opens_a_run_in_its_lab(
+    qtbot: QtBot, make_window: Callable[[], MainWindow], run: RunFolder
+) -> None:
+    window = make_window()
+    window.show_lab(RUNS)
+    settled(qtbot, window)
+    window.runs.open_wanted.emit(run.path)
+    qtbot.waitUntil(lambda: window.place == AUTOENCODER, timeout=20_000)
+    settled(qtbot, window)
+    assert window.training.training.run.path == run.path
+    # Once more it is only turned to.
+    seen = window.training.training
+    window.show_lab(RUNS)
+    window.runs.open_wanted.emit(run.path)
+    qtbot.waitUntil(lambda: window.place == AUTOENCODER, timeout=20_000)
+    assert window.training.training is seen
+    settled(qtbot, window)
+
+
+def test_a_value_that_cannot_be_keeps_the_question_open(qtbot: QtBot) -> None:
+    dialog = BranchDialog(SPEC, "epoch 2", 2.0, 4, running=True)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    field = dialog.form.rows["rho"].field
+    field.setText("7")
+    field.setModified(True)
+    field.editingFinished.emit()
+    dialog.accept()
+    assert dialog.isVisible()
+    field.setText("0.2")
+    field.setModified(True)
+    field.editingFinished.emit()
+    dialog.accept()
+    assert not dialog.isVisible()
+    assert dialog.changes() == {"rho": 0.2}
+    assert dialog.epochs() == 2 + 10

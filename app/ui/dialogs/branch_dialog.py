@@ -13,6 +13,7 @@ from app.core.specs import TrainingSpec
 from app.ui.param_form import ParamForm
 from app.ui.widgets.card import quiet_label
 from app.ui.widgets.fading_scroll import FadingScroll
+from app.ui.widgets.number_field import NumberField
 
 __all__ = ["BranchDialog"]
 
@@ -113,6 +114,11 @@ class BranchDialog(QDialog):
     def _show_rows(self, spec: Any) -> None:
         self.form.show_row("momentum", spec.solver in ("momentum", "nesterov"))
         self.form.show_row("learning_rate", spec.solver != "lbfgs")
+
+    def accept(self) -> None:
+        """Qt: nothing begins with a value other than the one that is typed."""
+        if not any(field.property("wrong") for field in self.findChildren(NumberField)):
+            super().accept()
 
     def changes(self) -> dict[str, Any]:
         """Return the settings that the person changed."""
