@@ -307,7 +307,8 @@ class AutoencoderPanel(QWidget):
     def seen_spec(self) -> AutoencoderSpec:
         """The settings of the model in sight."""
         if self.moment is not None:
-            return self.moment.spec
+            spec: AutoencoderSpec = self.moment.spec
+            return spec
         return self.training.spec if self.training is not None else self.spec
 
     def set_patches(self, patches: Patches | None) -> None:
