@@ -258,15 +258,8 @@ def _whole_checkpoints(run: RunFolder) -> tuple[list[SavedCheckpoint], list[str]
 
 
 def _begins_anew(run: RunFolder) -> bool:
-    """Return whether a run was killed before its first step: its first weights are its seed's."""
-    info = run.info
-    from_elsewhere = info.began or info.parent is not None or info.weights is not None
-    return not (
-        from_elsewhere
-        or info.outcome is not None
-        or checkpoint_files(run.path)
-        or any(step for step, _ in run.keyframes())
-    )
+    """Return whether a run was killed before its first checkpoint, and its seed leads there again."""
+    return run.info.seeded and run.info.outcome is None and not checkpoint_files(run.path)
 
 
 def can_go_on(run: RunFolder) -> bool:

@@ -8,7 +8,6 @@ the destination is untouched and the new file is gone.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import secrets
@@ -227,7 +226,7 @@ def save_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
             disk.close(descriptor)
         point("synced")
         back = disk.read(part)
-        if len(back) != len(data) or hashlib.sha256(back).digest() != hashlib.sha256(data).digest():
+        if back != data:
             raise OSError(errno.EIO, "the disk gave back something else")
         point("verified")
         if overwrite:

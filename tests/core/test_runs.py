@@ -188,7 +188,7 @@ def test_a_run_in_the_place_of_another_has_nothing_of_it(tmp_path):
     assert note == ""
     np.testing.assert_array_equal(history.terms, curve(events).terms)
     assert run.read_weights()[0] == 12
-    assert sorted(int(p.stem) for p in (place / "checkpoints").iterdir()) == [0, 12]
+    assert [int(p.stem) for p in (place / "checkpoints").iterdir()] == [12]
     assert (place / "notes.txt").read_text() == "mine"
 
 

@@ -214,6 +214,12 @@ class RunInfo(Spec):
             )
 
     @property
+    def seeded(self) -> bool:
+        """Whether its first weights follow from its seed, and from nothing else."""
+        other = (self.parent, self.weights, self.model)
+        return not self.began and all(one is None for one in other)
+
+    @property
     def state(self) -> str:
         """``running``, ``crashed``, or how it ended."""
         if self.outcome is not None:

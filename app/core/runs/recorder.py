@@ -40,7 +40,7 @@ __all__ = ["Recorder"]
 
 # Least seconds between two keyframes; one that takes the disk long comes later.
 KEYFRAME_SECONDS = 0.2
-KEYFRAME_SHARE = 0.01
+KEYFRAME_SHARE = 0.005
 HISTORY_SECONDS = 1.0
 # Live values that move while a slider is dragged make one keyframe in so many seconds.
 MARK_SECONDS = 1.0
@@ -268,6 +268,9 @@ class Recorder:
         )
 
     def _checkpoint(self, event: Checkpoint) -> None:
+        if event.step == 0 and self.run.info.seeded:
+            # The seed says the same.
+            return
         arrays = dict(event.state)
         if not all(np.isfinite(array).all() for array in arrays.values()):
             return

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.core.control import Control
 from app.core.events import Checkpoint, ParamsChanged, Snapshot, Steps
 from app.core.runs import Recorder, RunFolder
+from app.core.runs.checkpoint import checkpoint_files
 from app.core.runs.keyframes import (
     DENSITY,
     MARKS_STRIDE,
@@ -179,3 +180,16 @@ def test_a_training_can_be_continued_from_its_first_moment(tmp_path):
     events = events_of(spec(), clock=slow_clock())
     first = next(event for event in events if isinstance(event, Checkpoint))
     assert (first.step, first.epoch, first.steps_into_epoch) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("began", [0, 6])
+def test_its_first_checkpoint_is_its_seed_unless_its_weights_are_from_elsewhere(tmp_path, began):
+    run = folder(tmp_path)
+    run.write_info(run.info.changed(began=began))
+    recorder = Recorder(run)
+    for event in events_of(spec(), clock=slow_clock()):
+        if isinstance(event, Steps):
+            break
+        recorder.take(event)
+    recorder.close()
+    assert [int(path.stem) for path in checkpoint_files(run.path)] == ([0] if began else [])
