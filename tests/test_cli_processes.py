@@ -244,7 +244,7 @@ def test_the_line_for_two_hosts_joins_two_of_them(file, tmp_path):
 HASTY = """
 import sys
 from app.core.distributed import group, watch
-watch.BEAT_SECONDS, watch.SILENT_SECONDS, watch.GRACE_SECONDS = 0.1, 2.0, 0.5
+watch.BEAT_SECONDS, watch.SILENT_SECONDS, watch.GRACE_SECONDS = 0.1, 4.0, 0.5
 from app.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -284,7 +284,7 @@ def test_a_rank_that_hangs_ends_the_others_which_wait_for_it(file, tmp_path):
     ended(second)
     assert (code, out) == (1, "")
     assert re.search(
-        rf"filterscope: Rank 1 \(process {second.pid} on .*\) has not answered for 2 seconds\.", err
+        rf"filterscope: Rank 1 \(process {second.pid} on .*\) has not answered for 4 seconds\.", err
     )
     assert RunFolder.open(run).info.state == "crashed"
 

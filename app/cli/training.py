@@ -174,6 +174,9 @@ def train_and_record(
     finally:
         recorder.close()
         screen.end()
+    if group is not None:
+        # What is left to do, nobody is needed for.
+        group.close(result["failed"][0] if "failed" in result else "")
     return result
 
 
@@ -205,6 +208,7 @@ def _take_share(
                 raise FilterscopeError(event.message, event.hint)
             if isinstance(event, events.Finished):
                 result["reason"] = event.reason
+    group.close()
     return result
 
 

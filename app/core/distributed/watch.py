@@ -149,7 +149,8 @@ class Watch:
         self._closing.set()
         self._hurry.set()
         if not self._silence and self._threads[0].is_alive():
-            self._threads[0].join(BEAT_SECONDS)
+            # Who left without a word would be taken for dead.
+            self._threads[0].join(SILENT_SECONDS)
         try:
             if not self._threads[0].is_alive() and not self._silence:
                 self._write(reason)
