@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +111,7 @@ class Group:
             torch.cuda.set_device(mine.name)
             backend = "cpu:gloo,cuda:nccl"
         try:
-            with group._heard():
+            with group.heard():
                 torch.distributed.init_process_group(
                     backend,
                     store=store,
@@ -153,7 +153,7 @@ class Group:
         """
         import torch.distributed as dist
 
-        with self._heard():
+        with self.heard():
             dist.all_reduce(tensor)
 
     def add_array(self, array: NDArray[Any]) -> None:
@@ -168,7 +168,7 @@ class Group:
         import torch.distributed as dist
 
         if tensor.numel():
-            with self._heard():
+            with self.heard():
                 dist.broadcast(tensor, 0)
 
     def bytes_of_first(self, data: bytes = b"") -> bytes:
@@ -219,8 +219,11 @@ class Group:
     # --- the end
 
     @contextmanager
-    def _heard(self) -> Iterator[None]:
-        """Say of a connection that breaks who is gone, and why."""
+    def heard(self) -> Iterator[None]:
+        """Say of a connection that breaks who is gone, and why.
+
+        NCCL adds while others compute: what it meets is told where its sum is waited for.
+        """
         try:
             yield
         except RuntimeError as error:
@@ -243,7 +246,8 @@ class Group:
         if self.place.opens_store and self.rank == 0:
             self._wait_for_others()
         if not reason and dist.is_initialized():
-            dist.destroy_process_group()
+            with suppress(RuntimeError):
+                dist.destroy_process_group()
 
     def _wait_for_others(self) -> None:
         """Keep the store open until all others have said that they end."""

@@ -176,9 +176,13 @@ class Watch:
             return FilterscopeError(self._silence, HINT) if self._silence else None
 
     def everyone_ended(self) -> bool:
-        """Return whether all others said that they ended."""
+        """Return whether all others said that they ended, or are gone."""
         said = self._read()
-        return all(said[m.rank].get("end") is not None for m in self._members if self._other(m))
+        return all(
+            member.rank in self.gone or said[member.rank].get("end") is not None
+            for member in self._members
+            if self._other(member)
+        )
 
     def _other(self, member: Member) -> bool:
         return member.rank != self._me

@@ -234,7 +234,8 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
             if interrupt[0] or self.evaluation_due(spec) or len(self._mark.steps) >= MARK_STEPS:
                 break
         # The device is waited for once in a call.
-        numbers = torch.stack(seen).cpu().numpy()
+        with nullcontext() if self.group is None else self.group.heard():
+            numbers = torch.stack(seen).cpu().numpy()
         good = np.isfinite(numbers[:, :2].sum(axis=1))
         finite = bool(good.all())
         if not finite:

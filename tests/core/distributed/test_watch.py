@@ -73,6 +73,9 @@ def test_who_is_silent_too_long_is_gone():
     clock.now += watching.SILENT_SECONDS + 1
     beat(store, 1, 7)
     watch.listen()
+    assert not watch.everyone_ended()
+    beat(store, 1, 8, end="")
+    assert watch.everyone_ended()
     problem = watch.problem()
     assert problem.message == "Rank 2 (process 12 on far) has not answered for 20 seconds."
     assert "runs resume" in problem.hint

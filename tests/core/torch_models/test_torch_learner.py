@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 
@@ -334,6 +335,7 @@ class Alone:
     rank, size, notes, sentence, asking = 0, 1, (), "1 process on 1 host", 0.0
     device = Device("cpu", "CPU", 1 << 30, 1 << 31)
     share = staticmethod(lambda whole: Share.of(0, 1, whole))
+    heard = staticmethod(contextlib.nullcontext)
     add = add_array = heed = staticmethod(lambda _: None)
 
 
