@@ -84,6 +84,12 @@ class ScrubSession(QObject):
         self.bar.newest_wanted.connect(self.show_newest)
         panel.curves.clicked.connect(self._on_curve)
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is read or looked for, or a hand has yet to rest."""
+        under_way = self._worker is not None or self._looking is not None
+        return under_way or self._wish is not None or self._rest.isActive()
+
     # --- what the lab says
 
     def follow(self, training: Training | None) -> None:

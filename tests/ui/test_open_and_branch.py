@@ -57,7 +57,7 @@ def opened(qtbot: QtBot, make_window: Callable[[], MainWindow], run: RunFolder) 
 
 def settled(qtbot: QtBot, window: MainWindow) -> None:
     scrub = window.autoencoder_lab.scrub
-    qtbot.waitUntil(lambda: not window.runner.busy and not scrub._rest.isActive(), timeout=20_000)
+    qtbot.waitUntil(lambda: not window.runner.busy and not scrub.busy, timeout=20_000)
 
 
 def ended(qtbot: QtBot, window: MainWindow) -> None:

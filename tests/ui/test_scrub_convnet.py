@@ -62,7 +62,7 @@ def lab(qtbot: QtBot, make_window: Callable[[], MainWindow], tmp_path: Path) -> 
 
 def settled(qtbot: QtBot, lab: ConvNetLab) -> None:
     qtbot.waitUntil(
-        lambda: not lab.runner.busy and not lab.readings.busy and not lab.scrub._rest.isActive(),
+        lambda: not lab.runner.busy and not lab.readings.busy and not lab.scrub.busy,
         timeout=20_000,
     )
 

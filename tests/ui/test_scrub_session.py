@@ -48,7 +48,7 @@ def train(qtbot: QtBot, lab: AutoencoderLab, spec: AutoencoderSpec = SHORT) -> N
 
 
 def settled(qtbot: QtBot, lab: AutoencoderLab) -> None:
-    qtbot.waitUntil(lambda: not lab.runner.busy and not lab.scrub._rest.isActive(), timeout=20_000)
+    qtbot.waitUntil(lambda: not lab.runner.busy and not lab.scrub.busy, timeout=20_000)
 
 
 def seen_step(lab: AutoencoderLab) -> int | None:
