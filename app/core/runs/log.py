@@ -169,7 +169,7 @@ def _rows(value: Any, columns: int) -> NDArray[np.float64]:
     if isinstance(value, str):
         return unpack(value, columns)
     array = np.asarray(value)
-    if columns == 1:
+    if columns == 1 and array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or array.shape[1] != columns or array.dtype.kind not in "if":
         raise ValueError("no numbers")
