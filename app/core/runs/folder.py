@@ -354,6 +354,8 @@ class RunFolder:
         if model is not None:
             return dict((*model.parameters, *model.averages))
         if isinstance(spec, ConvNetSpec):
+            if not self.info.classes:
+                raise UsageError(f"{self.path.name} names no classes, so it makes no network.")
             return weight_shapes(spec.rows, self.info.source.shape, len(self.info.classes))
         assert isinstance(self.info.preprocess, PreprocessSpec)
         channels, height, width = self.info.source.shape
