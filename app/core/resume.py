@@ -99,6 +99,7 @@ class Continuation:
         problem = writable_problem(folder)
         if problem is not None:
             raise problem
+        self.run.warning = self.run.check_room()
         for part in (folder, folder / "keyframes", folder / "checkpoints"):
             sweep_parts(part)
         best = None if info.best is None or info.best.step > step else info.best.model_dump()

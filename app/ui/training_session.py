@@ -218,7 +218,9 @@ class TrainingSession(QObject):
             if isinstance(recorder, Recorder) and recorder.run.warning:
                 self.notice.emit(recorder.run.warning, "")
         except FilterscopeError as error:
-            self.notice.emit(error.message, error.hint or "Training goes on without a record.")
+            self.notice.emit(
+                error.message, f"{error.hint} Training goes on without a record.".strip()
+            )
             recorder = None
         self._launch(training, recorder, run_id, single=single)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app.core import storage
 from app.core.control import Control
 from app.core.data.batches import EpochOrder
 from app.core.data.patches import Patches
@@ -16,6 +17,7 @@ from app.core.events import Event, Failed, Finished, Steps
 from app.core.history import History
 from app.core.learners import AutoencoderLearner
 from app.core.runs import list_runs
+from app.core.runs.room import RESERVE
 from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec
 from app.core.training import train
@@ -358,6 +360,59 @@ def test_a_record_that_fails_on_the_way_is_told_of(qtbot, session, until, patche
     assert notice.args == ["This run was not recorded to its end: The disk is full.", "Make room."]
     assert session.state is State.ENDED
     assert not isinstance(session.training.ending, Failed)
+
+
+def with_room(monkeypatch, free):
+    """Let the disk say how much room there is."""
+
+    class Small(storage.FileSystem):
+        def free(self, _folder):
+            return free[0]
+
+    monkeypatch.setattr(storage, "disk", Small())
+
+
+def test_too_little_room_for_a_run_is_told_when_it_begins(
+    qtbot, session, until, patches, monkeypatch
+) -> None:
+    session.recipe = AutoencoderRecipe()
+    with_room(monkeypatch, [1 << 10])
+    with qtbot.waitSignal(session.notice) as notice:
+        session.start(patches, SHORT)
+    assert "This run needs" in notice.args[0]
+    assert notice.args[1].endswith("Training goes on without a record.")
+    until(State.ENDED)
+    assert list_runs(data_folder()) == []
+    with_room(monkeypatch, [RESERVE + (1 << 24)])
+    with qtbot.waitSignal(session.notice) as notice:
+        session.start(patches, SHORT.changed(seed=1))
+    assert "no more keyframes are kept" in notice.args[0]
+    until(State.ENDED)
+    assert len(list_runs(data_folder())) == 1
+
+
+def test_a_disk_that_fills_up_is_told_once_and_nothing_is_missing(
+    qtbot, session, until, patches, monkeypatch
+) -> None:
+    for name in ("HISTORY_SECONDS", "RETRY_SECONDS", "ROOM_SECONDS"):
+        monkeypatch.setattr(f"app.core.runs.recorder.{name}", 0.0)
+    free = [1 << 40]
+    with_room(monkeypatch, free)
+    session.recipe = AutoencoderRecipe()
+    said = []
+    session.notice.connect(lambda message, _hint: said.append(message))
+    session.start(patches, LONG)
+    qtbot.waitUntil(lambda: len(session.training.history) > 20)
+    free[0] = 0
+    qtbot.waitUntil(lambda: len(said) == 1)
+    free[0] = 1 << 40
+    qtbot.waitUntil(lambda: len(said) == 2)
+    session.stop()
+    until(State.ENDED)
+    assert "the record of this run waits" in said[0]
+    assert "There is room on the disk again" in said[1]
+    (run,) = list_runs(data_folder())
+    np.testing.assert_array_equal(run.read_history()[0].terms, session.training.history.terms)
 
 
 def test_a_run_is_kept_in_a_folder(session, until, patches) -> None:

@@ -206,7 +206,8 @@ class Recorder:
         if free < LEAST_FREE:
             raise DiskFullError("The disk is full: nothing more is written.")
         before, self._low = self._low, free < (2 if self._low else 1) * RESERVE
-        if not self._low or before:
+        if not self._low or before or self.run.warning:
+            # It is as it was, or was said before the training began.
             return None
         return Noted(
             self.run.info.run_id,

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli import main
 from app.core import storage
 from app.core.errors import DiskFullError, StorageError
 from app.core.events import Checkpoint, Snapshot, Steps
@@ -251,6 +252,32 @@ def test_too_little_room_is_told_before_the_training(tmp_path, monkeypatch, miss
     assert "no more keyframes are kept" in run.warning
     free[0] = need.likely + RESERVE
     assert folder(place, path=tmp_path / "roomy").warning == ""
+
+
+def test_the_command_line_tells_of_too_little_room_once(tmp_path, monkeypatch, capsys):
+    free = [1 << 10]
+    room(monkeypatch, free)
+    command = ["train", "autoencoder", "--epochs", "1", "--json", "--out"]
+    assert main([*command, str(tmp_path / "none")]) == 1
+    said = capsys.readouterr().err
+    assert "filterscope: This run needs" in said
+    assert not (tmp_path / "none").exists()
+    free[0] = RESERVE + (1 << 24)
+    assert main([*command, str(tmp_path / "some")]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert err.count("filterscope: ") == 1
+    assert "no more keyframes are kept" in err
+    monkeypatch.setattr("app.core.runs.recorder.ROOM_SECONDS", 0.0)
+    free[0] = RESERVE - 1
+    assert main([*command, str(tmp_path / "fewer")]) == 0
+    err = capsys.readouterr().err
+    assert err.count("no more keyframes are kept") == 1
+    free[0] = 1 << 10
+    assert main(["runs", "resume", str(tmp_path / "some"), "--epochs", "2"]) == 1
+    assert "filterscope: This run needs" in capsys.readouterr().err
+    assert RunFolder.open(tmp_path / "some").info.state == "done"
+    assert len(RunFolder.open(tmp_path / "fewer").read_history()[0]) > 0
 
 
 def test_a_disk_that_does_not_say_how_full_it_is_is_trusted(tmp_path, monkeypatch):
