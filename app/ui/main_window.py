@@ -41,7 +41,13 @@ from app.ui.dialogs.cut_dialog import CutDialog
 from app.ui.dialogs.dataset_dialog import DatasetDialog
 from app.ui.dialogs.help_dialogs import AboutDialog, ShortcutsDialog
 from app.ui.exports import Exporter
-from app.ui.file_kinds import LABELLED_FILES, MODEL_FILES, PATCH_FILES, PHOTOGRAPH_FILES, WEIGHT_FILES
+from app.ui.file_kinds import (
+    LABELLED_FILES,
+    MODEL_FILES,
+    PATCH_FILES,
+    PHOTOGRAPH_FILES,
+    WEIGHT_FILES,
+)
 from app.ui.labs.autoencoder_lab import AutoencoderLab
 from app.ui.labs.lab import Lab
 from app.ui.loading_session import LoadingSession
@@ -164,6 +170,7 @@ class MainWindow(QMainWindow):
         panel.problem.connect(self._on_failed)
         panel.told.connect(lambda text: self.notice.tell("good", text))
         panel.resume_wanted.connect(self.resume_run)
+        panel.open_wanted.connect(self.open_run)
         self._put(RUNS, panel)
         return panel
 
@@ -179,6 +186,10 @@ class MainWindow(QMainWindow):
     def resume_run(self, path: Path) -> None:
         """Go on with the run in `path`, in its lab."""
         self.resuming.start(path)
+
+    def open_run(self, path: Path) -> None:
+        """Show the run in `path` in its lab, as it was left."""
+        self.resuming.open(path)
 
     def offer_to_go_on(self, report: str = "") -> None:
         """Offer to go on with a training that ended unexpectedly, if the newest did."""

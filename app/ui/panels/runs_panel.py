@@ -52,12 +52,13 @@ class RunsPanel(QWidget):
         Message, hint and, for a bug, the report.
     told(str)
         Something that was done.
-    resume_wanted(object)
-        Folder of a run that is to go on.
+    open_wanted(object), resume_wanted(object)
+        Folder of a run that is to be seen in its lab, or to go on.
     """
 
     problem = pyqtSignal(str, str, str)
     told = pyqtSignal(str)
+    open_wanted = pyqtSignal(object)
     resume_wanted = pyqtSignal(object)
 
     def __init__(self, runner: Runner) -> None:
@@ -95,6 +96,10 @@ class RunsPanel(QWidget):
         self.search.setClearButtonEnabled(True)
         self.search.setFixedWidth(280)
         self.search.textChanged.connect(self._on_search)
+        self.open = QPushButton("Open")
+        self.open.setObjectName("openRun")
+        self.open.setToolTip("See this run in its lab")
+        self.open.clicked.connect(self._on_open)
         self.go_on = QPushButton("Go on")
         self.go_on.setObjectName("resumeRun")
         self.go_on.setToolTip("Train on exactly where this run stopped, in its own folder")
@@ -103,7 +108,7 @@ class RunsPanel(QWidget):
         self.delete.setObjectName("deleteRuns")
         self.delete.setToolTip("Move the chosen runs into the trash folder beside them")
         self.delete.clicked.connect(self._on_delete)
-        for widget in (self.search, self.go_on, self.delete):
+        for widget in (self.search, self.open, self.go_on, self.delete):
             card.add_tool(widget)
         table = self.table = QTableView()
         table.setObjectName("runTable")
@@ -375,6 +380,7 @@ class RunsPanel(QWidget):
 
     def _show_buttons(self) -> None:
         rows = self.chosen_rows()
+        self.open.setEnabled(len(rows) == 1)
         self.go_on.setEnabled(len(rows) == 1 and rows[0].resumable)
         self.delete.setEnabled(bool(rows) and all(row.state != "running" for row in rows))
 
@@ -391,6 +397,11 @@ class RunsPanel(QWidget):
             except FilterscopeError as error:
                 self.problem.emit(error.message, error.hint, "")
             self._on_selection()
+
+    def _on_open(self) -> None:
+        rows = self.chosen_rows()
+        if len(rows) == 1:
+            self.open_wanted.emit(rows[0].path)
 
     def _on_go_on(self) -> None:
         rows = self.chosen_rows()
