@@ -46,6 +46,8 @@ CALL_SECONDS = 0.010
 # comes after so many seconds at the latest.
 SHARE = 0.01
 LATEST_SNAPSHOT, LATEST_CHECKPOINT = 1.0, 60.0
+# After each of the first calls the weights are told: a fast engine would be far on otherwise.
+EARLY_CALLS = 16
 # Between two live changes whose weights are told.
 MARK_SECONDS = 0.5
 
@@ -147,6 +149,7 @@ class _Trainer:
         self.step = self.epoch = self.steps_into_epoch = 0
         self.steps_per_epoch = learner.steps_per_epoch(spec)
         self.steps_per_call = 1
+        self.calls = 0
         self.step_seconds = 0.0
         self.next_snapshot = self.next_mark = -np.inf
         self.next_checkpoint = np.inf
@@ -278,7 +281,9 @@ class _Trainer:
             wanted = CALL_SECONDS / max(seconds / taken, 1e-9)
             self.steps_per_call = int(min(max(1, wanted), 2 * self.steps_per_call, 4096))
         now = self.clock()
-        if now >= self.next_snapshot or single:
+        self.calls += 1
+        early = self.calls <= EARLY_CALLS and np.isfinite(self.snapshot_seconds)
+        if now >= self.next_snapshot or single or early:
             yield from self.snapshot()
         if now >= self.next_checkpoint:
             yield from self.checkpoint()

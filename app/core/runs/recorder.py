@@ -38,7 +38,9 @@ from app.core.storage import free_bytes, point, remove_files, save_bytes
 
 __all__ = ["Recorder"]
 
-# Least seconds between two keyframes; one that takes the disk long comes later.
+# The first ones may take so many seconds all together: filters change fastest then.
+KEYFRAME_ALLOWANCE = 0.15
+# Least seconds between two later keyframes; one that takes the disk long comes later.
 KEYFRAME_SECONDS = 0.2
 KEYFRAME_SHARE = 0.005
 HISTORY_SECONDS = 1.0
@@ -76,6 +78,7 @@ class Recorder:
         self._least_cost: float | None = None
         self._accuracy: float | None = None
         self._began = self._wrote
+        self._spent = 0.0
         self._seconds_before = 0.0
         self._continued = self._ended = False
         # When free space is asked for again; whether there is little of it, or none.
@@ -263,10 +266,10 @@ class Recorder:
         if len(weights) == len(snapshot.weights):
             self._whole_step = snapshot.step
         took = time.monotonic() - began
+        self._spent += took
         # Without a least time, each that is due is kept, whatever it takes.
-        self._next_frame = began + (
-            KEYFRAME_SECONDS and max(KEYFRAME_SECONDS, took / KEYFRAME_SHARE)
-        )
+        waits = KEYFRAME_SECONDS and self._spent > KEYFRAME_ALLOWANCE
+        self._next_frame = began + (max(KEYFRAME_SECONDS, took / KEYFRAME_SHARE) if waits else 0.0)
 
     def _checkpoint(self, event: Checkpoint) -> None:
         if event.step == 0 and self.run.info.seeded:

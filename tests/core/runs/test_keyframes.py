@@ -145,6 +145,7 @@ def test_of_a_large_network_small_arrays_are_kept_alone(mebibytes, names):
 def test_a_live_change_keeps_the_weights_it_met(tmp_path, monkeypatch):
     """Whatever the budget and the time say: the step at which a hand moved a value is kept."""
     monkeypatch.setattr("app.core.runs.recorder.KEYFRAME_SECONDS", 1e9)
+    monkeypatch.setattr("app.core.runs.recorder.KEYFRAME_ALLOWANCE", 0.0)
     settings_, control = spec(), Control()
     run = folder(tmp_path, settings_)
     recorder, moved, weights = Recorder(run), [], {}
@@ -193,3 +194,17 @@ def test_its_first_checkpoint_is_its_seed_unless_its_weights_are_from_elsewhere(
         recorder.take(event)
     recorder.close()
     assert [int(path.stem) for path in checkpoint_files(run.path)] == ([0] if began else [])
+
+
+def test_the_first_steps_of_a_fast_engine_are_seen_again(tmp_path):
+    """As it is set: no second goes by in this training, and its beginning is there."""
+    settings_ = spec(epochs=100)
+    run = folder(tmp_path, settings_)
+    recorder = Recorder(run)
+    for event in events_of(settings_):
+        recorder.take(event)
+    recorder.close()
+    steps = [step for step, _ in run.keyframes()]
+    assert steps[:3] == [0, 1, 3]
+    assert len([step for step in steps if step < 200]) >= 6
+    assert steps[-1] == 600
