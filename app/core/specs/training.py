@@ -105,7 +105,7 @@ class TrainingSpec(Spec):
         Field(ge=0, le=1_000_000),
         Hyper(
             "",
-            "Keyframes",
+            "Keyframes, MiB",
             "Room on the disk for the weights of earlier steps; when it is full, every second one goes. Each step's cost is always kept.",
             "log",
             (1, 4096),
