@@ -70,9 +70,11 @@ class RunRow:
     @property
     def words(self) -> str:
         """Everything that a search looks through, in small letters."""
-        spec = self.run.info.spec
-        values = " ".join(f"{name}={value}" for name, value in spec.model_dump().items())
+        info = self.run.info
+        values = " ".join(f"{name}={value}" for name, value in info.spec.model_dump().items())
+        parent = "" if info.parent is None else info.parent.name
         parts = (self.path.name, self.kind, self.state, self.data, *self.labels.tags)
+        parts = (*parts, info.study, parent)
         return " ".join((*parts, self.labels.note, values)).lower()
 
     @property

@@ -164,14 +164,19 @@ class MainWindow(QMainWindow):
     @cached_property
     def runs(self) -> RunsPanel:
         """The table of runs."""
+        from app.ui.panels.runs.exports import runs_items
         from app.ui.panels.runs_panel import RunsPanel
 
         panel = RunsPanel(self.runner)
         panel.problem.connect(self._on_failed)
         panel.told.connect(lambda text: self.notice.tell("good", text))
+        panel.undo_offered.connect(
+            lambda message, where, undo: self.notice.offer(message, where, "Undo", undo)
+        )
         panel.resume_wanted.connect(self.resume_run)
         panel.open_wanted.connect(self.open_run)
         self._put(RUNS, panel)
+        self.exporter.add(runs_items(panel, self.exporter.current_zoom))
         return panel
 
     @cached_property

@@ -12,15 +12,18 @@ from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QColorDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from app.core.memory import to_safetensors
 from app.core.run_table import read_rows
-from app.core.runs import RunFolder
+from app.core.runs import ParentInfo, RunFolder
 from app.core.runs.labels import RunLabels, read_labels, write_labels
 from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec
 from app.ui.main_window import RUNS, MainWindow
-from app.ui.panels.runs.table_model import COLUMNS, NOTE, TAGS
+from app.ui.panels.runs.columns import NOTE, TAGS, TITLES
+from app.ui.panels.runs.filters_page import FiltersPage
 from app.ui.panels.runs_panel import RunsPanel
 from app.ui.training_session import State
+from app.ui.widgets.card import ChoiceButton, ToggleButton
 from app.ui.widgets.run_curves import PALETTE
 from tests.core.trained import images, record, write
 
@@ -53,7 +56,7 @@ def choose(qtbot: QtBot, window: MainWindow, *paths: Path) -> None:
 
 
 def column(title: str) -> int:
-    return [name for name, *_ in COLUMNS].index(title)
+    return TITLES.index(title)
 
 
 def names(panel: RunsPanel) -> list[str]:
@@ -63,7 +66,7 @@ def names(panel: RunsPanel) -> list[str]:
 def test_all_runs_are_listed_newest_first(lab: MainWindow, runs: list[RunFolder]) -> None:
     panel = lab.runs
     assert set(names(panel)) == {run.path.name for run in runs}
-    assert panel.note.text() == "3 runs"
+    assert panel.runs.note.text() == "3 runs"
     assert not lab.transport.isVisible()
     started = [panel.shown.index(row, column("Started")).data() for row in range(3)]
     assert started == sorted(started, reverse=True)
@@ -80,12 +83,12 @@ def test_numbers_sort_as_numbers(lab: MainWindow) -> None:
 
 
 def test_a_search_is_for_all_words(lab: MainWindow, runs: list[RunFolder]) -> None:
-    lab.runs.search.setText("some patches rho=0.3")
+    lab.runs.runs.search.setText("some patches rho=0.3")
     assert names(lab.runs) == [runs[1].path.name]
-    assert lab.runs.note.text() == "1 of 3 runs"
-    lab.runs.search.setText("nothing like it")
+    assert lab.runs.runs.note.text() == "1 of 3 runs"
+    lab.runs.runs.search.setText("nothing like it")
     assert names(lab.runs) == []
-    lab.runs.search.clear()
+    lab.runs.runs.search.clear()
     assert len(names(lab.runs)) == 3
 
 
@@ -93,11 +96,11 @@ def test_tags_and_notes_are_kept_in_the_run(
     qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
 ) -> None:
     panel = lab.runs
-    lab.runs.search.setText("rho=0.3")
+    lab.runs.runs.search.setText("rho=0.3")
     assert panel.shown.setData(panel.shown.index(0, TAGS), "good, edges")
     assert panel.shown.setData(panel.shown.index(0, NOTE), "look again")
     assert read_labels(runs[1].path) == RunLabels(tags=("good", "edges"), note="look again")
-    panel.search.setText("edges again")
+    panel.runs.search.setText("edges again")
     assert names(panel) == [runs[1].path.name]
     assert not panel.shown.setData(panel.shown.index(0, TAGS), "x" * 50)
     assert lab.notice.isVisible()
@@ -112,63 +115,305 @@ def test_curves_lie_over_each_other_in_colours_that_the_table_shows(
     lab.runs.refresh()
     settled(qtbot, lab)
     choose(qtbot, lab, *(run.path for run in runs))
-    curves = {curve.name: curve for curve in lab.runs.curves.curves}
-    assert curves.keys() == {run.path.name for run in runs}
-    for run in runs:
+    page = lab.runs.curves_page
+    curves = {curve.name: curve for curve in page.curves.curves}
+    called = {
+        "η 0.006, adam, ρ 0.05": runs[0],
+        "η 0.006, adam, ρ 0.3": runs[1],
+        "η 0.01, sgd, ρ 0.05": runs[2],
+    }
+    assert curves.keys() == called.keys()
+    for name, run in called.items():
         history, _ = run.read_history()
-        np.testing.assert_array_equal(curves[run.path.name].y, history.terms.sum(axis=1))
-        assert curves[run.path.name].x[-1] == SPEC.epochs
-    assert curves[runs[0].path.name].colour == "#123456"
+        np.testing.assert_array_equal(curves[name].y[:, 0], history.terms.sum(axis=1))
+        assert curves[name].x[-1] == SPEC.epochs
+    assert curves["η 0.006, adam, ρ 0.05"].colour == "#123456"
     assert len({curve.colour for curve in curves.values()}) == 3
     assert {c.colour for c in curves.values()} - {"#123456"} <= set(PALETTE)
-    lab.runs.curves.set_options(log_x=False, log_y=False, smooth=False)
-    assert len(lab.runs.curves.plot.getPlotItem().curves) == 3
+    page.curves.set_options(log_x=False, log_y=False, smooth=False)
+    plain = len(page.curves.plot.getPlotItem().curves)
     # The curve itself stays behind a smooth one.
-    lab.runs.curves.set_options(smooth=True)
-    assert len(lab.runs.curves.plot.getPlotItem().curves) == 6
+    page.curves.set_options(smooth=True)
+    assert len(page.curves.plot.getPlotItem().curves) == plain + 3
 
 
-def test_a_double_click_on_a_name_chooses_its_colour(
-    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder], monkeypatch: pytest.MonkeyPatch
+def test_what_is_drawn_and_against_what_is_chosen(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
 ) -> None:
     choose(qtbot, lab, runs[0].path)
-    monkeypatch.setattr(QColorDialog, "getColor", lambda *_: QColor("#aa3377"))
+    page = lab.runs.curves_page
+    history, _ = runs[0].read_history()
+    trigger(page.what, "term sparsity")
+    (curve,) = page.curves.curves
+    np.testing.assert_array_equal(curve.y[:, 0], history.terms[:, 2])
+    trigger(page.axis, "step")
+    np.testing.assert_array_equal(page.curves.curves[0].x, history.steps)
+    trigger(page.axis, "seconds")
+    np.testing.assert_array_equal(page.curves.curves[0].x, history.seconds)
+    trigger(page.what, "rate")
+    np.testing.assert_array_equal(page.curves.curves[0].y, SPEC.learning_rate)
+    # An autoencoder names nothing: its accuracy is not offered.
+    offered = [action.data() for action in page.what.menu().actions() if action.isVisible()]
+    assert "cost" in offered
+    assert "validation" not in offered
+
+
+def trigger(button: ChoiceButton, key: str) -> None:
+    next(action for action in button.menu().actions() if action.data() == key).trigger()
+
+
+def test_seeds_are_one_line_with_a_band(
+    qtbot: QtBot, make_window: Callable[[], MainWindow], tmp_path: Path
+) -> None:
+    file = write(tmp_path / "some patches.npy", images())
+    specs = [SPEC.changed(rho=rho, seed=seed) for rho in (0.1, 0.4) for seed in range(3)]
+    made = [record(data_folder(), file, spec) for spec in specs]
+    window = make_window()
+    window.show_lab(RUNS)
+    settled(qtbot, window)
+    choose(qtbot, window, *(run.path for run in made))
+    page = window.runs.curves_page
+    assert {curve.name for curve in page.curves.curves} == {"ρ 0.1 · 3 seeds", "ρ 0.4 · 3 seeds"}
+    costs = [run.read_history()[0].terms.sum(axis=1) for run in made[:3]]
+    (curve,) = [one for one in page.curves.curves if one.name.startswith("ρ 0.1")]
+    np.testing.assert_array_equal(np.sort(curve.y, axis=1), np.sort(np.stack(costs, 1), axis=1))
+    # All seeds of one line have its colour in the table.
+    assert {window.runs.model._colours[run.path] for run in made[:3]} == {curve.colour}
+    # Read off at a place: the mean, and from where to where the seeds lie.
+    page.curves.read_at(2.0)
+    place = page.curves.curves.index(curve)
+    column = np.stack(costs, 1)[7]
+    assert curve.x[7] == 2.0
+    said = page.curves.values()[place]
+    assert said == f"{column.mean():.4g}  ({column.min():.3g} … {column.max():.3g})"
+    assert page.curves.where.text() == "epoch 2"
+    page.curves.read_at(None)
+    last = np.stack(costs, 1)[-1]
+    assert page.curves.values()[place].startswith(f"{last.mean():.4g}")
+    button = window.findChild(ToggleButton, "runCurves_seeds")
+    button.setChecked(False)
+    assert len(page.curves.curves) == 6
+    assert "ρ 0.1, seed 2" in {curve.name for curve in page.curves.curves}
+
+
+def test_curves_are_taken_away_as_they_are_seen(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder], tmp_path: Path
+) -> None:
+    choose(qtbot, lab, runs[0].path, runs[1].path)
+    for kind in ("svg", "png", "csv"):
+        assert lab.exporter.save("run_curves", tmp_path / f"curves.{kind}")
+    table = (tmp_path / "curves.csv").read_text().splitlines()
+    assert table[0] == "run,epoch,cost"
+    assert len(table) == 1 + 2 * 16
+    assert "ρ 0.3" in (tmp_path / "curves.svg").read_text()
+    assert lab.exporter.actions["run_curves"].isVisible()
+    lab.exporter.refresh()
+    assert not lab.exporter.actions["run_pairs"].isEnabled()
+
+
+def test_a_run_is_opened_and_coloured_from_the_table(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
     panel = lab.runs
-    index = next(
-        panel.shown.index(row, 0) for row in range(3) if names(panel)[row] == runs[0].path.name
-    )
-    panel.table.doubleClicked.emit(index)
+    if panel.receivers(panel.open_wanted):
+        panel.open_wanted.disconnect()
+    opened: list[Path] = []
+    panel.open_wanted.connect(opened.append)
+    place = names(panel).index(runs[0].path.name)
+    panel.table.doubleClicked.emit(panel.shown.index(place, 0))
+    # A double click on a tag is to edit it.
+    panel.table.doubleClicked.emit(panel.shown.index(place, TAGS))
+    choose(qtbot, lab, runs[0].path)
+    qtbot.keyClick(panel.table, Qt.Key.Key_Return)
+    panel.runs.open.click()
+    assert opened == [runs[0].path] * 3
+    monkeypatch.setattr(QColorDialog, "getColor", lambda *_: QColor("#aa3377"))
+    menu = panel.runs.menu()
+    colour = next(action for action in menu.actions() if action.objectName() == "runColour")
+    colour.trigger()
+    menu.deleteLater()
     settled(qtbot, lab)
     assert read_labels(runs[0].path).colour == "#aa3377"
-    (curve,) = panel.curves.curves
+    (curve,) = panel.curves_page.curves.curves
     assert curve.colour == "#aa3377"
 
 
-def test_two_runs_show_what_differs_and_their_filters(
+def test_what_differs_is_a_column_for_each_run(
     qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
 ) -> None:
     choose(qtbot, lab, runs[0].path, runs[1].path)
-    table = lab.runs.settings
+    table = lab.runs.settings_page
     assert table.rowCount() == 1
     first = table.horizontalHeaderItem(1).text()
     values = [table.item(0, number).text() for number in range(3)]
     expected = [f"{SPEC.rho:g}", "0.3"]
     assert values[1:] == (expected if first == runs[0].path.name else expected[::-1])
-    for name, picture in lab.runs._filters:
-        assert name.text() in {run.path.name for run in runs}
-        assert picture.pixmap().width() > 10
+    choose(qtbot, lab, *(run.path for run in runs))
+    assert table.columnCount() == 4
+    told = {table.item(row, 0).text() for row in range(table.rowCount())}
+    assert told == {"Target activation", "Solver", "Learning rate"}
     choose(qtbot, lab)
     assert table.rowCount() == 0
-    assert lab.runs.curves.curves == []
+    assert lab.runs.curves_page.curves.curves == []
+
+
+# --- which filter is which
+
+
+def show_filters(qtbot: QtBot, window: MainWindow) -> FiltersPage:
+    window.runs.details.show_page(2)
+    settled(qtbot, window)
+    return window.runs.filters_page
+
+
+def test_a_filter_stands_where_its_twin_does(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
+) -> None:
+    # The weights of one run in another order: each filter has a perfect twin.
+    step, weights, _ = runs[0].read_weights()
+    order = np.array([3, 0, 4, 1, 2])
+    turned = {
+        "W1": np.ascontiguousarray(weights["W1"][:, order]),
+        "b1": weights["b1"][order],
+        "W2": np.ascontiguousarray(weights["W2"][order]),
+        "b2": weights["b2"],
+    }
+    path = runs[1].path / "keyframes" / f"{step:09d}.safetensors"
+    path.write_bytes(to_safetensors(turned, {"step": str(step)}))
+    choose(qtbot, lab, runs[0].path, runs[1].path)
+    page = show_filters(qtbot, lab)
+    first, second = ([int(unit) for unit in order] for order in page.order)
+    mine = page.seen.runs[0].run.path == runs[0].path
+    there = order if mine else np.argsort(order)
+    assert [int(there[unit]) for unit in second] == first == list(range(5))
+    np.testing.assert_allclose(page.grids[0].mosaic.pixels, page.grids[1].mosaic.pixels, atol=1)
+    assert page.score.text().startswith("stability 1.000")
+    assert set(page.grids[0]._frames.values()) == {"good"}
+    # Hovering one frames its twin, in either order, and says how alike they are.
+    for paired in (True, False):
+        page.paired.setChecked(paired)
+        page.grids[1].tile_hovered.emit(2)
+        unit = int(page.order[1][2])
+        assert int(page.order[0][page.grids[0].selected]) == int(there[unit])
+        assert page.score.text() == f"unit {there[unit]} and unit {unit}:  r 1.000"
+        assert f"its twin is unit {there[unit]}" in page.grids[1].describe(2)
+    assert [int(unit) for unit in page.order[1]] == list(range(5))
+    page.grids[1].tile_hovered.emit(-1)
+    assert page.grids[0].selected is None
+    assert page.score.text().startswith("stability")
+
+
+def test_the_slider_is_one_moment_of_both_runs(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
+) -> None:
+    choose(qtbot, lab, runs[0].path, runs[1].path)
+    page = show_filters(qtbot, lab)
+    assert page.moment.text() == "epoch 4"
+    page.time.setValue(0)
+    settled(qtbot, lab)
+    assert page.moment.text() == "epoch 0"
+    assert [shown.step for shown in page.seen.shown] == [0, 0]
+    # The same seed: the same first weights.
+    assert page.score.text().startswith("stability 1.000")
+
+
+def test_more_filters_than_the_other_has_stand_last_without_a_frame(
+    qtbot: QtBot, make_window: Callable[[], MainWindow], tmp_path: Path
+) -> None:
+    file = write(tmp_path / "some patches.npy", images())
+    small = record(data_folder(), file, SPEC)
+    large = record(data_folder(), file, SPEC.changed(hidden_units=8, seed=1))
+    window = make_window()
+    window.show_lab(RUNS)
+    settled(qtbot, window)
+    choose(qtbot, window, small.path, large.path)
+    page = show_filters(qtbot, window)
+    counts = [len(order) for order in page.order]
+    assert sorted(counts) == [5, 8]
+    larger = counts.index(8)
+    frames = page.grids[larger]._frames
+    assert [frames[cell] for cell in range(5, 8)] == ["faint"] * 3
+    assert "faint" not in [frames[cell] for cell in range(5)]
+    assert "without a twin" in page.grids[larger].describe(7)
+    assert page.score.text().endswith("3 without a twin")
+    page.grids[larger].tile_hovered.emit(7)
+    assert page.grids[1 - larger].selected is None
+    assert window.exporter.save("run_pairs", tmp_path / "pairs.csv")
+    assert (tmp_path / "pairs.csv").read_text().startswith("first,second,correlation")
 
 
 def test_filters_that_cannot_be_drawn_say_why(
-    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder], tmp_path: Path
 ) -> None:
+    page = show_filters(qtbot, lab)
+    assert page.grids[0].empty_text == "Choose two runs"
     for _, path in runs[0].keyframes():
         path.unlink()
     choose(qtbot, lab, runs[0].path)
-    assert "no weights" in lab.runs._filters[0][1].text()
+    assert "no weights" in page.grids[0].empty_text
+    choose(qtbot, lab, runs[1].path)
+    assert page.grids[0].mosaic is not None
+    assert "second run" in page.grids[1].empty_text
+    other = record(data_folder(), write(tmp_path / "small.npy", images(side=4)), SPEC)
+    lab.runs.refresh()
+    settled(qtbot, lab)
+    choose(qtbot, lab, runs[1].path, other.path)
+    assert "cannot be compared" in page.score.text()
+    assert page.grids[0].mosaic is not None
+    assert page.grids[1].mosaic is not None
+
+
+# --- the tree of runs
+
+
+def test_runs_stand_below_what_they_went_on_from_and_below_their_study(
+    qtbot: QtBot, make_window: Callable[[], MainWindow], tmp_path: Path
+) -> None:
+    file = write(tmp_path / "some patches.npy", images())
+    root, child, grandchild, one, two = (
+        record(data_folder(), file, SPEC.changed(epochs=1, seed=seed)) for seed in range(5)
+    )
+    for run, above in ((child, root), (grandchild, child)):
+        parent = ParentInfo(run_id=above.info.run_id, name=above.path.name, step=2, epoch=0.5)
+        run.write_info(run.info.changed(parent=parent.model_dump()))
+    for run in (one, two):
+        run.write_info(run.info.changed(study="rho-and-seeds"))
+    window = make_window()
+    window.show_lab(RUNS)
+    settled(qtbot, window)
+    panel = window.runs
+    assert set(names(panel)) == {root.path.name, "rho-and-seeds · 2 runs"}
+    at = panel.shown.index(names(panel).index(root.path.name), 0)
+    below = panel.shown.index(0, 0, at)
+    assert below.data() == child.path.name
+    assert panel.shown.index(0, 0, below).data() == grandchild.path.name
+    assert f"went on from {root.path.name}" in below.data(Qt.ItemDataRole.ToolTipRole)
+    # A study stands for its runs, when it is chosen and when it is sorted.
+    study = panel.shown.index(names(panel).index("rho-and-seeds · 2 runs"), 0)
+    panel.table.selectionModel().select(
+        study,
+        QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows,
+    )
+    settled(qtbot, window)
+    assert {row.path for row in panel.chosen_rows()} == {one.path, two.path}
+    assert not panel.runs.open.isEnabled()
+    for order in (Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder):
+        panel.table.sortByColumn(column("Best"), order)
+        role = Qt.ItemDataRole.UserRole
+        values = [panel.shown.index(row, column("Best")).data(role) for row in range(2)]
+        assert values == sorted(values, reverse=order is Qt.SortOrder.DescendingOrder)
+    # What is found below another run brings that one along.
+    panel.runs.search.setText(f"{grandchild.path.name}")
+    assert names(panel) == [root.path.name]
+    assert panel.runs.note.text() == "1 of 5 runs"
+    panel.runs.search.setText("rho-and-seeds")
+    assert names(panel) == ["rho-and-seeds · 2 runs"]
+    panel.runs.search.clear()
+    panel.runs.tree.setChecked(False)
+    assert len(names(panel)) == 5
+
+
+# --- the trash
 
 
 def test_deleting_asks_and_moves_to_the_trash(
@@ -177,23 +422,52 @@ def test_deleting_asks_and_moves_to_the_trash(
     choose(qtbot, lab, runs[0].path)
     answers = [QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Yes]
     monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
-    lab.runs.delete.click()
+    lab.runs.runs.delete.click()
     assert runs[0].path.is_dir()
-    lab.runs.delete.click()
+    qtbot.keyClick(lab.runs.table, Qt.Key.Key_Delete)
     settled(qtbot, lab)
     assert not runs[0].path.exists()
     assert (data_folder() / "trash" / runs[0].path.name).is_dir()
     assert len(names(lab.runs)) == 2
     assert "trash" in lab.notice.message.text()
+    # The message takes it back.
+    lab.notice.action.click()
+    settled(qtbot, lab)
+    assert runs[0].path.is_dir()
+    assert len(names(lab.runs)) == 3
+
+
+def test_several_runs_go_and_come_back(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = lab.runs
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    choose(qtbot, lab, runs[0].path, runs[2].path)
+    panel.runs.delete.click()
+    settled(qtbot, lab)
+    assert names(panel) == [runs[1].path.name]
+    panel.runs.trash.setChecked(True)
+    settled(qtbot, lab)
+    assert set(names(panel)) == {runs[0].path.name, runs[2].path.name}
+    assert panel.runs.note.text() == "2 runs in the trash"
+    choose(qtbot, lab, data_folder() / "trash" / runs[0].path.name)
+    assert not panel.runs.open.isEnabled()
+    assert panel.runs.delete.text() == "Restore"
+    panel.runs.delete.click()
+    settled(qtbot, lab)
+    assert names(panel) == [runs[2].path.name]
+    panel.runs.trash.setChecked(False)
+    settled(qtbot, lab)
+    assert set(names(panel)) == {runs[0].path.name, runs[1].path.name}
 
 
 def test_no_runs_is_a_sentence(qtbot: QtBot, make_window: Callable[[], MainWindow]) -> None:
     window = make_window()
     window.show_lab(RUNS)
     settled(qtbot, window)
-    assert window.runs.empty.isVisible()
-    assert not window.runs.go_on.isEnabled()
-    assert not window.runs.delete.isEnabled()
+    assert window.runs.runs.empty.isVisible()
+    assert not window.runs.runs.go_on.isEnabled()
+    assert not window.runs.runs.delete.isEnabled()
 
 
 # --- going on
@@ -216,10 +490,10 @@ def test_a_stopped_run_goes_on_in_its_lab_and_folder(
     window.show_lab(RUNS)
     settled(qtbot, window)
     choose(qtbot, window, whole.path)
-    assert not window.runs.go_on.isEnabled()
+    assert not window.runs.runs.go_on.isEnabled()
     choose(qtbot, window, run.path)
-    assert window.runs.go_on.isEnabled()
-    window.runs.go_on.click()
+    assert window.runs.runs.go_on.isEnabled()
+    window.runs.runs.go_on.click()
     qtbot.waitUntil(lambda: window.autoencoder_lab.training.state is State.ENDED, timeout=20_000)
     settled(qtbot, window)
     assert window.lab is window.autoencoder_lab
@@ -321,4 +595,4 @@ def test_several_runs_are_chosen_by_the_keyboard(qtbot: QtBot, lab: MainWindow) 
     lab.runs.table.setCurrentIndex(lab.runs.shown.index(0, 0))
     qtbot.keyClick(lab.runs.table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
     settled(qtbot, lab)
-    assert len(lab.runs.curves.curves) == 2
+    assert len(lab.runs.curves_page.curves.curves) == 2

@@ -1,75 +1,99 @@
-"""Curves of several runs over each other, a colour each."""
+"""Curves of several runs over each other, a colour each, with what they say below the mouse."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QColor
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtCore import QEvent, QObject, QPointF, Qt
+from PyQt6.QtGui import QColor, QFontMetrics, QResizeEvent
+from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
-from app.core.curves import bin_curve, smoothed
+from app.core.compare.curves import RunCurve, draw, value_at
 from app.ui.theme import theme
+from app.ui.widgets.card import elided_label, quiet_label
 from app.ui.widgets.plots import Plot, to_plottable
 
-__all__ = ["PALETTE", "RunCurve", "RunCurves"]
+__all__ = ["PALETTE", "RunCurves"]
 
 # Told apart on white and on black, also by most who do not tell red from green (Okabe and Ito).
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a7cd8", "#8c8c8c")
-SMOOTHED_SHARE = 0.05
-
-
-@dataclass(frozen=True)
-class RunCurve:
-    """One curve: its run's name, its colour, and `y` (N,) at the places `x` (N,), in epochs."""
-
-    name: str
-    colour: str
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
+FAINT, BAND = 70, 45
+LEGEND_WIDTH = 236
 
 
 class RunCurves(QWidget):
-    """A plot with a legend; smooth curves have the raw ones behind them."""
+    """A plot, and beside it what each curve is called and says.
+
+    The values are those of the step below the mouse, of every curve, or without the mouse the
+    last ones. A smooth line has the curve itself behind it; several seeds are a line with a band.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("runCurves")
-        self.log_x, self.log_y, self.smooth = True, True, True
+        self.log_x, self.log_y, self.smooth, self.band = True, True, True, True
         self.curves: list[RunCurve] = []
-        layout = QVBoxLayout(self)
+        self.place: float | None = None
+        layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        line = QWidget()
-        line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._legend = QHBoxLayout(line)
-        self._legend.setContentsMargins(0, 0, 0, 0)
-        self._legend.setSpacing(14)
-        self._legend.addStretch(1)
-        layout.addWidget(line)
+        layout.setSpacing(10)
         self.plot = Plot("runCurvesPlot", "epoch", "cost")
+        self.plot.showAxis("top")
         layout.addWidget(self.plot, 1)
-        self._items: list[pg.PlotCurveItem] = []
-        theme.changed.connect(self._draw)
+        side = QWidget()
+        side.setFixedWidth(LEGEND_WIDTH)
+        side.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        self._legend = QGridLayout(side)
+        self._legend.setContentsMargins(0, 4, 0, 0)
+        self._legend.setVerticalSpacing(2)
+        self._legend.setColumnStretch(1, 1)
+        self._legend.setHorizontalSpacing(6)
+        self.where = quiet_label(name="runCurvesPlace")
+        self.where.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._legend.addWidget(self.where, 0, 0, 1, 3)
+        self._legend.setRowStretch(100, 1)
+        self._rows: list[tuple[QLabel, QLabel, QLabel]] = []
+        layout.addWidget(side)
+        self._axis = "epoch"
+        self._items: list[pg.GraphicsObject] = []
+        self._cursor = pg.InfiniteLine(angle=90, movable=False)
+        self._cursor.hide()
+        self.plot.addItem(self._cursor, ignoreBounds=True)
+        self.plot.scene().sigMouseMoved.connect(self._on_mouse)
+        self.plot.viewport().installEventFilter(self)
+        theme.changed.connect(self._dress)
+        self._dress()
 
-    def set_curves(self, curves: Sequence[RunCurve], label: str) -> None:
-        """Show other curves."""
+    def values(self) -> list[str]:
+        """Return what is written beside each curve."""
+        return [value.text() for _, _, value in self._rows]
+
+    def set_curves(self, curves: Sequence[RunCurve], label: str, axis: str = "epoch") -> None:
+        """Show other curves; `label` and `axis` are what stands at the axes."""
         self.curves = list(curves)
+        self._axis = axis
         self.plot.set_label("left", label)
-        while self._legend.count() > 1:
-            item = self._legend.takeAt(0)
-            widget = None if item is None else item.widget()
-            if widget is not None:
-                widget.deleteLater()
-        for place, curve in enumerate(self.curves):
-            text = QLabel(f"━ {curve.name}")
-            text.setTextFormat(Qt.TextFormat.PlainText)
-            text.setStyleSheet(f"color: {curve.colour}; font-size: 12px;")
-            self._legend.insertWidget(place, text)
+        self.plot.set_label("bottom", axis)
+        for old in self._rows:
+            for part in old:
+                self._legend.removeWidget(part)
+                part.deleteLater()
+        self._rows = []
+        for row, curve in enumerate(self.curves, 1):
+            swatch = QLabel("━")
+            swatch.setStyleSheet(f"color: {curve.colour}; font-size: 12px;")
+            name = elided_label(f"runCurveName{row - 1}")
+            name.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+            name.setText(curve.name)
+            value = quiet_label(name=f"runCurveValue{row - 1}")
+            value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            for column, label in enumerate((swatch, name, value)):
+                self._legend.addWidget(label, row, column)
+            self._rows.append((swatch, name, value))
+        self.place = None
         self._draw()
 
     def set_options(
@@ -78,11 +102,28 @@ class RunCurves(QWidget):
         log_x: bool | None = None,
         log_y: bool | None = None,
         smooth: bool | None = None,
+        band: bool | None = None,
     ) -> None:
         """Change how the curves are drawn."""
         self.log_x = self.log_x if log_x is None else log_x
         self.log_y = self.log_y if log_y is None else log_y
         self.smooth = self.smooth if smooth is None else smooth
+        self.band = self.band if band is None else band
+        self._draw()
+
+    # --- drawing
+
+    def _dress(self) -> None:
+        top = self.plot.getAxis("top")
+        top.setPen(pg.mkPen(None))
+        top.setTextPen(pg.mkPen(theme.colours.quiet))
+        top.setStyle(
+            tickFont=self.plot.getAxis("bottom").style["tickFont"],
+            tickLength=0,
+            hideOverlappingLabels=False,
+        )
+        top.setHeight(16)
+        self._cursor.setPen(pg.mkPen(theme.colours.quiet, style=Qt.PenStyle.DotLine))
         self._draw()
 
     def _draw(self) -> None:
@@ -90,28 +131,120 @@ class RunCurves(QWidget):
             self.plot.removeItem(item)
         self._items = []
         self.plot.setLogMode(x=self.log_x, y=self.log_y)
+        points = max(200, self.plot.width())
+        lines = []
         for curve in self.curves:
-            binned = bin_curve(
-                curve.x, curve.y[:, None], max(200, self.plot.width()), log_x=self.log_x
-            )
-            raw = binned.mean[:, 0]
+            drawn = draw(curve, points, log_x=self.log_x, smooth=self.smooth, band=self.band)
             colour = QColor(curve.colour)
-            if self.smooth:
-                faint = QColor(colour)
-                faint.setAlpha(70)
-                self._add(binned.x, raw, faint)
-                raw = smoothed(raw, len(raw) * SMOOTHED_SHARE)
-            self._add(binned.x, raw, colour)
+            faint = QColor(colour)
+            faint.setAlpha(FAINT)
+            if drawn.low is not None and drawn.high is not None:
+                self._add_band(drawn.x, drawn.low, drawn.high, colour)
+            elif drawn.raw is not None:
+                self._add(drawn.x, drawn.raw, faint)
+            lines.append((drawn.x, drawn.line, colour))
+        # The lines lie over all that stands behind any of them.
+        for x, y, colour in lines:
+            self._add(x, y, colour)
         box = self.plot.getPlotItem().getViewBox()
         box.enableAutoRange()
         box.updateAutoRange()
+        self._mark()
+        self._read_out()
+
+    def _curve(self, x: NDArray[np.float64], y: NDArray[np.float64], pen: object) -> object:
+        x, y = to_plottable(x, y, log_x=self.log_x, log_y=self.log_y)
+        return pg.PlotCurveItem(
+            np.log10(x) if self.log_x else x, np.log10(y) if self.log_y else y, pen=pen
+        )
 
     def _add(self, x: NDArray[np.float64], y: NDArray[np.float64], colour: QColor) -> None:
-        x, y = to_plottable(x, y, log_x=self.log_x, log_y=self.log_y)
-        item = pg.PlotCurveItem(
-            np.log10(x) if self.log_x else x,
-            np.log10(y) if self.log_y else y,
-            pen=pg.mkPen(colour, width=1.4),
-        )
+        item = self._curve(x, y, pg.mkPen(colour, width=1.4))
         self.plot.addItem(item)
         self._items.append(item)
+
+    def _add_band(
+        self,
+        x: NDArray[np.float64],
+        low: NDArray[np.float64],
+        high: NDArray[np.float64],
+        colour: QColor,
+    ) -> None:
+        edges = [self._curve(x, edge, pg.mkPen(None)) for edge in (low, high)]
+        shade = QColor(colour)
+        shade.setAlpha(BAND)
+        fill = pg.FillBetweenItem(*edges, brush=shade)
+        for item in (*edges, fill):
+            self.plot.addItem(item)
+            self._items.append(item)
+
+    def _mark(self) -> None:
+        """Draw where live values moved, each in its run's colour, with what moved above."""
+        box = self.plot.getPlotItem().getViewBox()
+        (left, right), _ = box.viewRange()
+        metrics = QFontMetrics(self.plot.getAxis("bottom").style["tickFont"])
+        room = max(1.0, box.width())
+        taken: list[tuple[float, float]] = []
+        ticks: list[tuple[float, str]] = []
+        known: set[tuple[float, str]] = set()
+        for curve in self.curves:
+            for x, text in curve.marks:
+                if self.log_x and x <= 0:
+                    continue
+                place = np.log10(x) if self.log_x else x
+                pen = pg.mkPen(QColor(curve.colour), width=1, style=Qt.PenStyle.DotLine)
+                line = pg.InfiniteLine(place, angle=90, movable=False, pen=pen)
+                self.plot.addItem(line, ignoreBounds=True)
+                self._items.append(line)
+                # A label is left out where it would touch another.
+                centre = (place - left) / max(right - left, 1e-12) * room
+                half = metrics.horizontalAdvance(text) / 2 + 6
+                centre = min(max(centre, half), room - half)
+                free = all(centre + half <= a or centre - half >= b for a, b in taken)
+                if free and (x, text) not in known:
+                    known.add((x, text))
+                    taken.append((centre - half, centre + half))
+                    ticks.append((left + centre / room * (right - left), text))
+        self.plot.getAxis("top").setTicks([ticks])
+
+    # --- reading off
+
+    def read_at(self, place: float | None) -> None:
+        """Write what every curve says at `place` on the axis; None for where each ends."""
+        self.place = place
+        self._cursor.setVisible(place is not None)
+        if place is not None:
+            self._cursor.setPos(np.log10(place) if self.log_x else place)
+        self._read_out()
+
+    def _read_out(self) -> None:
+        if self.place is None:
+            self.where.setText("at the end" if self.curves else "")
+        else:
+            self.where.setText(f"{self._axis} {self.place:.4g}")
+        for curve, (_, _, label) in zip(self.curves, self._rows, strict=True):
+            end = curve.x[-1] if len(curve.x) else 0.0
+            found = value_at(curve, end if self.place is None else self.place)
+            text = "" if found is None else f"{found['mean']:.4g}"
+            if found is not None and curve.y.shape[1] > 1:
+                text += f"  ({found['low']:.3g} … {found['high']:.3g})"
+            label.setText(text)
+
+    def _on_mouse(self, position: QPointF) -> None:
+        box = self.plot.getPlotItem().getViewBox()
+        if not self.curves or not box.sceneBoundingRect().contains(position):
+            self.read_at(None)
+            return
+        x = box.mapSceneToView(position).x()
+        self.read_at(float(10**x) if self.log_x else float(x))
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Qt: when the mouse leaves, the last values are written again."""
+        if event is not None and event.type() == QEvent.Type.Leave:
+            self.read_at(None)
+        return super().eventFilter(watched, event)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: labels of marks and the number of points follow the width."""
+        super().resizeEvent(event)
+        self._draw()

@@ -76,7 +76,9 @@ def test_the_nearest_keyframe_is_taken_and_a_damaged_one_is_not(permuted):
     assert (at.step, at.epoch) == (8, 2.0)
     np.testing.assert_array_equal(at.tiles.reshape(7, -1).T, 2 * weights["W1"])
     (first.path / "keyframes" / "000000008.safetensors").write_bytes(b"nothing")
-    assert FiltersOverTime(first).at(1.9).step in (0, step)
+    other = FiltersOverTime(first).at(1.9).step
+    assert other != 8
+    assert other in FiltersOverTime(first).steps
     for _, path in first.keyframes():
         path.write_bytes(b"nothing")
     with pytest.raises(UsageError, match="damaged"):

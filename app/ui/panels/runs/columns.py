@@ -1,0 +1,155 @@
+"""What each column of the table of runs shows, and what it is sorted by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.compare.groups import own_settings
+from app.core.run_table import RunRow
+
+__all__ = ["COLUMNS", "NOTE", "NUMBERS", "TAGS", "TITLES", "Column", "duration_text", "size_text"]
+
+NETWORKS = {"autoencoder": "autoencoder", "cnn": "CNN"}
+
+
+def duration_text(seconds: float | None) -> str:
+    """Return a time that went by as a person says it."""
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes as a person says it."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} B"
+
+
+def _value_text(row: RunRow, value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1%}" if row.kind == "cnn" else f"J {value:.4g}"
+
+
+def _better(rows: Sequence[RunRow]) -> RunRow:
+    """Return the run with the best value: of networks of layers the highest, else the lowest."""
+    known = [row for row in rows if row.best is not None]
+    if not known:
+        return rows[0]
+    sign = -1.0 if known[0].kind == "cnn" else 1.0
+    return min(known, key=lambda row: sign * (row.best or 0.0))
+
+
+def _same(texts: Sequence[str]) -> str:
+    return texts[0] if len(set(texts)) == 1 else ""
+
+
+def _states(rows: Sequence[RunRow]) -> str:
+    """Return how many of them are done, or what all are."""
+    states = [row.state for row in rows]
+    return _same(states) or f"{sum(state == 'done' for state in states)} of {len(rows)} done"
+
+
+def _seconds(rows: Sequence[RunRow]) -> float | None:
+    known = [row.seconds for row in rows if row.seconds is not None]
+    return sum(known) if known else None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    `text` and `key` are of a run: what is shown, what is sorted by. `of_many` is what is shown of
+    the runs of a study, `key_of_many` what a study is sorted by.
+    """
+
+    title: str
+    tip: str
+    text: Callable[[RunRow], str]
+    key: Callable[[RunRow], Any]
+    of_many: Callable[[Sequence[RunRow]], str]
+    key_of_many: Callable[[Sequence[RunRow]], Any]
+    width: int
+    number: bool = False
+
+
+def _best_text(rows: Sequence[RunRow]) -> str:
+    best = _better(rows)
+    return _value_text(best, best.best)
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column(
+        "Name", "Folder of the run: double-click to see it in its lab",
+        lambda r: r.path.name, lambda r: r.path.name,
+        lambda rows: f"{rows[0].run.info.study} · {len(rows)} runs",
+        lambda rows: rows[0].run.info.study, 262,
+    ),
+    Column(
+        "Settings", "What it was told that is not the default",
+        lambda r: own_settings(r.run.info), lambda r: own_settings(r.run.info),
+        lambda rows: "", lambda rows: "", 176,
+    ),
+    Column(
+        "Network", "What was trained",
+        lambda r: NETWORKS[r.kind], lambda r: r.kind,
+        lambda rows: _same([NETWORKS[r.kind] for r in rows]), lambda rows: rows[0].kind, 92,
+    ),
+    Column(
+        "State", "How it ended", lambda r: r.state, lambda r: r.state, _states, _states, 76,
+    ),
+    Column(
+        "Best", "Least mean cost of an epoch, or best validation accuracy",
+        lambda r: _value_text(r, r.best), lambda r: r.best,
+        _best_text, lambda rows: _better(rows).best, 80, True,
+    ),
+    Column(
+        "Last", "Cost at the end, or last validation accuracy",
+        lambda r: _value_text(r, r.last), lambda r: r.last,
+        lambda rows: "", lambda rows: None, 80, True,
+    ),
+    Column(
+        "Epochs", "Done, and asked for",
+        lambda r: f"{r.epochs_done:.4g} / {r.epochs}", lambda r: r.epochs_done,
+        lambda rows: "", lambda rows: sum(r.epochs_done for r in rows), 80, True,
+    ),
+    Column(
+        "Time", "How long it trained",
+        lambda r: duration_text(r.seconds), lambda r: r.seconds,
+        lambda rows: duration_text(_seconds(rows)), _seconds, 60, True,
+    ),
+    Column(
+        "Size", "What its folder takes on the disk",
+        lambda r: size_text(r.size), lambda r: r.size,
+        lambda rows: size_text(sum(r.size for r in rows)), lambda rows: sum(r.size for r in rows),
+        66, True,
+    ),
+    Column(
+        "Started", "When it began, UTC",
+        lambda r: r.run.info.started[:16].replace("T", " "), lambda r: r.run.info.started,
+        lambda rows: max(r.run.info.started for r in rows)[:16].replace("T", " "),
+        lambda rows: max(r.run.info.started for r in rows), 132,
+    ),
+    Column(
+        "Data", "What it learned from", lambda r: r.data, lambda r: r.data,
+        lambda rows: _same([r.data for r in rows]), lambda rows: rows[0].data, 160,
+    ),
+    Column(
+        "Tags", "Words between commas: double-click or F2 to edit",
+        lambda r: ", ".join(r.labels.tags), lambda r: ", ".join(r.labels.tags),
+        lambda rows: "", lambda rows: "", 100,
+    ),
+    Column(
+        "Note", "Double-click or F2 to edit", lambda r: r.labels.note, lambda r: r.labels.note,
+        lambda rows: "", lambda rows: "", 150,
+    ),
+)  # fmt: skip
+TITLES = [column.title for column in COLUMNS]
+TAGS, NOTE = TITLES.index("Tags"), TITLES.index("Note")
+NUMBERS = {place for place, column in enumerate(COLUMNS) if column.number}

@@ -1,0 +1,369 @@
+"""The page of filters: those of two runs at one moment, and which belongs to which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+
+from app.core.compare.filters import FilterPair, Filters, FiltersOverTime, compare_at
+from app.core.compare.matching import ALIKE
+from app.core.errors import Cancelled, FilterscopeError
+from app.core.export import columns_csv
+from app.core.run_table import RunRow
+from app.core.runs import RunFolder
+from app.ui.widgets.card import ChoiceButton, ToggleButton, elided_label
+from app.ui.widgets.mosaic_view import MosaicView
+from app.workers.task_worker import Task, TaskWorker
+from app.workers.thread import Runner
+
+__all__ = ["FiltersPage", "colour_of"]
+
+SCALES = {"own": "own scale", "common": "common scale", "diverging": "diverging"}
+# Below this likeness a pair is no more alike than chance makes one.
+WEAK = 0.5
+SCORE_MEANING = (
+    "Stability: mean |r| of the pairs, which are chosen so that it is the greatest; r is Pearson’s "
+    "correlation of two filters over their pixels. A filter and its negative are the same to a "
+    "sigmoid unit; where there are ReLUs the sign counts. At epoch 0 it shows what chance gives."
+)
+
+
+def colour_of(likeness: float) -> str:
+    """Return the theme's colour for the frame of a pair."""
+    return "good" if likeness >= ALIKE else "warm" if likeness >= WEAK else "bad"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a job found: the runs over time, what is shown, or why there is nothing."""
+
+    runs: tuple[FiltersOverTime, ...] = ()
+    shown: tuple[Filters, ...] = ()
+    pair: FilterPair | None = None
+    problem: str = ""
+
+
+class FiltersPage(QWidget):
+    """Two grids with one slider for time. Paired, a filter and its twin stand in the same cell.
+
+    A frame says how alike a pair is; hovering one frames its twin and tells the correlation.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__()
+        self.setObjectName("filtersPage")
+        self._runner = runner
+        self._worker: TaskWorker[_Seen] | None = None
+        self._again = False
+        self._rows: list[RunRow] = []
+        self._read_for: list[RunRow] = []
+        self.seen = _Seen()
+        self.problem = ""
+        # Which unit stands in each cell.
+        self.order: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * 2
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        grids = QHBoxLayout()
+        grids.setSpacing(20)
+        self.names: list[QLabel] = []
+        self.grids: list[MosaicView] = []
+        for number in range(2):
+            column = QVBoxLayout()
+            column.setSpacing(2)
+            name = elided_label(f"filtersName{number}")
+            name.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+            grid = MosaicView(
+                f"filtersOfRun{number}", self._describe(number), f"Filters of run {number + 1}"
+            )
+            grid.tile_hovered.connect(self._on_hover(number))
+            grid.tile_clicked.connect(self._on_click(number))
+            column.addWidget(name)
+            column.addWidget(grid, 1)
+            grids.addLayout(column, 1)
+            self.names.append(name)
+            self.grids.append(grid)
+        layout.addLayout(grids, 1)
+        foot = QHBoxLayout()
+        foot.setSpacing(10)
+        self.time = QSlider(Qt.Orientation.Horizontal)
+        self.time.setObjectName("filtersTime")
+        self.time.setAccessibleName("Moment of both runs")
+        self.time.setToolTip("The same epoch of both runs, at the nearest weights that were kept")
+        self.time.valueChanged.connect(self._on_time)
+        self.moment = QLabel()
+        self.moment.setObjectName("filtersMoment")
+        self.moment.setProperty("quiet", True)
+        self.moment.setMinimumWidth(84)
+        self.score = elided_label("filtersScore")
+        self.score.setProperty("meaning", SCORE_MEANING)
+        foot.addWidget(self.time, 2)
+        foot.addWidget(self.moment)
+        foot.addWidget(self.score, 3)
+        layout.addLayout(foot)
+        self.scale = ChoiceButton(
+            "runFilterScale", "How weights become grey levels", SCALES, self._on_scale
+        )
+        self.paired = ToggleButton(
+            "filtersPaired", "paired", "Each filter of the second run where its twin of the first "
+            "stands; off: each run in its own order", lambda _: self._show(),
+        )  # fmt: skip
+        self.paired.setChecked(True)
+        self.tools: list[QWidget] = [self.paired, self.scale]
+        self._epochs: NDArray[np.float64] = np.empty(0)
+        self._show()
+
+    # --- reading
+
+    def show_rows(self, rows: list[RunRow]) -> None:
+        """Show the filters of the first two of these runs."""
+        self._rows = rows[:2]
+        if self.isVisible() and self._read_for != self._rows:
+            self._read()
+
+    def showEvent(self, event: object) -> None:
+        """Qt: it is read only when somebody looks."""
+        super().showEvent(event)  # type: ignore[arg-type]
+        if self._read_for != self._rows:
+            self._read()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being read."""
+        return self._worker is not None
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        self._again = False
+        if self._worker is not None:
+            self._worker.request_stop()
+
+    def _read(self) -> None:
+        if self._worker is not None:
+            self._again = True
+            return
+        rows = list(self._rows)
+        epoch = self._epoch()
+        known = {run.run.path: run for run in self.seen.runs} if self._read_for == rows else {}
+
+        def job(task: Task) -> _Seen:
+            return _look(rows, known, epoch, task)
+
+        self._read_for = rows
+        self._worker = TaskWorker(job)
+        self._worker.ended.connect(self._on_read)
+        self._runner.start(self._worker)
+
+    def _on_read(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        if self._again:
+            self._again = False
+            self._read()
+            return
+        if worker.result is not None:
+            self.seen = worker.result
+        else:
+            text = " ".join(worker.error) if worker.error else worker.bug
+            self.seen = _Seen(problem=text)
+        self._set_time()
+        self._show()
+
+    def _epoch(self) -> float | None:
+        """Return the moment of the slider; None at its end, which is the newest of each run."""
+        place = self.time.value()
+        return None if place >= len(self._epochs) - 1 else float(self._epochs[place])
+
+    def _set_time(self) -> None:
+        """Let the slider stop at every moment at which some of the runs has weights."""
+        epochs = [run.epochs for run in self.seen.runs]
+        every = np.unique(np.concatenate(epochs)) if epochs else np.empty(0)
+        at_end = self.time.value() >= len(self._epochs) - 1
+        now = self._epoch()
+        self._epochs = every
+        self.time.blockSignals(True)
+        self.time.setRange(0, max(len(every) - 1, 0))
+        at = len(every) - 1 if at_end or now is None else int(np.searchsorted(every, now))
+        self.time.setValue(max(at, 0))
+        self.time.setEnabled(len(every) > 1)
+        self.time.blockSignals(False)
+
+    def _on_time(self, _place: int) -> None:
+        self._read()
+
+    # --- showing
+
+    def _on_scale(self, scale: str) -> None:
+        for grid in self.grids:
+            grid.set_scale(scale)
+
+    def _show(self) -> None:
+        seen = self.seen
+        pair = seen.pair
+        # Without pairs each run is in its own order.
+        self.paired.setEnabled(pair is not None)
+        for number, grid in enumerate(self.grids):
+            grid.select(None)
+            if number >= len(seen.shown):
+                grid.set_tiles(None)
+                grid.set_frames({})
+                grid.empty_text = self._why_empty(number)
+                grid.update()
+                self.names[number].setText("")
+                continue
+            shown = seen.shown[number]
+            order = np.arange(len(shown.tiles))
+            if pair is not None and self.paired.isChecked():
+                matching = pair.matching
+                order = matching.order_second() if number else matching.order_first()
+            self.order[number] = order
+            grid.set_tiles(shown.tiles[order])
+            grid.set_frames(self._frames(number))
+            name = seen.runs[number].run.path.name
+            self.names[number].setText(f"{name}   epoch {shown.epoch:.4g} (step {shown.step})")
+        self._show_score()
+
+    def _why_empty(self, number: int) -> str:
+        if self.seen.problem:
+            return self.seen.problem if number == len(self.seen.shown) else ""
+        if not self._rows:
+            return "Choose two runs" if number == 0 else ""
+        return "Choose a second run to compare with" if number == 1 else ""
+
+    def _frames(self, number: int) -> dict[int, str]:
+        """Return a colour for each cell: how alike its pair is; faint where it has none."""
+        pair = self.seen.pair
+        if pair is None:
+            return {}
+        likeness = self._likeness(number)
+        order = self.order[number]
+        return {
+            cell: colour_of(likeness[unit]) if unit in likeness else "faint"
+            for cell, unit in enumerate(order.tolist())
+        }
+
+    def _likeness(self, number: int) -> dict[int, float]:
+        assert self.seen.pair is not None
+        matching = self.seen.pair.matching
+        units = matching.second if number else matching.first
+        return dict(zip(units.tolist(), matching.likeness.tolist(), strict=True))
+
+    def _show_score(self) -> None:
+        seen = self.seen
+        epochs = [shown.epoch for shown in seen.shown]
+        self.moment.setText(f"epoch {max(epochs):.4g}" if epochs else "")
+        if seen.pair is None:
+            self.score.setText(seen.problem if len(seen.shown) == 2 else "")
+            return
+        found = seen.pair.matching
+        sign = "r" if found.sign_matters else "|r|"
+        words = [
+            f"stability {found.stability:.3f}",
+            f"{found.share_alike():.0%} of {len(found.first)} pairs with {sign} ≥ {ALIKE:g}",
+        ]
+        left_over = len(found.only_first) + len(found.only_second)
+        if left_over:
+            words.append(f"{left_over} without a twin")
+        self.score.setText("   ·   ".join(words))
+
+    # --- one filter and its twin
+
+    def twin(self, number: int, cell: int) -> tuple[int, int, float] | None:
+        """Return unit, its twin's unit and their correlation for a cell of one grid."""
+        pair = self.seen.pair
+        if pair is None or not 0 <= cell < len(self.order[number]):
+            return None
+        unit = int(self.order[number][cell])
+        mine, other = pair.matching.first, pair.matching.second
+        if number:
+            mine, other = other, mine
+        (found,) = np.nonzero(mine == unit)
+        if not len(found):
+            return None
+        place = int(found[0])
+        return unit, int(other[place]), float(pair.matching.correlation[place])
+
+    def _describe(self, number: int) -> Callable[[int], str]:
+        def describe(cell: int) -> str:
+            if not 0 <= cell < len(self.order[number]):
+                return ""
+            unit = int(self.order[number][cell])
+            found = self.twin(number, cell)
+            if found is None:
+                lonely = self.seen.pair is not None
+                return f"Unit {unit}" + (", without a twin" if lonely else "")
+            _, other, r = found
+            sign = "\nOne is the negative of the other." if r < 0 else ""
+            return (
+                f"Unit {unit}; its twin is unit {other} of the other run, r {r:.3f}{sign}".replace(
+                    "-", "−"
+                )
+            )
+
+        return describe
+
+    def _on_hover(self, number: int) -> Callable[[int], None]:
+        def hovered(cell: int) -> None:
+            other = self.grids[1 - number]
+            found = self.twin(number, cell)
+            if found is None:
+                other.select(None)
+                self._show_score()
+                return
+            unit, twin, r = found
+            (cells,) = np.nonzero(self.order[1 - number] == twin)
+            other.select(int(cells[0]) if len(cells) else None)
+            mine, theirs = (twin, unit) if number else (unit, twin)
+            self.score.setText(f"unit {mine} and unit {theirs}:  r {r:.3f}".replace("-", "−"))
+
+        return hovered
+
+    def _on_click(self, number: int) -> Callable[[int], None]:
+        hover = self._on_hover(number)
+
+        def clicked(cell: int) -> None:
+            # The arrow keys come here too.
+            hover(cell)
+
+        return clicked
+
+    # --- to take away
+
+    def pairs_csv(self) -> bytes:
+        """Return the pairs as a table: unit, its twin, correlation."""
+        assert self.seen.pair is not None
+        found = self.seen.pair.matching
+        return columns_csv(
+            {"first": found.first, "second": found.second, "correlation": found.correlation}
+        )
+
+
+def _look(
+    rows: list[RunRow], known: dict[object, FiltersOverTime], epoch: float | None, task: Task
+) -> _Seen:
+    """Read the filters of one or two runs at a moment, and pair them."""
+    runs: list[FiltersOverTime] = []
+    shown: list[Filters] = []
+    try:
+        for row in rows:
+            if task.cancelled():
+                raise Cancelled("Others were chosen.")
+            run = known.get(row.path)
+            if run is None:
+                # One that is trained has other weights by now than when the table was read.
+                run = FiltersOverTime(RunFolder.open(row.path))
+            else:
+                run.look_again()
+            runs.append(run)
+            end = float(run.epochs[-1])
+            shown.append(run.at(end if epoch is None else min(epoch, end)))
+        pair = compare_at(runs[0], runs[1], epoch) if len(runs) == 2 else None
+    except FilterscopeError as error:
+        return _Seen(tuple(runs[: len(shown)]), tuple(shown), None, str(error))
+    return _Seen(tuple(runs), tuple(shown), pair)

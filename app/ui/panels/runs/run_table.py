@@ -1,0 +1,386 @@
+"""The card with the table of runs: what is in it, what is chosen, and what can be done with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QItemSelection, QModelIndex, QPoint, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QColor, QKeyEvent, QKeySequence
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QColorDialog,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QTreeView,
+)
+
+from app.core.errors import FilterscopeError
+from app.core.run_table import TRASH, RunRow, read_rows
+from app.core.settings import data_folder
+from app.ui.panels.runs.columns import COLUMNS, TITLES
+from app.ui.panels.runs.table_model import RunFilter, RunModel
+from app.ui.widgets.card import Card, ToggleButton, quiet_label
+from app.workers.task_worker import Task, TaskWorker
+from app.workers.thread import Runner
+
+__all__ = ["RunTable"]
+
+
+class _Tree(QTreeView):
+    """A tree whose chosen runs Enter opens and Delete throws away."""
+
+    enter_pressed = pyqtSignal()
+    delete_pressed = pyqtSignal()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Qt: the two keys; all others as ever."""
+        assert event is not None
+        if self.state() == QAbstractItemView.State.EditingState:
+            super().keyPressEvent(event)
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.enter_pressed.emit()
+        elif event.key() == Qt.Key.Key_Delete:
+            self.delete_pressed.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+class RunTable(Card):
+    """All runs, or those in the trash.
+
+    Signals
+    -------
+    problem(str, str, str)
+        Message, hint and, for a bug, the report.
+    chosen()
+        Other runs are chosen, or a colour is another.
+    open_wanted(object), resume_wanted(object)
+        Folder of a run that is to be seen in its lab, or to go on.
+    delete_wanted(object), restore_wanted(object)
+        Rows of runs that are to go to the trash, or to come back.
+    """
+
+    problem = pyqtSignal(str, str, str)
+    chosen = pyqtSignal()
+    open_wanted = pyqtSignal(object)
+    resume_wanted = pyqtSignal(object)
+    delete_wanted = pyqtSignal(object)
+    restore_wanted = pyqtSignal(object)
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__("Runs", "runs")
+        self._runner = runner
+        self._listing: TaskWorker[list[RunRow]] | None = None
+        self._again = False
+        self.in_trash = False
+        self.model = RunModel(self)
+        self.model.refused.connect(lambda message, hint: self.problem.emit(message, hint, ""))
+        self.shown = RunFilter(self.model, self)
+        self._build_tools()
+        self._build_table()
+        self._show_buttons()
+
+    # --- building
+
+    def _build_tools(self) -> None:
+        self.tree = ToggleButton(
+            "runTree",
+            "tree",
+            "Runs below the run that they went on from, or the study that they belong to",
+            self._on_tree,
+        )
+        self.tree.blockSignals(True)
+        self.tree.setChecked(True)
+        self.tree.blockSignals(False)
+        self.trash = ToggleButton(
+            "runTrash", "trash", f"The runs in the folder “{TRASH}”, to bring back", self._on_trash
+        )
+        self.search = QLineEdit()
+        self.search.setObjectName("runSearch")
+        self.search.setPlaceholderText("Search names, settings, tags, notes")
+        self.search.setAccessibleName("Search runs")
+        self.search.setToolTip("Words that must all be found, such as: solver=adam good (Ctrl+F)")
+        self.search.setClearButtonEnabled(True)
+        self.search.setMinimumWidth(120)
+        self.search.setMaximumWidth(280)
+        self.search.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.search.textChanged.connect(self._on_search)
+        for widget in (self.tree, self.trash, self.search):
+            self.add_tool(widget)
+        self.open = self._button("openRun", "Open", "See this run in its lab (Enter)")
+        self.go_on = self._button(
+            "resumeRun", "Go on", "Train on exactly where this run stopped, in its own folder"
+        )
+        self.delete = self._button("deleteRuns", "Delete…", "")
+        self.open.clicked.connect(self._on_open)
+        self.go_on.clicked.connect(self._on_go_on)
+        self.delete.clicked.connect(self._on_delete)
+
+    def _button(self, name: str, text: str, tip: str) -> QPushButton:
+        button = QPushButton(text)
+        button.setObjectName(name)
+        button.setToolTip(tip)
+        button.setAccessibleName(text)
+        self.add_tool(button)
+        return button
+
+    def _build_table(self) -> None:
+        table = self.table = _Tree()
+        table.setObjectName("runTable")
+        table.setAccessibleName("All runs")
+        table.setModel(self.shown)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        table.setUniformRowHeights(True)
+        table.setAllColumnsShowFocus(True)
+        table.setIndentation(16)
+        table.setIconSize(QSize(9, 9))
+        table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        table.setEditTriggers(
+            QAbstractItemView.EditTrigger.DoubleClicked
+            | QAbstractItemView.EditTrigger.EditKeyPressed
+        )
+        # A double click opens a run; the little triangle and the arrow keys fold.
+        table.setExpandsOnDoubleClick(False)
+        columns = table.header()
+        assert columns is not None
+        columns.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        columns.setStretchLastSection(True)
+        for place, column in enumerate(COLUMNS):
+            table.setColumnWidth(place, column.width)
+        table.setSortingEnabled(True)
+        table.sortByColumn(TITLES.index("Started"), Qt.SortOrder.DescendingOrder)
+        table.doubleClicked.connect(self._on_double_click)
+        table.customContextMenuRequested.connect(self._on_menu)
+        selection = table.selectionModel()
+        assert selection is not None
+        selection.selectionChanged.connect(self._on_selection)
+        self.body.addWidget(table)
+        table.enter_pressed.connect(self._on_open)
+        table.delete_pressed.connect(self._on_delete)
+        find = QAction(self)
+        find.setShortcut(QKeySequence.StandardKey.Find)
+        find.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        find.triggered.connect(lambda: self.search.setFocus())
+        self.addAction(find)
+        self.empty = quiet_label("There are no runs yet: train a network, and it is kept here.")
+        self.empty.setObjectName("noRuns")
+        self.empty.hide()
+        self.body.addWidget(self.empty)
+
+    # --- reading
+
+    def refresh(self) -> None:
+        """Read all runs again, in the background."""
+        if self._listing is not None:
+            self._again = True
+            return
+        root = data_folder() / TRASH if self.in_trash else data_folder()
+
+        def job(task: Task) -> list[RunRow]:
+            return read_rows(root, cancel=task.cancelled)
+
+        self.note.setText("Reading …")
+        self._listing = TaskWorker(job)
+        self._listing.ended.connect(self._on_listed)
+        self._runner.start(self._listing)
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        self._again = False
+        if self._listing is not None:
+            self._listing.request_stop()
+
+    def _on_listed(self) -> None:
+        worker, self._listing = self._listing, None
+        if worker is None:
+            return
+        if self._again:
+            # Meanwhile something has changed.
+            self._again = False
+            self.refresh()
+        elif worker.bug:
+            self.problem.emit("Reading the runs failed.", "", worker.bug)
+        elif worker.error is not None:
+            self.problem.emit(*worker.error, "")
+        elif worker.result is not None:
+            self._set_rows(worker.result)
+
+    def _set_rows(self, rows: list[RunRow]) -> None:
+        before = {row.path for row in self.chosen_rows()}
+        folded = self._folded()
+        self.model.set_rows(rows)
+        self._unfold(folded)
+        self.empty.setText(
+            "The trash is empty."
+            if self.in_trash
+            else "There are no runs yet: train a network, and it is kept here."
+        )
+        self.table.setVisible(bool(rows))
+        self.empty.setVisible(not rows)
+        self.choose(before)
+        self._count()
+
+    def _folded(self) -> set[str]:
+        """Return the names of what the person has folded."""
+        found, waiting = set(), [QModelIndex()]
+        while waiting:
+            above = waiting.pop()
+            for row in range(self.shown.rowCount(above)):
+                index = self.shown.index(row, 0, above)
+                if self.shown.rowCount(index):
+                    waiting.append(index)
+                    if not self.table.isExpanded(index):
+                        found.add(str(index.data()))
+        return found
+
+    def _unfold(self, but: set[str]) -> None:
+        self.table.setRootIsDecorated(self.model.has_branches)
+        self.table.expandAll()
+        if not but:
+            return
+        for row in range(self.shown.rowCount()):
+            index = self.shown.index(row, 0)
+            if str(index.data()) in but:
+                self.table.collapse(index)
+
+    def _count(self) -> None:
+        shown, total = self.shown.found(), len(self.model.rows)
+        many = f"{shown} of {total}" if shown != total else f"{total}"
+        where = " in the trash" if self.in_trash else ""
+        self.note.setText(f"{many} run{'' if total == 1 else 's'}{where}")
+
+    def _on_search(self, text: str) -> None:
+        self.shown.search(text)
+        self.table.expandAll()
+        self._count()
+
+    def _on_tree(self, on: bool) -> None:
+        before = {row.path for row in self.chosen_rows()}
+        self.model.set_nested(on)
+        self._unfold(set())
+        self.choose(before)
+
+    def _on_trash(self, on: bool) -> None:
+        self.in_trash = on
+        self.table.clearSelection()
+        self.refresh()
+        self._show_buttons()
+
+    # --- what is chosen
+
+    def chosen_rows(self) -> list[RunRow]:
+        """Return the chosen runs, in the order of the table; a study stands for its runs."""
+        selection = self.table.selectionModel()
+        assert selection is not None
+        indices = sorted(selection.selectedRows(), key=_path_of)
+        found: dict[Path, RunRow] = {}
+        for index in indices:
+            for row in self.model.rows_of(self.shown.mapToSource(index)):
+                found.setdefault(row.path, row)
+        return list(found.values())
+
+    def choose(self, paths: set[Path]) -> None:
+        """Choose the runs in these folders."""
+        selection = self.table.selectionModel()
+        assert selection is not None
+        wanted = QItemSelection()
+        for place, one in enumerate(self.model.rows):
+            index = self.shown.mapFromSource(self.model.index_of(place))
+            if one.path in paths and index.isValid():
+                wanted.select(index, index)
+        mode = selection.SelectionFlag
+        selection.select(wanted, mode.ClearAndSelect | mode.Rows)
+        self._on_selection()
+
+    def _on_selection(self, *_: Any) -> None:
+        self._show_buttons()
+        self.chosen.emit()
+
+    def _show_buttons(self) -> None:
+        rows = self.chosen_rows()
+        one = len(rows) == 1 and not self.in_trash
+        self.open.setEnabled(one)
+        self.go_on.setEnabled(one and rows[0].resumable)
+        self.delete.setEnabled(bool(rows) and all(row.state != "running" for row in rows))
+        self.delete.setText("Restore" if self.in_trash else "Delete…")
+        self.delete.setAccessibleName(self.delete.text())
+        self.delete.setToolTip(
+            "Bring the chosen runs back to the others"
+            if self.in_trash
+            else "Move the chosen runs into the trash folder beside them (Del)"
+        )
+
+    # --- what is done with them
+
+    def _on_menu(self, position: QPoint) -> None:
+        menu = self.menu()
+        viewport = self.table.viewport()
+        assert viewport is not None
+        menu.exec(viewport.mapToGlobal(position))
+        menu.deleteLater()
+
+    def menu(self) -> QMenu:
+        """Return what the right mouse button, or the menu key, offers for the chosen runs."""
+        menu = QMenu(self)
+        rows = self.chosen_rows()
+        for button in (self.open, self.go_on, self.delete):
+            action = menu.addAction(button.text())
+            assert action is not None
+            action.setEnabled(button.isEnabled())
+            action.triggered.connect(button.click)
+        colour = menu.addAction("Colour of its curve…")
+        assert colour is not None
+        colour.setObjectName("runColour")
+        colour.setEnabled(len(rows) == 1 and not self.in_trash)
+        colour.triggered.connect(self._on_colour)
+        return menu
+
+    def _on_colour(self) -> None:
+        (row,) = self.chosen_rows()
+        now = QColor(row.labels.colour) if row.labels.colour else QColor("#0072b2")
+        colour = QColorDialog.getColor(now, self, f"Colour of {row.path.name}")
+        if not colour.isValid():
+            return
+        place = [one.path for one in self.model.rows].index(row.path)
+        try:
+            self.model.set_colour(place, colour.name())
+        except FilterscopeError as error:
+            self.problem.emit(error.message, error.hint, "")
+        self.chosen.emit()
+
+    def _on_double_click(self, index: QModelIndex) -> None:
+        place = self.model.place_of(self.shown.mapToSource(index))
+        if place is None:
+            first = index.siblingAtColumn(0)
+            self.table.setExpanded(first, not self.table.isExpanded(first))
+        elif not index.flags() & Qt.ItemFlag.ItemIsEditable and not self.in_trash:
+            self.open_wanted.emit(self.model.rows[place].path)
+
+    def _on_open(self) -> None:
+        rows = self.chosen_rows()
+        if len(rows) == 1 and not self.in_trash:
+            self.open_wanted.emit(rows[0].path)
+
+    def _on_go_on(self) -> None:
+        rows = self.chosen_rows()
+        if len(rows) == 1:
+            self.resume_wanted.emit(rows[0].path)
+
+    def _on_delete(self) -> None:
+        rows = self.chosen_rows()
+        if rows and self.delete.isEnabled():
+            (self.restore_wanted if self.in_trash else self.delete_wanted).emit(rows)
+
+
+def _path_of(index: QModelIndex) -> tuple[int, ...]:
+    """Return the places from the root to a row: the order in which rows stand below each other."""
+    places = []
+    while index.isValid():
+        places.append(index.row())
+        index = index.parent()
+    return tuple(reversed(places))
