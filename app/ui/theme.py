@@ -142,7 +142,7 @@ QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 QScrollBar:horizontal { background: transparent; height: 9px; }
 QScrollBar::handle:horizontal { background: $faint; border-radius: 4px; min-width: 30px; }
 QSplitter::handle { background: transparent; }
-QTableView { background: $field; border: 1px solid $border; border-radius: 6px; outline: none; selection-background-color: $hover; selection-color: $text; }
+QTableView, QTreeView#runTable { background: $field; border: 1px solid $border; border-radius: 6px; outline: none; selection-background-color: $hover; selection-color: $text; }
 QTreeWidget, QListWidget { background: $field; border: 1px solid $border; border-radius: 6px; outline: none; }
 QTreeWidget::item { padding: 2px 3px; border: none; }
 QTreeWidget::item:selected { background: $hover; color: $text; }

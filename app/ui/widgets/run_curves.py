@@ -21,7 +21,7 @@ __all__ = ["PALETTE", "RunCurves"]
 # Told apart on white and on black, also by most who do not tell red from green (Okabe and Ito).
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a7cd8", "#8c8c8c")
 FAINT, BAND = 70, 45
-LEGEND_WIDTH = 236
+LEGEND_WIDTH = 310
 
 
 class RunCurves(QWidget):
