@@ -10,14 +10,16 @@ from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from app.core.fonts import font
 
 __all__ = ["Chart", "Curve"]
 
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 66, 16, 52, 44
-# Height of a line of the legend, and about how wide a letter in it is.
-LEGEND, LETTER = 18, 6.6
+# Height of a line of the legend.
+LEGEND = 18
 # How much of its colour a faint line or a band has; the rest is the paper's white.
 FAINT, BAND = 0.35, 0.18
 # Numbers beyond this, and below its inverse on a logarithmic axis, are left out.
@@ -159,7 +161,7 @@ class Chart:
         drawn: list[Line | Text] = []
         at, line = float(LEFT), 20.0
         for words, colour in names:
-            wide = 19 + LETTER * len(words) + 18
+            wide = 19 + font(12).getlength(words) + 18
             if at > LEFT and at + wide > WIDTH:
                 at, line = float(LEFT), line + LEGEND
             drawn.append(Line(np.array([[at, line - 4], [at + 14, line - 4]]), colour, 2.0))
@@ -246,20 +248,20 @@ class Chart:
                     pen.line(places, part.colour, max(1, round(part.width * fine)), joint="curve")
         image = image.resize((WIDTH * scale, HEIGHT * scale), Image.Resampling.BOX)
         pen = ImageDraw.Draw(image)
-        font = ImageFont.load_default(12 * scale)
+        letters = font(12 * scale)
         anchors = {"start": "ls", "middle": "ms", "end": "rs"}
         for part in self.parts():
             if not isinstance(part, Text):
                 continue
             if part.turned:
-                length = int(font.getlength(part.words)) + 4
+                length = int(letters.getlength(part.words)) + 4
                 strip = Image.new("RGB", (length, 16 * scale), "#ffffff")
-                ImageDraw.Draw(strip).text((2, 12 * scale), part.words, part.colour, font, "ls")
+                ImageDraw.Draw(strip).text((2, 12 * scale), part.words, part.colour, letters, "ls")
                 strip = strip.rotate(90, expand=True)
                 image.paste(strip, (4 * scale, int(part.y * scale - length / 2)))
             else:
                 at = (part.x * scale, part.y * scale)
-                pen.text(at, part.words, part.colour, font, anchors[part.anchor])
+                pen.text(at, part.words, part.colour, letters, anchors[part.anchor])
         out = io.BytesIO()
         image.save(out, "PNG")
         return out.getvalue()

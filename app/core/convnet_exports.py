@@ -1,10 +1,10 @@
-"""What the run of a convolutional network gives as files."""
+"""What is read of a convolutional network's run: its first filters, its curves, its table."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,163 +12,17 @@ from numpy.typing import NDArray
 from app.core.chart import Chart, Curve
 from app.core.curves import bin_curve
 from app.core.errors import UsageError
-from app.core.export import (
-    curves_csv,
-    mosaic_png,
-    mosaic_svg,
-    settings_text,
-    weights_npz,
-    weights_safetensors,
-)
 from app.core.history import History
-from app.core.mosaic import Mosaic, Scale, mosaic
-from app.core.nn.network import Network
-from app.core.runs import RunFolder
+from app.core.params import describe
 from app.core.specs import ConvNetSpec
-from app.core.tensorboard import event_file
-from app.core.torch_exports import onnx_bytes, state_dict_bytes
-from app.core.torch_script import torch_script
 
-__all__ = ["accuracy_chart", "export_convnet", "filter_mosaic", "make"]
+__all__ = ["accuracy_chart", "first_filters", "with_accuracies"]
 
-COLOURS = {
-    "loss": "#2f6fed",
-    "batch": "#9aa4b2",
-    "train": "#1f8a5b",
-    "validation": "#c9700f",
-}
+COLOURS = {"loss": "#2f6fed", "train": "#1f8a5b", "validation": "#c9700f"}
 
 
-def make(makers: Mapping[str, Mapping[str, Callable[[], bytes]]], what: str, kind: str) -> bytes:
-    """Return one thing of a run as the bytes of a file of one kind.
-
-    Raises
-    ------
-    UsageError
-        There is no such thing, or not of that kind.
-    """
-    if what not in makers:
-        raise UsageError(f"There is no “{what}” to export; there are {', '.join(makers)}.")
-    kinds = makers[what]
-    if kind not in kinds:
-        raise UsageError(
-            f"{what} cannot be a .{kind or '(none)'} file.",
-            f"It can be {', '.join('.' + k for k in kinds)}.",
-        )
-    return kinds[kind]()
-
-
-def export_convnet(
-    run: RunFolder, what: str, kind: str, *, zoom: int = 8, scale: str = "own"
-) -> tuple[bytes, list[str]]:
-    """Return ``filters``, ``curves``, ``weights`` or ``script`` of a run; see `export_run`."""
-    maker = _Maker(run, zoom, scale)
-    makers: dict[str, dict[str, Callable[[], bytes]]] = {
-        "filters": {"png": maker.filters_png, "svg": maker.filters_svg},
-        "curves": {
-            "csv": maker.curves_csv,
-            "svg": maker.curves_svg,
-            "png": maker.curves_png,
-            "tfevents": maker.curves_tfevents,
-        },
-        "weights": {
-            "npz": maker.weights_npz,
-            "safetensors": maker.weights_safetensors,
-            "pt": maker.weights_pt,
-            "onnx": maker.weights_onnx,
-        },
-        "script": {"py": maker.script},
-    }
-    return make(makers, what, kind), maker.notes
-
-
-class _Maker:
-    """Reads what it needs of a run, once."""
-
-    def __init__(self, run: RunFolder, zoom: int, scale: str) -> None:
-        self.run, self.info = run, run.info
-        self.spec, self.images = run.info.convnet
-        self.zoom, self.scale = zoom, scale
-        self.notes: list[str] = []
-        self._weights: dict[str, NDArray[np.float32]] | None = None
-
-    @property
-    def weights(self) -> dict[str, NDArray[np.float32]]:
-        """What validation chose, or the last weights where nothing was validated."""
-        if self._weights is None:
-            step, self._weights, note = self.run.read_weights(best=True)
-            self.notes.extend([note] if note else [])
-            if self.info.best is not None and step == self.info.best.step:
-                self.notes.append(
-                    f"The weights are those of step {step}, {self.info.best.accuracy:.1%} right "
-                    "on validation images."
-                )
-        return self._weights
-
-    def text(self) -> dict[str, str]:
-        return settings_text(
-            self.spec, self.images, run_id=self.info.run_id, data_sha256=self.info.source.sha256
-        )
-
-    def caption(self) -> str:
-        return f"{self.spec.layers}; {self.spec.solver}, seed {self.spec.seed}"
-
-    def filters_png(self) -> bytes:
-        return mosaic_png(filter_mosaic(self.weights, self.scale), self.zoom, self.text())
-
-    def filters_svg(self) -> bytes:
-        tiles = filter_mosaic(self.weights, self.scale)
-        return mosaic_svg(tiles, self.zoom, "First-layer filters", self.caption())
-
-    def history(self) -> History:
-        history, note = self.run.read_history()
-        self.notes.extend([note] if note else [])
-        return history
-
-    def curves_csv(self) -> bytes:
-        return with_accuracies(
-            curves_csv(self.history(), self.spec, self.info.steps_per_epoch), self.history()
-        )
-
-    def chart(self) -> Chart:
-        return accuracy_chart(self.history(), self.spec, self.info.steps_per_epoch)
-
-    def curves_svg(self) -> bytes:
-        return self.chart().svg()
-
-    def curves_png(self) -> bytes:
-        return self.chart().png()
-
-    def curves_tfevents(self) -> bytes:
-        outcome = self.info.outcome
-        seconds = 0.0 if outcome is None else outcome.seconds
-        return event_file(self.history(), self.info.started, seconds)
-
-    def weights_npz(self) -> bytes:
-        return weights_npz(self.weights)
-
-    def weights_safetensors(self) -> bytes:
-        return weights_safetensors(self.weights, self.text())
-
-    def network(self) -> Network:
-        network = Network(self.spec.rows, self.info.source.shape, len(self.info.classes))
-        network.load(self.weights)
-        return network
-
-    def weights_pt(self) -> bytes:
-        return state_dict_bytes(self.network())
-
-    def weights_onnx(self) -> bytes:
-        shift, factor = self.run.read_normalisation()
-        text = {**self.text(), "classes": ", ".join(self.info.classes)}
-        return onnx_bytes(self.network(), shift, factor, text)
-
-    def script(self) -> bytes:
-        return torch_script(self.info, self.history()).encode()
-
-
-def filter_mosaic(weights: Mapping[str, NDArray[np.float32]], scale: Scale | str = "own") -> Mosaic:
-    """Return the first convolution's filters (F, C, HH, WW) as tiles, each on its own scale.
+def first_filters(weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the first convolution's filters (F, C, HH, WW) as tiles (n, 1 or 3, HH, WW).
 
     Filters of three channels are in colour. Of another number of channels each is a tile.
 
@@ -177,12 +31,12 @@ def filter_mosaic(weights: Mapping[str, NDArray[np.float32]], scale: Scale | str
     UsageError
         The network has no convolution at its start.
     """
-    filters = weights["W1"]
-    if filters.ndim != 4:
+    filters = weights.get("W1")
+    if filters is None or filters.ndim != 4:
         raise UsageError("This network does not begin with filters.")
     if filters.shape[1] not in (1, 3):
         filters = filters.reshape(-1, 1, *filters.shape[2:])
-    return mosaic(filters, scale=scale)  # type: ignore[arg-type]
+    return filters
 
 
 def with_accuracies(table: bytes, history: History) -> bytes:
@@ -221,8 +75,12 @@ def accuracy_chart(history: History, spec: ConvNetSpec, steps_per_epoch: int) ->
         known = np.array([np.nan if value is None else value for value in values], float)
         if np.isfinite(known).any():
             curves.append(Curve(f"{name} accuracy", COLOURS[name], at, known))
+    symbols = {p.name: p.hyper.symbol or p.name for p in describe(type(spec))}
     marks = [
-        ((step + 1) / per_epoch, f"{change.name} {change.old:g} → {change.new:g}")
+        (
+            (step + 1) / per_epoch,
+            f"{symbols.get(change.name, change.name)} {change.old:g} → {change.new:g}",
+        )
         for step, change in history.changes
     ]
     return Chart(curves, "epoch", "loss and accuracy", False, False, None, marks, "Curves")

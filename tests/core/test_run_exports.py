@@ -21,10 +21,12 @@ from app.core.errors import UsageError
 from app.core.history import History
 from app.core.models.autoencoder import pca_bound, reconstruct
 from app.core.mosaic import mosaic
+from app.core.params import describe
 from app.core.probe import spread_rows
-from app.core.run_exports import COLOURS, SHOWN, cost_chart, export_run, reopen
+from app.core.run_exports import export_run
 from app.core.runs import RunFolder
 from app.core.specs import AutoencoderSpec, PreprocessSpec
+from app.core.takeaway.contents import COLOURS, SHOWN, cost_chart, reopen
 from tests.core.trained import images, record, write
 
 KINDS = {
@@ -185,12 +187,17 @@ def test_the_report_stands_alone_and_says_everything(run):
     page.feed(export_run(run, "report", "html")[0].decode())
     said = " ".join(page.text)
     assert page.outside == []
-    assert page.tags.count("img") == 2
+    # Filters and reconstructions, and filters on the way where there are keyframes of it.
+    assert page.tags.count("img") == (5 if len(run.keyframes()) > 2 else 2)
     assert "svg" in page.tags
     assert "script" not in page.tags
-    for word in ("rho", "hidden_units", "grayscale", run.info.source.sha256, run.info.run_id):
+    for spec in (run.info.spec, run.info.preprocess):
+        for parameter in describe(type(spec)):
+            assert parameter.hyper.label in said
+            assert parameter.hyper.symbol in said
+    for word in ("ρ 0.05 → 0.1", "0.05", run.info.source.sha256, run.info.run_id, "p.h5"):
         assert word in said
-    assert f"{sum(run.info.outcome.terms):.5g}" in said
+    assert f"{sum(run.info.outcome.terms):.6g}" in said
 
 
 def test_what_a_file_says_is_never_part_of_the_page(run, tmp_path):

@@ -158,12 +158,18 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(figure_html=figure_html, kind_of=_kind_of)
+    environment.globals.update(figure_html=figure_html, kind_of=_kind_of, width_of=_width_of)
     return environment
 
 
 def _kind_of(figure: Figure) -> str:
     return type(figure.content).__name__.lower()
+
+
+def _width_of(figure: Figure, columns: int) -> int:
+    """Return how many pixels wide a mosaic is on the page."""
+    assert isinstance(figure.content, Mosaic)
+    return int(figure.content.pixels.shape[1]) * zoom_of(figure, columns)
 
 
 def figure_html(figure: Figure, columns: int = 1) -> Markup:

@@ -10,9 +10,9 @@ from fpdf.enums import MethodReturnValue, TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
 from PIL import Image
 
-from app.core.chart import HEIGHT, WIDTH, Chart, Line
+from app.core.chart import HEIGHT, WIDTH, Area, Chart, Line
+from app.core.fonts import BOLD, REGULAR, drawable
 from app.core.mosaic import Mosaic
-from app.core.takeaway.fonts import BOLD, REGULAR, drawable
 from app.core.takeaway.page import Figure, Grid, Page, Section, Table
 
 __all__ = ["Paper", "draw_chart", "draw_tiles", "page_pdf"]
@@ -118,7 +118,8 @@ class Paper(FPDF):
     def section(self, section: Section) -> None:
         """Write a part of the page."""
         first = self._row_height(section.figures[: section.columns], section.columns)
-        self.keep_together(14 + min(first, 120))
+        # A title never stands alone at a sheet's end.
+        self.keep_together(14 + (min(first, 120) or 30))
         self.ln(5)
         self.set_draw_color(LINE_COLOUR)
         self.set_line_width(0.2)
@@ -245,9 +246,12 @@ class Paper(FPDF):
         self.set_draw_color(LINE_COLOUR)
         self.set_line_width(0.2)
         self.set_fill_color("#ffffff")
-        cells = [tuple(row) for row in (table.headings, *table.rows)]
+        headed = any(table.headings)
+        cells = [tuple(row) for row in (table.headings, *table.rows)][not headed :]
+        if not cells:
+            return
         wanted = [
-            max(self.get_string_width(drawable(row[number])) for row in cells) + 5
+            max(self.get_string_width(drawable(row[number])) for row in cells) * 1.08 + 4
             for number in range(len(table.headings))
         ]
         # Long words share what short ones leave.
@@ -264,11 +268,12 @@ class Paper(FPDF):
             "RIGHT" if number in table.numbers else "LEFT" for number in range(len(widths))
         )
         with self.table(
-            width=sum(widths),
+            width=min(sum(widths), self.epw),
             col_widths=tuple(widths),
             align="LEFT",
             text_align=aligned,
             borders_layout=TableBordersLayout.HORIZONTAL_LINES,
+            first_row_as_headings=headed,
             headings_style=FontFace(emphasis="BOLD", color=QUIET),
             line_height=4.4,
             padding=(0.6, 1.5, 0.6, 0),
@@ -297,6 +302,11 @@ def draw_chart(paper: FPDF, chart: Chart, x: float, y: float, width: float) -> N
     """Draw a chart `width` mm wide, in lines and letters."""
     scale = width / WIDTH
     for part in chart.parts():
+        if isinstance(part, Area):
+            ring = [(x + px * scale, y + py * scale) for px, py in part.points.tolist()]
+            paper.set_fill_color(part.colour)
+            paper.polygon(ring, style="F")
+            continue
         if isinstance(part, Line):
             paper.set_draw_color(part.colour)
             paper.set_line_width(part.width * scale)

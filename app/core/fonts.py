@@ -19,7 +19,9 @@ BOLD = _FOLDER / "DejaVuSans-Bold.ttf"
 @lru_cache(maxsize=16)
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """Return the letters for drawing with Pillow, `size` in pixels."""
-    return ImageFont.truetype(BOLD if bold else REGULAR, size)
+    # The plain layout is there everywhere; what a system adds to it would draw other pictures.
+    plain = ImageFont.Layout.BASIC
+    return ImageFont.truetype(BOLD if bold else REGULAR, size, layout_engine=plain)
 
 
 @lru_cache(maxsize=1)
