@@ -239,8 +239,7 @@ def _module_call(row: Row) -> str:
         case layers.Layernorm():
             return f"nn.GroupNorm(1, {channels})"
         case layers.Residual():
-            stride = f", stride={_pair(row.shortcut_stride)}"
-            return f"nn.Conv2d({channels}, {row.out_shape[0]}, 1{stride})"
+            return f"nn.Conv2d({channels}, {row.out_shape[0]}, 1, {_pair(row.shortcut_stride)})"
     raise TypeError(f"{layer.text} learns nothing")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.core.checks import CHECKS, Conditions, run_check
+from app.core.checks.five_ways import ways_of_source
 from app.core.checks.ladders import NetworkSource, climb_source
 from app.core.checks.timing import Doing, TimingSpec, time_layer
 from app.core.checks.wire import encode
@@ -26,7 +27,7 @@ from app.core.errors import FilterscopeError
 __all__ = ["JOBS", "serve"]
 
 # The window comes first; what is timed gives way a little less.
-NICENESS = {"timing": 5}
+NICENESS = {"timing": 5, "ways": 5}
 USUAL_NICENESS = 10
 # A word of progress is not worth more often than the eye sees.
 SECONDS_BETWEEN_WORDS = 0.05
@@ -65,10 +66,18 @@ def _ladder(request: dict[str, Any], say: Say) -> Iterator[dict[str, Any]]:
         yield {"step": step}
 
 
+def _ways(request: dict[str, Any], say: Say) -> Iterator[dict[str, Any]]:
+    """Send some images through a network in five ways."""
+    source = NetworkSource.from_json(request["source"])
+    for told in ways_of_source(source, say):
+        yield {"way": told}
+
+
 JOBS: dict[str, Callable[[dict[str, Any], Say], Iterator[dict[str, Any]]]] = {
     "checks": _checks,
     "timing": _timing,
     "ladder": _ladder,
+    "ways": _ways,
 }
 
 

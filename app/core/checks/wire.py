@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from app.core.checks import CHECKS
+from app.core.checks.five_ways import Ways, WayTold
 from app.core.checks.ladder import LadderStep
 from app.core.checks.outcomes import Check, Measure, Outcome
 from app.core.checks.timing import MachineRate, Timed
@@ -33,6 +34,8 @@ CLASSES: dict[str, type] = {
         Outcome,
         Timed,
         Tried,
+        WayTold,
+        Ways,
     )
 }
 KINDS = ("float64", "float32", "bool", "uint8", "int64")

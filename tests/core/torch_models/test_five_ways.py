@@ -7,7 +7,12 @@ import pytest
 
 from app.core import kernels
 from app.core.checks import CHECKS, run_check
+from app.core.checks.five_ways import Ways, WayTold, ways_of_source
+from app.core.checks.ladders import NetworkSource
+from app.core.errors import FilterscopeError
+from app.core.nn import ways as nn_ways
 from app.core.source_code import code_of
+from app.core.specs import ConvNetSpec, ImageSpec
 from tests.core.learners_of_images import spec
 
 torch = pytest.importorskip("torch")
@@ -20,7 +25,7 @@ if not kernels.COMPILED:
 
 
 def ways(**values):
-    from app.core.torch_models.five_ways import five_ways
+    from app.core.nn.ways import five_ways
 
     return list(five_ways(spec(**{"precision": "float64", **values}), X, Y, 4))
 
@@ -58,8 +63,6 @@ def test_the_check_holds_and_its_code_can_be_read_without_torch():
 
 
 def test_the_first_call_which_starts_things_is_nobodys_time(monkeypatch):
-    from app.core.torch_models import five_ways
-
     clock, calls = [0.0], []
 
     def way():
@@ -67,7 +70,37 @@ def test_the_first_call_which_starts_things_is_nobodys_time(monkeypatch):
         clock[0] += 50.0 if len(calls) == 1 else 0.125
         return len(calls)
 
-    monkeypatch.setattr(five_ways.time, "perf_counter", lambda: clock[0])
-    result, seconds = five_ways._timed(way)
+    monkeypatch.setattr(nn_ways.time, "perf_counter", lambda: clock[0])
+    result, seconds = nn_ways._timed(way)
     assert seconds == 0.125
     assert result == len(calls) > 2
+
+
+SMALL = ConvNetSpec(layers="conv 3 5x5 stride 2, relu, pool 2, affine 6, relu", precision="float64")
+
+
+def test_a_network_of_the_window_is_compared_on_images_of_its_own():
+    said = []
+    first, *told = ways_of_source(NetworkSource(SMALL, ImageSpec()), lambda *one: said.append(one))
+    assert isinstance(first, Ways)
+    assert (first.names, first.missing, first.images) == (tuple(NAMES), "", 4)
+    assert [one.name for one in told] == NAMES
+    assert all(isinstance(one, WayTold) and one.apart < 1e-9 for one in told)
+    assert [text for text, _ in said] == ["Reading the images", *NAMES]
+    assert [share for _, share in said] == sorted(share for _, share in said)
+
+
+def test_without_torch_there_are_the_two_ways_of_the_program_and_it_is_said(monkeypatch):
+    def missing():
+        raise FilterscopeError("PyTorch is not installed.", "Install it.")
+
+    monkeypatch.setattr(nn_ways, "load_torch", missing)
+    first, *told = ways_of_source(NetworkSource(SMALL, ImageSpec()), lambda *_: None)
+    assert first.missing.endswith("PyTorch is not installed.")
+    assert [one.name for one in told] == NAMES[: len(NAMES) - 3]
+
+
+def test_a_large_network_is_given_fewer_images():
+    large = SMALL.changed(layers="conv 99 1x1, pool 8, affine 4, relu", precision="float32")
+    first = next(ways_of_source(NetworkSource(large, ImageSpec()), lambda *_: None))
+    assert first.images == 2
