@@ -148,7 +148,9 @@ class DaskPool:
                 "This needs Dask, which is not installed.",
                 'Install it with: python -m pip install "filterscope[studies]"',
             ) from None
-        self._dask, self._distributed = dask, distributed
+        # Neither has types.
+        self._dask: Any = dask
+        self._distributed: Any = distributed
         self._client = self._connect(cluster) if cluster is not None else self._start()
         self._client.subscribe_topic(self._topic, self._hear)
 
@@ -302,11 +304,11 @@ class DaskPool:
             if self._stopping:
                 return [Report(key, "ended", {"state": "stopped"})]
             return [Report(key, "lost", {"message": "The scheduler went away."})]
-        error = future.exception()
-        if isinstance(error, self._distributed.scheduler.KilledWorker):
-            where = getattr(error.last_worker, "address", "a worker")
+        found = future.exception()
+        if isinstance(found, self._distributed.scheduler.KilledWorker):
+            where = getattr(found.last_worker, "address", "a worker")
             return [Report(key, "lost", {"message": f"Worker {where} went away."})]
-        words = f"{type(error).__name__}: {_one_line(error)}"
+        words = f"{type(found).__name__}: {_one_line(found)}"
         return [Report(key, "ended", {"state": "failed", "message": words})]
 
     def stop(self) -> None:

@@ -102,6 +102,7 @@ class _Process:
 
     def hang_up(self) -> None:
         """Close its ear: it saves what it trains, and ends."""
+        # Unsent words to a process that is gone are of no interest.
         with contextlib.suppress(OSError):
             if self.process.stdin is not None:
                 self.process.stdin.close()
@@ -114,6 +115,7 @@ class _Process:
             self.process.kill()
             self.process.wait()
         self._thread.join()
+        self.hang_up()
         if self.process.stdout is not None:
             self.process.stdout.close()
 

@@ -134,11 +134,11 @@ def _values(value: Any) -> dict[str, Any]:
 def _from_preset(values: dict[str, Any]) -> dict[str, Any]:
     """Resolve ``preset`` and ``set`` into whole settings, so that a later version changes nothing."""
     kind = values.get("kind", "autoencoder")
-    if kind not in SPECS:
+    if not isinstance(kind, str) or kind not in SPECS:
         raise UsageError(f"kind = {kind!r} is neither autoencoder nor cnn.")
     name, wanted = values.pop("preset", None), _values(values.pop("set", {}))
     presets: Mapping[str, Any] = PRESETS if kind == "autoencoder" else CNN_PRESETS
-    if name is not None and name not in presets:
+    if name is not None and not (isinstance(name, str) and name in presets):
         raise UsageError(f"There is no preset “{name}”; there are {', '.join(presets)}.")
     if name is None:
         spec, preprocess = (cls() for cls in SPECS[kind])
