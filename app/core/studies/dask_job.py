@@ -69,8 +69,11 @@ def train_here(
             _at_work.pop(job.key, None)
 
 
-def stop_here(keys: Sequence[str]) -> None:
-    """Have these runs end after their mini-batch, if they are trained in this worker."""
+async def stop_here(keys: Sequence[str]) -> None:
+    """Have these runs end after their mini-batch, if they are trained in this worker.
+
+    A coroutine, so that Dask does not wait for a worker that hangs.
+    """
     with _lock:
         for key in keys:
             if key in _at_work:
