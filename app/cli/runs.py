@@ -12,6 +12,7 @@ from typing import Any
 from app.cli.branch import add_branch
 from app.cli.options import command, json_flag, shown
 from app.cli.resume import add_resume
+from app.cli.takeaway import add_import, add_rerun
 
 __all__ = ["add_runs", "run_compare", "run_list", "run_show"]
 
@@ -39,6 +40,8 @@ def add_runs(commands: Any) -> None:
     json_flag(compare)
     add_resume(actions)
     add_branch(actions)
+    add_rerun(actions)
+    add_import(actions)
 
 
 def run_list(options: argparse.Namespace) -> int:

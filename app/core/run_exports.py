@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +55,11 @@ def export_run(
     what: str,
     kind: str,
     *,
-    zoom: int = 8,
-    scale: str = "own",
+    zoom: int | None = None,
+    scale: str | None = None,
+    fps: float = 12.0,
+    checkpoints: bool = True,
+    data: bool = False,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
 ) -> tuple[bytes, list[str]]:
@@ -64,10 +69,14 @@ def export_run(
     ----------
     what, kind : str
         See `EXPORTS`; `kind` is the file's ending.
-    zoom : int
-        Pixels for a pixel.
-    scale : {"own", "common", "diverging"}
-        See `mosaic`.
+    zoom : int, optional
+        Pixels for a pixel: 8, or of a film as many as make it handy.
+    scale : {"own", "common", "diverging"}, optional
+        See `mosaic`; ``own``, or of a film ``common``.
+    fps : float
+        Frames of a film in a second.
+    checkpoints, data : bool
+        What goes along in an archive, see `archive_bytes`.
     cancel, progress : callable, optional
         Asked and told while something long is made.
 
@@ -77,7 +86,7 @@ def export_run(
         There is no such thing, or not of that kind.
     """
     contents = contents_of(run, cancel=cancel, progress=progress)
-    maker = _Maker(contents, zoom, scale)
+    maker = _Maker(contents, zoom, scale, fps, checkpoints, data)
     if isinstance(contents, ConvNetContents):
         makers = _of_convnet(maker, contents)
     else:
@@ -107,10 +116,16 @@ def _of_autoencoder(maker: _Maker, contents: AutoencoderContents) -> Makers:
     def script() -> bytes:
         return repeat_script(contents.info, contents.history).encode()
 
+    def notebook() -> bytes:
+        from app.core.takeaway.notebook import notebook_bytes
+
+        return notebook_bytes(contents.info, contents.history)
+
     return {
         **maker.shared(),
         "reconstructions": {"png": reconstructions_png, "svg": reconstructions_svg},
         "script": {"py": script},
+        "notebook": {"ipynb": notebook},
     }
 
 
@@ -146,9 +161,17 @@ class _Maker:
     """Makes what the runs of all networks have."""
 
     def __init__(
-        self, contents: AutoencoderContents | ConvNetContents, zoom: int, scale: str
+        self,
+        contents: AutoencoderContents | ConvNetContents,
+        zoom: int | None,
+        scale: str | None,
+        fps: float,
+        checkpoints: bool,
+        data: bool,
     ) -> None:
-        self.contents, self.zoom, self.scale = contents, zoom, scale
+        self.contents, self.asked_zoom, self.asked_scale = contents, zoom, scale
+        self.zoom, self.scale = zoom or 8, scale or "own"
+        self.fps, self.checkpoints, self.data = fps, checkpoints, data
 
     def shared(self) -> dict[str, dict[str, Callable[[], bytes]]]:
         contents = self.contents
@@ -165,6 +188,9 @@ class _Maker:
                 "safetensors": lambda: weights_safetensors(own_arrays(contents), contents.text()),
             },
             "report": {"html": self.report_html, "pdf": self.report_pdf},
+            "film": {kind: partial(self.film, kind) for kind in EXPORTS["film"]},
+            "poster": {"svg": self.poster_svg, "pdf": self.poster_pdf},
+            "archive": {"filterscope": self.archive},
         }
 
     def filters_png(self) -> bytes:
@@ -200,3 +226,33 @@ class _Maker:
         from app.core.takeaway.report import report_page
 
         return page_pdf(report_page(self.contents))
+
+    def film(self, kind: str) -> bytes:
+        from app.core.takeaway.film import Film, film_bytes
+
+        scale: Any = self.asked_scale or "common"
+        return film_bytes(
+            Film(self.contents, zoom=self.asked_zoom, scale=scale), kind, fps=self.fps
+        )
+
+    def poster_svg(self) -> bytes:
+        from app.core.takeaway.poster import Poster, poster_svg
+
+        return poster_svg(Poster.of(self.contents, self.scale))
+
+    def poster_pdf(self) -> bytes:
+        from app.core.takeaway.poster import Poster, poster_pdf
+
+        return poster_pdf(Poster.of(self.contents, self.scale))
+
+    def archive(self) -> bytes:
+        from app.core.takeaway.archive import archive_bytes
+
+        contents = self.contents
+        return archive_bytes(
+            contents.run,
+            checkpoints=self.checkpoints,
+            data=self.data,
+            cancel=contents.cancel,
+            progress=contents.progress,
+        )

@@ -31,6 +31,7 @@ __all__ = [
     "move_folder",
     "point",
     "remove_files",
+    "remove_folder",
     "safe_name",
     "save_bytes",
     "sweep_parts",
@@ -302,6 +303,11 @@ def move_folder(source: Path, target: Path) -> None:
         raise StorageError(
             f"{source.name} was not moved: {error.strerror or error}.", "It is where it was."
         ) from None
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of our own with all that is in it; what cannot be removed stays."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def writable_problem(folder: Path) -> StorageError | None:

@@ -11,6 +11,7 @@ from app.core.chart import Chart, Curve
 from app.core.errors import Cancelled, FilterscopeError
 from app.core.params import Spec, describe, format_number
 from app.core.run_table import read_row
+from app.core.runs.info import ParentInfo
 from app.core.runs.labels import read_labels
 from app.core.takeaway.contents import AutoencoderContents, Contents, ConvNetContents
 from app.core.takeaway.page import Figure, Grid, Page, Section, Table
@@ -282,19 +283,20 @@ class _Report:
             + (f", ended {info.ended}" if info.ended else "")
             + f"; {info.engine or 'engine unknown'}, {info.threads} threads."
         ]
-        parent = getattr(info, "parent", None)
-        if parent:
-            lines.append(f"A branch of {_parent(parent)}.")
+        if info.parent is not None:
+            lines.append(_parent(info.parent))
         versions = ", ".join(f"{name} {value}" for name, value in info.versions.items())
         lines.append(f"{versions}{'; source ' + info.git if info.git else ''}.")
         lines.append("Made by Filterscope.")
         return lines
 
 
-def _parent(parent: Any) -> str:
-    """Return from which run another one branched off, and where."""
-    run, step = getattr(parent, "run_id", parent), getattr(parent, "step", None)
-    return f"run {run}" if step is None else f"run {run} at step {step:,}"
+def _parent(parent: ParentInfo) -> str:
+    """Return from which run another one branched off, where, and what was changed."""
+    changes = ", ".join(f"{name} {old} → {new}" for name, old, new in parent.changes)
+    return f"It went on from {parent.name} after step {parent.step:,}" + (
+        f", with {changes}." if changes else "."
+    )
 
 
 def _said(error: FilterscopeError) -> str:

@@ -217,6 +217,23 @@ def send_weights(request: dict[str, Any], out: BinaryIO) -> None:
     write_json(out, {"end": True})
 
 
+def send_run(request: dict[str, Any], out: BinaryIO) -> None:
+    """Send the members of a run's archive: for each its name and size, then its bytes."""
+    from app.core.data.untrusted.run_archives import read_members
+
+    size = int(request["size"])
+    # Names in an archive are in this encoding, which is loaded when it is first needed.
+    b"x".decode("cp437")
+    hold_still(MEMORY, 120 + size // (1 << 20))
+    with open(request["path"], "rb") as file:  # noqa: PTH123
+        close_the_door()
+        for name, length, blocks in read_members(file, size):
+            write_json(out, {"name": name, "bytes": length})
+            for block in blocks:
+                write_bytes(out, block)
+    write_json(out, {"end": True})
+
+
 def answer(request: dict[str, Any], requests: BinaryIO, out: BinaryIO) -> None:
     """Do what was asked."""
     if request["do"] == "cut":
@@ -249,6 +266,9 @@ def answer(request: dict[str, Any], requests: BinaryIO, out: BinaryIO) -> None:
         return
     if request["do"] == "weights":
         send_weights(request, out)
+        return
+    if request["do"] == "run":
+        send_run(request, out)
         return
     size = int(request["size"])
     source = open_source(request["path"], size)

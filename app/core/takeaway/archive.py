@@ -1,0 +1,118 @@
+"""A run as one file that opens again anywhere: a zip of its folder, the same bytes each time.
+
+manifest.json first: what the file is, and size and SHA-256 of every other member. The members
+have the names that the run's folder has; of the data, its checksum or, when it is small and
+wanted, a copy. `app.core.takeaway.opening` is the way back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.core.data.files import Cancel, Progress, file_sha256
+from app.core.data.untrusted.run_archives import write_members
+from app.core.errors import Cancelled, FilterscopeError, UsageError
+from app.core.runs import RunFolder
+from app.core.runs.checkpoint import checkpoint_files
+from app.core.runs.files import BEST, HISTORY, LABELS, UNITS, read
+from app.core.storage import safe_name
+
+__all__ = ["FORMAT", "MOST_DATA_BYTES", "SUFFIX", "archive_bytes"]
+
+FORMAT = "filterscope-run"
+SUFFIX = ".filterscope"
+# What is put into one file is held in memory while that is made.
+MOST_ARCHIVE_BYTES = 1 << 30
+# Data larger than this is named by its checksum only.
+MOST_DATA_BYTES = 128 << 20
+
+
+def archive_bytes(
+    run: RunFolder,
+    *,
+    checkpoints: bool = True,
+    data: bool = False,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> bytes:
+    """Return a run as one file.
+
+    Parameters
+    ----------
+    run : RunFolder
+        It must not be training.
+    checkpoints : bool
+        Whether it can be gone on with where it is opened.
+    data : bool
+        Whether a copy of its data goes along: one file of at most `MOST_DATA_BYTES`.
+    cancel, progress : callable, optional
+
+    Raises
+    ------
+    UsageError
+        It is training, it or its data is too large, or its data is not what it was.
+    """
+    if run.info.state == "running":
+        raise UsageError(f"{run.path.name} is being trained right now.", "Stop it first.")
+    members: dict[str, bytes] = {}
+    files = list(_files(run, checkpoints))
+    total = 0
+    for number, (name, path) in enumerate(files):
+        if cancel is not None and cancel():
+            raise Cancelled("The file was given up.")
+        if progress is not None:
+            progress((number + 1) / len(files), "Packing the run")
+        members[name] = read(path, MOST_ARCHIVE_BYTES - total, f"{name} cannot be packed")
+        total += len(members[name])
+    if data:
+        name, members[f"data/{name}"] = _data(run)
+    manifest = {
+        "format": FORMAT,
+        "version": 1,
+        "run_id": run.info.run_id,
+        "members": {
+            name: {"bytes": len(one), "sha256": hashlib.sha256(one).hexdigest()}
+            for name, one in members.items()
+        },
+    }
+    first = {"manifest.json": json.dumps(manifest, indent=1).encode()}
+    return write_members({**first, **members})
+
+
+def _files(run: RunFolder, checkpoints: bool) -> Iterator[tuple[str, Path]]:
+    for name in ("run.json", HISTORY, UNITS, LABELS, BEST):
+        if (run.path / name).exists():
+            yield name, run.path / name
+    for _, path in run.keyframes():
+        yield f"keyframes/{path.name}", path
+    if checkpoints:
+        for path in reversed(checkpoint_files(run.path)):
+            yield f"checkpoints/{path.name}", path
+
+
+def _data(run: RunFolder) -> tuple[str, bytes]:
+    """Return a name and the bytes of a run's data, which must be what it was."""
+    source = run.info.source
+    path = Path(source.path)
+    name = safe_name(path.name, "data").lstrip(".-") or "data"
+    if not path.is_file():
+        raise UsageError(
+            f"The data of {run.path.name} is not one file that is there.",
+            "Leave it out: its checksum goes along.",
+        )
+    size = path.stat().st_size
+    if size > MOST_DATA_BYTES:
+        raise UsageError(
+            f"{path.name} has {size >> 20} MiB: more than {MOST_DATA_BYTES >> 20} do not go along.",
+            "Leave it out: its checksum goes along.",
+        )
+    try:
+        same = file_sha256(path) == source.sha256
+    except FilterscopeError as error:
+        raise UsageError(f"{path.name} cannot be packed: {error.message}") from None
+    if not same:
+        raise UsageError(f"{path.name} is not what it was when the run was made.")
+    return name, read(path, MOST_DATA_BYTES, f"{path.name} cannot be packed")
