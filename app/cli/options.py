@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.core.errors import UsageError
-from app.core.params import Parameter, Spec, describe, format_number, parse_number
+from app.core.params import Parameter, Spec, describe, format_number, parse_setting
 
 __all__ = ["command", "json_flag", "parse_setting", "read_assignments", "settings_help", "shown"]
 
@@ -38,32 +37,6 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return format_number(value) if isinstance(value, int | float) else str(value)
-
-
-def parse_setting(parameter: Parameter, text: str) -> Any:
-    """Return what `text` means for a setting.
-
-    Raises
-    ------
-    UsageError
-        It cannot be meant for it.
-    """
-    if parameter.kind == "bool":
-        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        if text.lower() not in words:
-            raise UsageError(f"{parameter.name} = “{text}” is neither yes nor no.")
-        return words[text.lower()]
-    if parameter.kind in ("choice", "text"):
-        return text
-    if parameter.kind == "int" and re.fullmatch("[0-9]{1,40}", text):
-        # Exactly, where a float would round a large seed.
-        return int(text)
-    value = parse_number(text)
-    if parameter.kind == "int":
-        if not value.is_integer():
-            raise UsageError(f"{parameter.name} = {text} is not a whole number.")
-        return int(value)
-    return value
 
 
 def read_assignments(

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app.cli.options import command, json_flag, parse_setting, read_assignments
+from app.cli.options import command, json_flag, read_assignments
 from app.cli.progress import Interruptible
 from app.cli.study_progress import StudyProgress
 from app.core.errors import AlreadyExistsError, UsageError
-from app.core.params import Parameter, describe, parse_number
+from app.core.params import describe
 from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
 
-__all__ = ["add_study", "parse_seeds", "parse_varied", "run_study"]
+__all__ = ["add_study", "run_study"]
 
 WORDS = ("list", "show", "resume", "page")
 EPILOG = """what to study:
@@ -153,6 +153,8 @@ def read_specs(options: argparse.Namespace) -> list[Any]:
 
 def _changes(options: argparse.Namespace, kind: str | None) -> dict[str, Any]:
     """Return the fields of a study that options set; `kind` None leaves values as text."""
+    from app.core.studies.typed import parse_seeds, parse_varied
+
     kind = kind or options.network or "autoencoder"
     classes = (
         (AutoencoderSpec, PreprocessSpec) if kind == "autoencoder" else (ConvNetSpec, ImageSpec)
@@ -190,39 +192,6 @@ def _changed(spec: Any, more: dict[str, Any]) -> Any:
     if more.pop("preset", None) is not None:
         raise UsageError("The file says which settings to start from; leave --preset out.")
     return StudySpec.build({**values, **more})
-
-
-def parse_seeds(text: str) -> int | tuple[int, ...]:
-    """Return a number of seeds, or the seeds of a list; raises `UsageError`."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() and len(part) <= 19 for part in parts):
-        raise UsageError(f"--seeds {text} is neither a number nor a list such as 0,3,7.")
-    return int(parts[0]) if "," not in text else tuple(map(int, parts))
-
-
-def parse_varied(text: str, known: dict[str, Parameter]) -> dict[str, Any]:
-    """Return what ``NAME=VALUES`` means, as `Varied` takes it; raises `UsageError`."""
-    name, mark, values = (part.strip() for part in text.partition("="))
-    if not mark or not values:
-        raise UsageError(f"“{text}” is not NAME=VALUES.", "Write it like rho=0.2,0.5,0.8.")
-    if name not in known:
-        raise UsageError(f"There is no setting “{name}”.", f"There are {', '.join(known)}.")
-    parameter = known[name]
-    if ".." in values and parameter.kind in ("int", "float"):
-        ends, *more = values.split(":")
-        low, _, high = ends.partition("..")
-        found: dict[str, Any] = {"name": name, "low": parse_number(low), "high": parse_number(high)}
-        for word in more:
-            if word in ("log", "linear"):
-                found["scale"] = word
-            elif word.isdecimal() and len(word) < 6:
-                found["count"] = int(word)
-            else:
-                raise UsageError(f"“{word}” is neither log nor linear, nor a number of values.")
-        return found
-    between = "|" if parameter.kind == "text" else ","
-    listed = [part.strip() for part in values.split(between)]
-    return {"name": name, "values": [parse_setting(parameter, part) for part in listed]}
 
 
 def _dry_run(specs: Sequence[Any], as_json: bool) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -20,7 +21,15 @@ from pydantic.fields import FieldInfo
 
 from app.core.errors import UsageError
 
-__all__ = ["Hyper", "Parameter", "Spec", "describe", "format_number", "parse_number"]
+__all__ = [
+    "Hyper",
+    "Parameter",
+    "Spec",
+    "describe",
+    "format_number",
+    "parse_number",
+    "parse_setting",
+]
 
 SLIDER_POSITIONS = 1000
 
@@ -248,6 +257,32 @@ def parse_number(text: str, *, integer: bool = False) -> float:
         raise UsageError(f"“{typed}” is not a finite number.")
     if integer and not value.is_integer():
         raise UsageError("A whole number is needed here.", "Write it like 20.")
+    return value
+
+
+def parse_setting(parameter: Parameter, text: str) -> Any:
+    """Return what `text` means for a setting.
+
+    Raises
+    ------
+    UsageError
+        It cannot be meant for it.
+    """
+    if parameter.kind == "bool":
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() not in words:
+            raise UsageError(f"{parameter.name} = “{text}” is neither yes nor no.")
+        return words[text.lower()]
+    if parameter.kind in ("choice", "text"):
+        return text
+    if parameter.kind == "int" and re.fullmatch("[0-9]{1,40}", text):
+        # Exactly, where a float would round a large seed.
+        return int(text)
+    value = parse_number(text)
+    if parameter.kind == "int":
+        if not value.is_integer():
+            raise UsageError(f"{parameter.name} = {text} is not a whole number.")
+        return int(value)
     return value
 
 
