@@ -24,8 +24,11 @@ from app.ui.moment import Moment
 from app.ui.panels.data_panel import DataPanel
 from app.ui.pictures import widget_png, widget_svg
 from app.ui.widgets.mosaic_view import MosaicView
+from app.workers.task_worker import Task
 
-__all__ = ["Item", "Maker", "autoencoder_items", "step_of"]
+__all__ = ["GROUPS", "Item", "Maker", "autoencoder_items", "step_of"]
+
+GROUPS = ("Pictures", "Curves and numbers", "Weights", "Whole run", "Program")
 
 Zoom = Callable[[], int]
 Text = Callable[[], dict[str, str]]
@@ -36,7 +39,9 @@ class Item:
     """One thing to take away from `lab`: its name, and how each kind of file is made.
 
     The workbench, which trains nothing, is its own lab. Kinds of file that take seconds are made
-    `later`: what is called first returns, with all it needs, the job for another thread.
+    `later`: what is called first returns, with all it needs, the job for another thread. What is
+    made `from_run` may take minutes: its job is told of its task, says how far it is, and can be
+    given up. `tip` says what it is good for.
     """
 
     lab: Lab | QWidget
@@ -45,11 +50,25 @@ class Item:
     makers: dict[str, Callable[[], bytes]]
     ready: Callable[[], bool]
     later: dict[str, Callable[[], Callable[[], bytes]]] = field(default_factory=dict)
+    from_run: dict[str, Callable[[], Callable[[Task], bytes]]] = field(default_factory=dict)
+    tip: str = ""
 
     @property
     def kinds(self) -> list[str]:
         """The kinds of file it can be, by their ending."""
-        return [*self.makers, *self.later]
+        return [*self.makers, *self.later, *self.from_run]
+
+    @property
+    def group(self) -> str:
+        """What it is listed with, one of `GROUPS`."""
+        kinds = set(self.kinds)
+        if kinds & {"html", "gif", "filterscope"}:
+            return "Whole run"
+        if kinds & {"npz", "safetensors", "pt", "onnx"}:
+            return "Weights"
+        if kinds & {"py", "ipynb"}:
+            return "Program"
+        return "Curves and numbers" if kinds & {"csv", "tfevents"} else "Pictures"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ from PyQt6.QtWidgets import QFileDialog, QMenu
 
 from app.core.errors import Cancelled, FilterscopeError
 from app.core.storage import safe_name, save_bytes
-from app.ui.export_items import Item, autoencoder_items
+from app.ui.export_items import GROUPS, Item, autoencoder_items
+from app.ui.run_items import run_folder_of, run_items
+from app.ui.task_notice import tell_progress
 from app.workers.task_worker import Task, TaskWorker
 
 if TYPE_CHECKING:
@@ -35,8 +38,15 @@ class Exporter(QObject):
         self.all_items: list[Item] = []
         self.actions: dict[str, QAction] = {}
         self.menu.aboutToShow.connect(self.refresh)
-        self._below = self.menu.addSeparator()
-        self.add(autoencoder_items(window.autoencoder_lab, window.data_panel, self.current_zoom))
+        # A heading for each group; what belongs to it goes above the next one.
+        self._headings = {name: self._heading(name) for name in GROUPS}
+        end = self.menu.addSeparator()
+        assert end is not None
+        lines = [line for line, _ in self._headings.values()]
+        self._below = dict(zip(GROUPS, [*lines[1:], end], strict=True))
+        lab = window.autoencoder_lab
+        self.add(autoencoder_items(lab, window.data_panel, self.current_zoom))
+        self.add(run_items(lab, "run", partial(run_folder_of, lab), autoencoder=True))
         self.menu.setToolTipsVisible(True)
         zoom = self.menu.addMenu("Zoom of pictures")
         assert zoom is not None
@@ -59,11 +69,26 @@ class Exporter(QObject):
             action = QAction(f"{item.text}…", self.window_)
             action.setObjectName(f"export_{item.key}")
             action.setData(item.key)
-            action.setToolTip(f"Save as {' or '.join(kind.upper() for kind in item.kinds)}")
+            saved = f"Save as {' or '.join(_named(kind) for kind in item.kinds)}"
+            action.setToolTip(f"{item.tip}. {saved}" if item.tip else saved)
             action.triggered.connect(self._on_chosen)
-            self.menu.insertAction(self._below, action)
+            self.menu.insertAction(self._below[item.group], action)
             self.actions[item.key] = action
         self.all_items.extend(items)
+
+    def _heading(self, name: str) -> tuple[QAction, QAction]:
+        """Return the line above a group, and its name, which cannot be chosen."""
+        line = self.menu.addSeparator()
+        heading = self.menu.addAction(name)
+        assert line is not None
+        assert heading is not None
+        heading.setObjectName(f"exportGroup{GROUPS.index(name)}")
+        heading.setToolTip(f"What follows: {name.lower()}")
+        letters = heading.font()
+        letters.setBold(True)
+        heading.setFont(letters)
+        heading.setEnabled(False)
+        return line, heading
 
     def current_zoom(self) -> int:
         """Return how many pixels of a file a pixel of a tile becomes."""
@@ -80,6 +105,10 @@ class Exporter(QObject):
             action = self.actions[item.key]
             action.setVisible(item.lab is self.window_.exported)
             action.setEnabled(item.ready())
+        there = {item.group for item in self.items}
+        for name, both in self._headings.items():
+            for action in both:
+                action.setVisible(name in there)
 
     def _on_zoom(self, action: QAction) -> None:
         self.zoom = action.data()
@@ -90,7 +119,7 @@ class Exporter(QObject):
         if not isinstance(action, QAction):
             return
         item = next(item for item in self.all_items if item.key == action.data())
-        filters = {f"{suffix.upper()} (*.{suffix})": suffix for suffix in item.kinds}
+        filters = {f"{_named(suffix)} (*.{suffix})": suffix for suffix in item.kinds}
         folder = Path(self.window_.settings.last_folder or Path.home())
         start = folder / f"{safe_name(item.text.lower())}.{item.kinds[0]}"
         # The dialog asks before an existing file is replaced.
@@ -121,7 +150,11 @@ class Exporter(QObject):
             overwrite = False
         notice = self.window_.notice
         if kind in item.later:
-            self._save_later(item.later[kind](), path, overwrite)
+            make = item.later[kind]()
+            self._save_later(lambda _task: make(), path, overwrite)
+            return True
+        if kind in item.from_run:
+            self._save_later(item.from_run[kind](), path, overwrite, stoppable=True)
             return True
         try:
             save_bytes(path, item.makers[kind](), overwrite=overwrite)
@@ -131,12 +164,19 @@ class Exporter(QObject):
         notice.tell("good", f"Saved {path.name}.", str(path.parent))
         return True
 
-    def _save_later(self, make: Callable[[], bytes], path: Path, overwrite: bool) -> None:
+    def _save_later(
+        self,
+        make: Callable[[Task], bytes],
+        path: Path,
+        overwrite: bool,
+        *,
+        stoppable: bool = False,
+    ) -> None:
         """Make a file in a thread of its own, and tell when it is there."""
         notice = self.window_.notice
 
         def job(task: Task) -> int:
-            data = make()
+            data = make(task)
             if task.cancelled():
                 raise Cancelled("The window is closing.")
             save_bytes(path, data, overwrite=overwrite)
@@ -149,10 +189,23 @@ class Exporter(QObject):
                 notice.tell("good", f"Saved {path.name}.", str(path.parent))
             elif worker.error is not None:
                 notice.tell("problem", *worker.error)
+            elif worker.cancelled:
+                notice.tell(
+                    "plain", f"{path.name} was not written.", "What was there is unchanged."
+                )
             elif worker.bug:
                 said = f"{path.name} was not written: a fault in the program."
                 notice.tell("problem", said, "", worker.bug)
 
         worker.ended.connect(ended)
-        notice.tell("plain", f"Writing {path.name}.", "")
+        if stoppable:
+            tell_progress(notice, worker, f"Writing {path.name}")
+        else:
+            notice.tell("plain", f"Writing {path.name}.", "")
         self.window_.runner.start(worker)
+
+
+def _named(kind: str) -> str:
+    """Return a kind of file as people call it."""
+    names = {"ipynb": "Jupyter notebook", "py": "Python", "filterscope": ".filterscope"}
+    return names.get(kind, "TensorBoard" if kind == "tfevents" else kind.upper())

@@ -53,6 +53,7 @@ from app.ui.labs.lab import Lab
 from app.ui.loading_session import LoadingSession
 from app.ui.menus import Menus
 from app.ui.panels.data_panel import DataPanel
+from app.ui.run_items import run_folder_of, run_items
 from app.ui.theme import theme
 from app.ui.training_session import TrainingSession
 from app.ui.widgets.card import elided_label
@@ -65,19 +66,21 @@ if TYPE_CHECKING:
     from app.ui.labs.convnet_lab import ConvNetLab
     from app.ui.panels.cnn_panel import CnnPanel
     from app.ui.panels.runs_panel import RunsPanel
+    from app.ui.panels.studies_panel import StudiesPanel
     from app.ui.panels.workbench_panel import WorkbenchPanel
     from app.ui.resume_session import ResumeSession
+    from app.ui.takeaway_session import TakeawaySession
 
 __all__ = ["MainWindow"]
 
 
-DATA, AUTOENCODER, CNN, WORKBENCH, RUNS = range(5)
+DATA, AUTOENCODER, CNN, WORKBENCH, RUNS, STUDIES = range(6)
 
 
 class MainWindow(QMainWindow):
     """The one window of the program."""
 
-    TITLES = ("Data", "Autoencoder", "CNN", "Workbench", "Runs")
+    TITLES = ("Data", "Autoencoder", "CNN", "Workbench", "Runs", "Studies")
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -121,7 +124,8 @@ class MainWindow(QMainWindow):
     @property
     def labs(self) -> list[tuple[str, QWidget]]:
         """Titles and panels, in the order of the tabs."""
-        panels = (self.data_panel, self.autoencoder, self.cnn, self.workbench, self.runs)
+        panels: tuple[QWidget, ...] = (self.data_panel, self.autoencoder, self.cnn)
+        panels += (self.workbench, self.runs, self.studies)
         return list(zip(self.TITLES, panels, strict=True))
 
     # --- labs that are made when they are first asked for: the window is there sooner
@@ -139,6 +143,8 @@ class MainWindow(QMainWindow):
         self._follow(lab, lab.session)
         self._put(CNN, lab.panel)
         self.exporter.add(convnet_items(lab, self.exporter.current_zoom))
+        folder = partial(run_folder_of, lab)
+        self.exporter.add(run_items(lab, "network", folder, autoencoder=False))
         return lab
 
     @property
@@ -177,7 +183,32 @@ class MainWindow(QMainWindow):
         panel.open_wanted.connect(self.open_run)
         self._put(RUNS, panel)
         self.exporter.add(runs_items(panel, self.exporter.current_zoom))
+
+        def first() -> Path | None:
+            rows = panel.chosen_rows()
+            return rows[0].path if rows else None
+
+        self.exporter.add(run_items(panel, "chosen", first, autoencoder=True))
         return panel
+
+    @cached_property
+    def studies(self) -> StudiesPanel:
+        """The studies."""
+        from app.ui.panels.studies.given import given_by
+        from app.ui.panels.studies_panel import StudiesPanel
+
+        panel = StudiesPanel(self.runner)
+        panel.problem.connect(self._on_failed)
+        panel.told.connect(lambda text: self.notice.tell("good", text))
+        panel.run_wanted.connect(self.show_run)
+        panel.given = partial(given_by, self)
+        self._put(STUDIES, panel)
+        return panel
+
+    def show_run(self, path: Path) -> None:
+        """Look at a run in the Runs lab: it is searched for by its name."""
+        self.runs.runs.search.setText(path.name)
+        self.show_lab(RUNS)
 
     @cached_property
     def resuming(self) -> ResumeSession:
@@ -187,6 +218,13 @@ class MainWindow(QMainWindow):
         session = ResumeSession(self)
         session.problem.connect(self._on_failed)
         return session
+
+    @cached_property
+    def takeaway(self) -> TakeawaySession:
+        """What opens the files of runs, and trains runs again."""
+        from app.ui.takeaway_session import TakeawaySession
+
+        return TakeawaySession(self)
 
     def resume_run(self, path: Path) -> None:
         """Go on with the run in `path`, in its lab."""
@@ -234,7 +272,7 @@ class MainWindow(QMainWindow):
         self.stack = QStackedWidget()
         self._tabs = QButtonGroup(self)
         self.autoencoder = self.autoencoder_lab.panel
-        panels = (self.data_panel, self.autoencoder, *(QWidget() for _ in range(3)))
+        panels = (self.data_panel, self.autoencoder, *(QWidget() for _ in range(4)))
         for place, (title, panel) in enumerate(zip(self.TITLES, panels, strict=True)):
             tab = QPushButton(title)
             tab.setObjectName(f"tab{title}")
@@ -311,6 +349,8 @@ class MainWindow(QMainWindow):
             self.workbench.network_changed()
         elif place == RUNS:
             self.runs.refresh()
+        elif place == STUDIES:
+            self.studies.refresh()
         else:
             self.lab = self.autoencoder_lab
         self.stack.setCurrentIndex(place)
@@ -321,8 +361,8 @@ class MainWindow(QMainWindow):
             lab.visible = lab.panel is self.stack.currentWidget()
             if lab.visible:
                 lab.refresh()
-        # The workbench and the runs have buttons of their own.
-        self.transport.setVisible(place not in (WORKBENCH, RUNS))
+        # The workbench, the runs and the studies have buttons of their own.
+        self.transport.setVisible(place not in (WORKBENCH, RUNS, STUDIES))
         self._show_info()
         self._show_state()
 
@@ -355,6 +395,8 @@ class MainWindow(QMainWindow):
         path, _, dataset = text.partition("::")
         if self.place == WORKBENCH and is_photograph(path):
             self.workbench.open_photograph(path)
+        elif path.lower().endswith(".filterscope") and Path(path).is_file():
+            self.takeaway.open(Path(path))
         elif is_weights(path):
             self.lab.takes_weights.load(Path(path))
         elif self.lab is not self.autoencoder_lab:
@@ -599,7 +641,7 @@ class MainWindow(QMainWindow):
         assert event is not None
         for lab in self._there():
             lab.cancel()
-        for name in ("workbench", "runs", "resuming"):
+        for name in ("workbench", "runs", "studies", "resuming", "takeaway"):
             if name in vars(self):
                 getattr(self, name).cancel()
         if not self.runner.shutdown(3.0):

@@ -93,6 +93,12 @@ class Menus:
             window.ask_for_weights,
             "Safetensors, a state_dict or .npz into the network of the lab in sight",
         )
+        add(
+            "actionOpenRun",
+            "Open a run…",
+            lambda: window.takeaway.ask_for_run(),
+            "A .filterscope file, as Export > The whole run writes it; it joins the runs",
+        )
         recent = menu.addMenu("Open recent")
         assert recent is not None
         self.recent = recent
@@ -148,6 +154,12 @@ class Menus:
             window.on_new_seed,
             "Other noise to begin with: what comes out each time?",
             "Ctrl+Shift+R",
+        )
+        add(
+            "actionTrainAgain",
+            "Train the run again and compare",
+            lambda: window.takeaway.train_again(),
+            "From the same settings, seed and data, as a new run: is it bit-equal, or where not?",
         )
         menu.addSeparator()
         add(

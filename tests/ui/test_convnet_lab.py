@@ -261,6 +261,7 @@ def test_everything_can_be_taken_away(qtbot: QtBot, cnn: MainWindow, tmp_path: P
     assert keys == [
         "cnn_filters", "feature_maps", "images", "mistakes", "confusion", "loss", "accuracy",
         "cnn_weights", "best", "cnn_script",
+        "network_report", "network_film", "network_archive", "network_poster",
     ]  # fmt: skip
     for item in cnn.exporter.items:
         if not item.ready():

@@ -75,6 +75,8 @@ class RunTable(Card):
         self._runner = runner
         self._listing: TaskWorker[list[RunRow]] | None = None
         self._again = False
+        # What is chosen when the runs have been read.
+        self._then: set[Path] = set()
         self.in_trash = False
         self.model = RunModel(self)
         self.model.refused.connect(lambda message, hint: self.problem.emit(message, hint, ""))
@@ -189,6 +191,11 @@ class RunTable(Card):
         self._listing.ended.connect(self._on_listed)
         self._runner.start(self._listing)
 
+    def refresh_and_choose(self, paths: set[Path]) -> None:
+        """Read all runs again, then choose those in these folders."""
+        self._then = paths
+        self.refresh()
+
     def cancel(self) -> None:
         """Give up what is under way."""
         self._again = False
@@ -211,7 +218,7 @@ class RunTable(Card):
             self._set_rows(worker.result)
 
     def _set_rows(self, rows: list[RunRow]) -> None:
-        before = {row.path for row in self.chosen_rows()}
+        before, self._then = self._then or {row.path for row in self.chosen_rows()}, set()
         folded = self._folded()
         self.model.set_rows(rows)
         self._unfold(folded)
