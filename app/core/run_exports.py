@@ -211,7 +211,7 @@ class _Maker:
     def curves_tfevents(self) -> bytes:
         info = self.contents.info
         seconds = 0.0 if info.outcome is None else info.outcome.seconds
-        return event_file(self.contents.history, info.started, seconds)
+        return event_file(self.contents.history, info.started, seconds, self.contents.text())
 
     # What follows needs libraries that nothing else does: they are loaded when it is asked for.
 

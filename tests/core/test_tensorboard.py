@@ -82,3 +82,14 @@ def test_a_run_without_steps_and_one_without_names() -> None:
         for v in e.summary.value
     ]
     assert tags == ["cost/a", "cost/J"] * 2
+
+
+def test_the_settings_are_a_table_whatever_they_say() -> None:
+    settings = {"rho": "0.05", "layers": "conv | <b>x</b>\nrelu", "path": "/x/\udcff"}
+    data = event_file(history(), "2026-01-02T03:04:05+00:00", 8.0, settings)
+    (value,) = events(data)[1].summary.value
+    assert value.metadata.plugin_data.plugin_name == "text"
+    lines = value.tensor.string_val[0].decode().splitlines()
+    assert lines[:3] == ["| setting | value |", "|---|---|", "| rho | 0.05 |"]
+    assert lines[3] == r"| layers | conv \| \<b\>x\</b\> relu |"
+    assert len(lines) == 5
