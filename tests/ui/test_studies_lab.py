@@ -1,0 +1,208 @@
+"""The Studies lab: a study is begun, watched, stopped, gone on with, and seen at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PyQt6.QtCore import Qt
+
+from app.core.errors import UsageError
+from app.core.studies.conduct import MemberEnded, StudyControl, conduct
+from app.core.studies.local import LocalPool
+from app.core.studies.results import read_results
+from app.ui.panels.studies_panel import CURVES, MAP, StudiesPanel
+from app.workers.thread import Runner
+from tests.core.studies.small import SMALL, small_study
+from tests.core.trained import images, write
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write(tmp_path / "patches.npy", images(64))
+
+
+@pytest.fixture
+def panel(qtbot, tmp_path, monkeypatch, file):
+    monkeypatch.setenv("FILTERSCOPE_RUNS", str(tmp_path / "runs"))
+    runner = Runner()
+    panel = StudiesPanel(runner)
+    panel.given = lambda kind: {"kind": kind, "data": str(file), "spec": dict(SMALL)}
+    panel.opened = []
+    panel.open_page = panel.opened.append
+    panel.problems = []
+    panel.problem.connect(lambda *words: panel.problems.append(words))
+    panel.form.workers.setText("1")
+    qtbot.addWidget(panel)
+    panel.resize(1200, 800)
+    panel.show()
+    yield panel
+    panel.cancel()
+    assert runner.shutdown(15.0)
+    assert panel.problems == []
+
+
+def choose(field, name: str) -> None:
+    field.setCurrentIndex(field.findData(name))
+
+
+def idle(panel) -> bool:
+    session = panel.session
+    return not session.busy and session._listing is None and panel._reading is None
+
+
+def fill(panel, first: str, second: str = "", epochs: str = "3") -> None:
+    form = panel.form
+    choose(form.fields[0][0], "rho")
+    form.fields[0][1].setText(first)
+    choose(form.fields[1][0], "hidden_units" if second else "")
+    form.fields[1][1].setText(second)
+    form.epochs.setText(epochs)
+
+
+def states(panel) -> list[str]:
+    return [panel.runs.item(row, 2).text() for row in range(panel.runs.rowCount())]
+
+
+def test_there_is_nothing_at_first(panel, qtbot) -> None:
+    assert panel.empty.isVisible()
+    assert not panel.runs.isVisible()
+    assert not any(button.isEnabled() for button in (panel.go_on, panel.stop, panel.page))
+
+
+def test_a_study_of_two_settings_is_begun_and_seen(panel, qtbot) -> None:
+    fill(panel, "0.1, 0.3", "4, 6")
+    assert panel.form.count.text() == "4 runs"
+    qtbot.mouseClick(panel.form.begin, Qt.MouseButton.LeftButton)
+    assert not panel.form.begin.isEnabled()
+    qtbot.waitUntil(lambda: idle(panel), timeout=60_000)
+    assert states(panel) == ["done"] * 4
+    assert panel.form.begin.isEnabled()
+    results = panel.results
+    assert results is not None
+    assert [dict(t.values) for t in results.trials][1] == {"rho": 0.1, "hidden_units": 6}
+    assert len(panel.curves.curves) == 4
+    assert panel.note.text() == "4 done"
+    # A cell of the map and a line are the trial they stand for.
+    panel.pictures.show_page(MAP)
+    assert panel.map.trial_at(1, 0) == 1
+    assert panel.map.trial_at(0, 1) == 2
+    with qtbot.waitSignal(panel.map.chosen):
+        panel.map.chosen.emit(2)
+    assert panel.trial == 2
+    assert panel.runs.selectedItems()[0].row() == 2
+    assert panel.parallel.highlighted == 2
+    for number in range(4):
+        axis_end = panel.parallel._places[panel.parallel._numbers.index(number), -1]
+        assert panel.parallel.trial_at(2.0, axis_end) == number
+    assert panel.parallel.trial_at(0.0, 5.0) is None
+    # Its page is made and opened.
+    qtbot.mouseClick(panel.page, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: bool(panel.opened), timeout=60_000)
+    assert panel.opened == [results.study.path / "page.html"]
+    assert b"<!doctype html>" in panel.opened[0].read_bytes()[:20]
+
+
+def test_stop_keeps_all_and_go_on_ends_it(panel, qtbot) -> None:
+    fill(panel, "0.1, 0.3", epochs="1000000")
+    qtbot.mouseClick(panel.form.begin, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "at work" in states(panel), timeout=60_000)
+    qtbot.mouseClick(panel.stop, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: idle(panel), timeout=60_000)
+    assert states(panel) == ["stopped", "waiting"]
+    assert panel.go_on.isEnabled()
+    qtbot.mouseClick(panel.go_on, Qt.MouseButton.LeftButton)
+    assert panel.session.busy
+    assert not panel.go_on.isEnabled()
+    qtbot.mouseClick(panel.stop, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: idle(panel), timeout=60_000)
+
+
+def test_both_studies_of_the_report_are_one_click(panel, qtbot, monkeypatch) -> None:
+    begun = []
+    monkeypatch.setattr(panel.session, "begin", lambda specs, *more, **words: begun.extend(specs))
+    panel.form.epochs.setText("7")
+    qtbot.mouseClick(panel.form.reportStudy, Qt.MouseButton.LeftButton)
+    assert [[one.name for one in spec.vary] for spec in begun] == [["rho"], ["hidden_units"]]
+    assert {spec.spec.epochs for spec in begun} == {7}
+    # The data of the lab, the settings of the report.
+    assert all(spec.data.endswith("patches.npy") for spec in begun)
+    assert {spec.spec.batch_size for spec in begun} == {128}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("seeds", "no", "neither a number"),
+        ("workers", "0", "a whole number from 1 to 256"),
+        ("epochs", "1.5", "Epochs: a whole number"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_at_once(panel, name, text, said) -> None:
+    getattr(panel.form, name).setText(text)
+    assert said in panel.form.count.text()
+    assert not panel.form.begin.isEnabled()
+
+
+def test_values_out_of_range_are_said_at_once(panel) -> None:
+    fill(panel, "0.1, 7")
+    assert "rho = 7.0 is out of range" in panel.form.count.text()
+
+
+def test_a_lab_without_data_is_told(panel, qtbot) -> None:
+    def nothing(kind: str):
+        raise UsageError("No patches are open.", "Open some first.")
+
+    panel.given = nothing
+    fill(panel, "0.1, 0.3")
+    qtbot.mouseClick(panel.form.begin, Qt.MouseButton.LeftButton)
+    assert panel.form.error.text() == "No patches are open. Open some first."
+    assert not panel.session.busy
+
+
+def test_a_study_from_elsewhere_is_shown_when_the_lab_is_seen(panel, qtbot, tmp_path, file) -> None:
+    study = small_study(tmp_path, file=file)
+    with LocalPool(1, threads=1) as pool:
+        ended = [e for e in conduct([study], pool, StudyControl()) if isinstance(e, MemberEnded)]
+    panel.refresh()
+    qtbot.waitUntil(lambda: panel.results is not None and idle(panel), timeout=60_000)
+    values = [panel.runs.item(row, 5).text().split()[0] for row in range(2)]
+    assert values == [f"{event.value:.5g}" for event in ended]
+    assert not panel.pictures.tabs[MAP].isEnabled()
+    assert panel.pictures.page == CURVES
+    with qtbot.waitSignal(panel.run_wanted) as wanted:
+        panel.runs.cellDoubleClicked.emit(1, 0)
+    assert wanted.args == [study.run_path(study.info.members[1])]
+
+
+def test_the_window_gives_what_its_labs_have(qtbot, tmp_path, monkeypatch, file) -> None:
+    from app.core.settings import Settings
+    from app.ui.data_session import DataRequest
+    from app.ui.main_window import RUNS, STUDIES, MainWindow
+
+    monkeypatch.setenv("FILTERSCOPE_RUNS", str(tmp_path / "runs"))
+    window = MainWindow(Settings())
+    window.keep_settings = False
+    qtbot.addWidget(window)
+    window.show()
+    window.data.open(DataRequest(file))
+    qtbot.waitUntil(lambda: window.data.patches is not None, timeout=60_000)
+    window.show_lab(STUDIES)
+    given = window.studies.given("autoencoder")
+    assert given["data"].startswith(str(file))
+    assert given["spec"] == window.spec.model_dump()
+    assert window.studies.given("cnn")["data"] == ""
+    # Those settings are a study, which opens what the window has open.
+    study = small_study(
+        tmp_path, data=given["data"], layout=given["layout"], value_range=given["value_range"]
+    )
+    with LocalPool(1, threads=1) as pool:
+        assert list(conduct([study], pool, StudyControl()))[-1].reason == "done"
+    run = read_results(study).trials[0].shown_run
+    assert run is not None
+    assert window.data.raw is not None
+    assert run.info.source.sha256 == window.data.raw.source.sha256
+    window.studies.run_wanted.emit(run.path)
+    assert window.place == RUNS
+    qtbot.waitUntil(lambda: window.runs.runs.shown.rowCount() > 0, timeout=60_000)
+    window.close()
