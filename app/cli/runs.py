@@ -134,8 +134,7 @@ def run_compare(options: argparse.Namespace) -> int:
     rows = [read_row(run) for run in (first, second)]
     found = differences(first, second)
     try:
-        over_time = [FiltersOverTime(run) for run in (first, second)]
-        pair = compare_at(*over_time, epoch=options.epoch)
+        pair = compare_at(FiltersOverTime(first), FiltersOverTime(second), options.epoch)
     except FilterscopeError as error:
         # Settings and figures can be compared all the same.
         print(f"filterscope: {error.message}", file=sys.stderr)

@@ -90,8 +90,8 @@ class RunCurves(QWidget):
             name.setText(curve.name)
             value = quiet_label(name=f"runCurveValue{row - 1}")
             value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            for column, label in enumerate((swatch, name, value)):
-                self._legend.addWidget(label, row, column)
+            for column, part in enumerate((swatch, name, value)):
+                self._legend.addWidget(part, row, column)
             self._rows.append((swatch, name, value))
         self.place = None
         self._draw()

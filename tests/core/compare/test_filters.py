@@ -68,7 +68,7 @@ def test_at_the_start_of_another_seed_it_is_chance(permuted):
 
 def test_the_nearest_keyframe_is_taken_and_a_damaged_one_is_not(permuted):
     first, _, _ = permuted
-    step, weights, _ = first.read_weights()
+    _, weights, _ = first.read_weights()
     keyframe(first, 8, {name: 2 * array for name, array in weights.items()})
     over_time = FiltersOverTime(first)
     assert 8 in over_time.steps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -345,7 +346,7 @@ class FiltersPage(QWidget):
 
 
 def _look(
-    rows: list[RunRow], known: dict[object, FiltersOverTime], epoch: float | None, task: Task
+    rows: list[RunRow], known: dict[Path, FiltersOverTime], epoch: float | None, task: Task
 ) -> _Seen:
     """Read the filters of one or two runs at a moment, and pair them."""
     runs: list[FiltersOverTime] = []
