@@ -41,6 +41,7 @@ __all__ = ["Progress", "train"]
 # not noticed, short enough that a curve grows smoothly. Live values, pause and stop do not
 # wait for it: they interrupt between mini-batches.
 CALL_SECONDS = 0.010
+MOST_STEPS = 4096
 
 # Snapshots and checkpoints of large networks take time: each may have this share of it, but
 # comes after so many seconds at the latest.
@@ -78,6 +79,7 @@ def train(
     clock: Callable[[], float] = time.perf_counter,
     snapshot_seconds: float = 1 / 30,
     checkpoint_seconds: float = 10.0,
+    most_steps: int = MOST_STEPS,
 ) -> Iterator[Event]:
     """Train until the last epoch, a stop, or a failure, saying what happens.
 
@@ -102,6 +104,8 @@ def train(
         Seconds, monotonic.
     snapshot_seconds, checkpoint_seconds : float
         Least time between two snapshots, and between two checkpoints.
+    most_steps : int
+        In one call of the learner, and so in one `Steps` event.
 
     Yields
     ------
@@ -112,6 +116,7 @@ def train(
     trainer = _Trainer(learner, spec, control, examples, order, run_id, clock)
     trainer.snapshot_seconds = snapshot_seconds
     trainer.checkpoint_seconds = checkpoint_seconds
+    trainer.most_steps = most_steps
     if resume is not None:
         trainer.step, trainer.epoch = resume.step, resume.epoch
         trainer.steps_into_epoch = resume.steps_into_epoch
@@ -133,6 +138,7 @@ class _Trainer:
 
     snapshot_seconds: float
     checkpoint_seconds: float
+    most_steps: int
 
     def __init__(
         self,
@@ -279,7 +285,7 @@ class _Trainer:
             )
             yield Steps(self.run_id, first, outcome.terms, seen, seconds, outcome.accuracies)
             wanted = CALL_SECONDS / max(seconds / taken, 1e-9)
-            self.steps_per_call = int(min(max(1, wanted), 2 * self.steps_per_call, 4096))
+            self.steps_per_call = int(min(max(1, wanted), 2 * self.steps_per_call, self.most_steps))
         now = self.clock()
         self.calls += 1
         early = self.calls <= EARLY_CALLS and np.isfinite(self.snapshot_seconds)

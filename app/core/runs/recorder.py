@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,10 +61,19 @@ class Recorder:
     run : RunFolder
     keyframe_budget : int, optional
         Bytes for keyframes; what the run's settings say by default.
+    clock : callable
+        Seconds of the training, monotonic: those of others that take turns with it are not its.
     """
 
-    def __init__(self, run: RunFolder, *, keyframe_budget: int | None = None) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        *,
+        keyframe_budget: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.run = run
+        self._clock = clock
         budget = run.info.spec.keyframe_budget << 20
         budget = budget if keyframe_budget is None else keyframe_budget
         self._log = LogWriter(run.path / HISTORY)
@@ -77,7 +86,7 @@ class Recorder:
         self._whole_step = -1
         self._least_cost: float | None = None
         self._accuracy: float | None = None
-        self._began = self._wrote
+        self._began = clock()
         self._spent = 0.0
         self._seconds_before = 0.0
         self._continued = self._ended = False
@@ -282,7 +291,7 @@ class Recorder:
         self._units.write()
         self._write_changes()
         folder = self.run.path / "checkpoints"
-        seconds = self._seconds_before + time.monotonic() - self._began
+        seconds = self._seconds_before + self._clock() - self._began
         data = checkpoint_bytes(event, seconds)
         save_bytes(folder / f"{event.step:09d}.safetensors", data, overwrite=True)
         point("checkpoint saved")

@@ -53,8 +53,8 @@ def room_need(spec: TrainingSpec, shapes: Mapping[str, tuple[int, ...]], example
     return RoomNeed(least, least + history + budget + budget // 16)
 
 
-def check_room(folder: Path, need: RoomNeed) -> str:
-    """Return a sentence when all that a run will write may not fit; empty when it does.
+def check_room(folder: Path, need: RoomNeed, what: str = "This run") -> str:
+    """Return a sentence when all that `what` will write may not fit; empty when it does.
 
     `folder` need not be there yet.
 
@@ -71,13 +71,13 @@ def check_room(folder: Path, need: RoomNeed) -> str:
         return ""
     if free < need.least + LEAST_FREE:
         raise DiskFullError(
-            f"This run needs {in_words(need.least + LEAST_FREE)} on the disk of its folder; "
+            f"{what} needs {in_words(need.least + LEAST_FREE)} on the disk of its folder; "
             f"{in_words(free)} are free.",
             "Free some space, choose another folder, or train a smaller network.",
         )
     if free < need.likely + RESERVE:
         return (
-            f"This run may write {in_words(need.likely)}, and {in_words(free)} are free: "
+            f"{what} may write {in_words(need.likely)}, and {in_words(free)} are free: "
             "when the disk gets full, no more keyframes are kept."
         )
     return ""

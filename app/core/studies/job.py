@@ -36,7 +36,7 @@ from app.core.studies.folder import FINISHED, Member, StudyFolder
 from app.core.studies.spec import Network, Preparation
 from app.core.training import train
 
-__all__ = ["Job", "Stage", "job_of", "perform"]
+__all__ = ["Job", "Stage", "check_fits", "job_of", "perform"]
 
 # How often a run says where it is.
 SECONDS_BETWEEN_WORDS = 0.25
@@ -172,7 +172,7 @@ def perform(
             events = going.events(control)
             return _follow(events, going.recorder(), tell, data, going.spec.epochs)
     spec, _ = job.specs()
-    _check_fits(data, spec)
+    check_fits(data, spec)
     run = RunFolder.create(
         path.parent,
         kind=job.kind,
@@ -225,7 +225,7 @@ def _sha256(data: Patches | FittedImages) -> str:
     return (data.source if isinstance(data, Patches) else data.images.source).sha256
 
 
-def _check_fits(data: Patches | FittedImages, spec: Network) -> None:
+def check_fits(data: Patches | FittedImages, spec: Network) -> None:
     """Raise `UsageError` when these settings cannot be trained on this data."""
     if isinstance(spec, AutoencoderSpec):
         assert isinstance(data, Patches)

@@ -1,0 +1,184 @@
+"""Which settings may race, and their runs: made only when all of them have room."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.core.data.image_preprocess import FittedImages
+from app.core.data.patches import Patches
+from app.core.errors import UsageError
+from app.core.learners.autoencoder import COPIES
+from app.core.learners.convnet import need_of
+from app.core.memory import Need, enough_for, enough_memory
+from app.core.models.autoencoder import parameter_count
+from app.core.nn.description import weight_shapes
+from app.core.params import describe, format_number
+from app.core.race.lockstep import Racer
+from app.core.resume import learner_of
+from app.core.runs import RunFolder
+from app.core.runs.labels import RunLabels, write_labels
+from app.core.runs.room import RoomNeed, check_room, room_need
+from app.core.specs import AutoencoderSpec, ConvNetSpec
+from app.core.studies.job import check_fits
+
+__all__ = ["LEAST", "MOST", "check_race", "line_up", "names_of", "new_ids", "tag_of"]
+
+LEAST, MOST = 2, 4
+# What says which rows are visited, and when.
+ORDERING = ("batch_size", "seed", "held_out")
+
+Settings = AutoencoderSpec | ConvNetSpec
+
+
+def check_race(specs: Sequence[Settings]) -> None:
+    """Raise `UsageError` when these settings cannot race against each other."""
+    if not LEAST <= len(specs) <= MOST:
+        raise UsageError(
+            f"A race is of {LEAST} to {MOST} settings; there {_are(len(specs))}.",
+            "Write them like rho=0.05,0.2,0.5.",
+        )
+    if len({type(spec) for spec in specs}) > 1:
+        raise UsageError("An autoencoder and a network of layers do not race.")
+    for name in ORDERING:
+        if len({getattr(spec, name, None) for spec in specs}) > 1:
+            raise UsageError(
+                f"All in a race see the same batches, so {name} cannot differ.",
+                "Compare such runs in a study.",
+            )
+    for place, spec in enumerate(specs):
+        if spec in specs[:place]:
+            raise UsageError("Two in the race have the same settings.")
+
+
+def _are(count: int) -> str:
+    return {0: "is none", 1: "is one"}.get(count, f"are {count}")
+
+
+def names_of(specs: Sequence[Settings]) -> list[str]:
+    """Return what each has of its own, such as ``ρ 0.2, L 64``."""
+    different = [
+        parameter
+        for parameter in describe(type(specs[0]))
+        if len({getattr(spec, parameter.name) for spec in specs}) > 1
+    ]
+    names = []
+    for spec in specs:
+        parts = []
+        for parameter in different:
+            value = getattr(spec, parameter.name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                said = format_number(value)
+            else:
+                said = (parameter.hyper.choices or {}).get(value, str(value))
+            parts.append(f"{parameter.hyper.symbol or parameter.hyper.label} {said}")
+        names.append(", ".join(parts))
+    return names
+
+
+def new_ids(count: int) -> list[str]:
+    """Return so many new names of runs."""
+    return [uuid.uuid4().hex for _ in range(count)]
+
+
+def tag_of(run_ids: Sequence[str]) -> str:
+    """Return the tag by which the runs of a race are found together."""
+    return f"race {run_ids[0][:6]}"
+
+
+def line_up(
+    data: Patches | FittedImages,
+    specs: Sequence[Settings],
+    *,
+    root: Path,
+    threads: int,
+    run_ids: Sequence[str] | None = None,
+) -> list[Racer]:
+    """Return the racers with their run folders below `root`, which share a tag.
+
+    Raises
+    ------
+    FilterscopeError
+        They cannot race, or there is no room for all of them, in memory or on the disk.
+    """
+    check_race(specs)
+    for spec in specs:
+        check_fits(data, spec)
+    _check_memory(data, specs)
+    run_ids = run_ids or new_ids(len(specs))
+    warning = check_room(root, _room(data, specs), "This race")
+    labels = RunLabels(tags=(tag_of(run_ids),))
+    runs: list[RunFolder] = []
+    for spec, run_id in zip(specs, run_ids, strict=True):
+        run = _run(data, spec, root, threads, run_id)
+        # What is said of all of them is said once.
+        run.warning = "" if runs else warning
+        write_labels(run.path, labels)
+        runs.append(run)
+    return [
+        Racer(name, run, spec, partial(learner_of, run.info, data, spec, threads))
+        for name, run, spec in zip(names_of(specs), runs, specs, strict=True)
+    ]
+
+
+def _run(
+    data: Patches | FittedImages, spec: Settings, root: Path, threads: int, run_id: str
+) -> RunFolder:
+    more: dict[str, Any]
+    if isinstance(data, Patches):
+        assert isinstance(spec, AutoencoderSpec)
+        more = {
+            "kind": "autoencoder",
+            "preprocess": data.fitted.spec,
+            "source": data.source,
+            "large": data.split(spec.held_out)[0].large,
+        }
+    else:
+        more = {
+            "kind": "cnn",
+            "preprocess": data.spec,
+            "source": data.images.source,
+            "classes": data.classes,
+        }
+    return RunFolder.create(root, run_id=run_id, spec=spec, threads=threads, **more)
+
+
+def _room(data: Patches | FittedImages, specs: Sequence[Settings]) -> RoomNeed:
+    """Return what all of them will write."""
+    needs = []
+    for spec in specs:
+        if isinstance(spec, ConvNetSpec):
+            assert isinstance(data, FittedImages)
+            shapes = weight_shapes(spec.rows, data.images.shape, len(data.classes))
+            examples = len(data.split.train)
+        else:
+            assert isinstance(data, Patches)
+            shapes = {"all": (parameter_count(data.x.shape[1], spec.hidden_units),)}
+            examples = len(data.x) - spec.held_out
+        needs.append(room_need(spec, shapes, examples))
+    return RoomNeed(sum(need.least for need in needs), sum(need.likely for need in needs))
+
+
+def _check_memory(data: Patches | FittedImages, specs: Sequence[Settings]) -> None:
+    """Raise `FilterscopeError` when there is no room for all of them at once."""
+    what, hint = f"These {len(specs)} networks", "Race fewer, or smaller networks."
+    if isinstance(data, FittedImages):
+        here = [spec for spec in specs if isinstance(spec, ConvNetSpec) and spec.engine != "torch"]
+        needs = [need_of(data, spec) for spec in here]
+        if needs:
+            total = Need(sum(n.weights for n in needs), sum(n.each for n in needs), needs[0].batch)
+            enough_for(total, what, "images", hint)
+        return
+    size = sum(
+        parameter_count(data.x.shape[1], spec.hidden_units)
+        * np.dtype(spec.precision).itemsize
+        * COPIES[spec.solver]
+        for spec in specs
+        if isinstance(spec, AutoencoderSpec) and spec.engine != "torch"
+    )
+    enough_memory(size, what, hint)
