@@ -20,7 +20,7 @@ from app import crash
 
 __all__ = ["COMMANDS", "imports_before_qt", "limit_threads", "main", "window_options"]
 
-COMMANDS = ("info", "train", "range", "check", "bench", "export", "runs", "study")
+COMMANDS = ("info", "train", "range", "check", "bench", "export", "runs", "study", "race")
 # What the window opens that is no file.
 IMAGE_NAMES = ("synthetic", "cifar10")
 FOR_COMMAND_LINE = (*COMMANDS, "--help", "-h", "--version")

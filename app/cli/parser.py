@@ -13,6 +13,7 @@ from app.cli.check import add_check
 from app.cli.export import add_export
 from app.cli.info import add_info
 from app.cli.processes import refuse_several
+from app.cli.race import add_race
 from app.cli.range import add_range
 from app.cli.runs import add_runs
 from app.cli.study import add_study
@@ -80,4 +81,5 @@ def build_parser() -> argparse.ArgumentParser:
     add_export(commands)
     add_runs(commands)
     add_study(commands)
+    add_race(commands)
     return parser

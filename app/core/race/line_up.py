@@ -1,4 +1,4 @@
-"""Which settings may race, and their runs: made only when all of them have room."""
+"""The runs of a race, made only when all of them have room."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import numpy as np
 
 from app.core.data.image_preprocess import FittedImages
 from app.core.data.patches import Patches
-from app.core.errors import UsageError
 from app.core.learners.autoencoder import COPIES
 from app.core.learners.convnet import need_of
 from app.core.memory import Need, enough_for, enough_memory
 from app.core.models.autoencoder import parameter_count
 from app.core.nn.description import weight_shapes
-from app.core.params import describe, format_number
+from app.core.race.entry import Settings, check_race, names_of
 from app.core.race.lockstep import Racer
 from app.core.resume import learner_of
 from app.core.runs import RunFolder
@@ -27,58 +26,7 @@ from app.core.runs.room import RoomNeed, check_room, room_need
 from app.core.specs import AutoencoderSpec, ConvNetSpec
 from app.core.studies.job import check_fits
 
-__all__ = ["LEAST", "MOST", "check_race", "line_up", "names_of", "new_ids", "tag_of"]
-
-LEAST, MOST = 2, 4
-# What says which rows are visited, and when.
-ORDERING = ("batch_size", "seed", "held_out")
-
-Settings = AutoencoderSpec | ConvNetSpec
-
-
-def check_race(specs: Sequence[Settings]) -> None:
-    """Raise `UsageError` when these settings cannot race against each other."""
-    if not LEAST <= len(specs) <= MOST:
-        raise UsageError(
-            f"A race is of {LEAST} to {MOST} settings; there {_are(len(specs))}.",
-            "Write them like rho=0.05,0.2,0.5.",
-        )
-    if len({type(spec) for spec in specs}) > 1:
-        raise UsageError("An autoencoder and a network of layers do not race.")
-    for name in ORDERING:
-        if len({getattr(spec, name, None) for spec in specs}) > 1:
-            raise UsageError(
-                f"All in a race see the same batches, so {name} cannot differ.",
-                "Compare such runs in a study.",
-            )
-    for place, spec in enumerate(specs):
-        if spec in specs[:place]:
-            raise UsageError("Two in the race have the same settings.")
-
-
-def _are(count: int) -> str:
-    return {0: "is none", 1: "is one"}.get(count, f"are {count}")
-
-
-def names_of(specs: Sequence[Settings]) -> list[str]:
-    """Return what each has of its own, such as ``ρ 0.2, L 64``."""
-    different = [
-        parameter
-        for parameter in describe(type(specs[0]))
-        if len({getattr(spec, parameter.name) for spec in specs}) > 1
-    ]
-    names = []
-    for spec in specs:
-        parts = []
-        for parameter in different:
-            value = getattr(spec, parameter.name)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                said = format_number(value)
-            else:
-                said = (parameter.hyper.choices or {}).get(value, str(value))
-            parts.append(f"{parameter.hyper.symbol or parameter.hyper.label} {said}")
-        names.append(", ".join(parts))
-    return names
+__all__ = ["line_up", "new_ids", "tag_of"]
 
 
 def new_ids(count: int) -> list[str]:

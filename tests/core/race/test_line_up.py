@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from app.core.errors import DiskFullError, FilterscopeError, UsageError
-from app.core.race.line_up import check_race, line_up, names_of, new_ids, tag_of
+from app.core.race.entry import check_race, names_of, settings_of
+from app.core.race.line_up import line_up, new_ids, tag_of
 from app.core.runs import list_runs, room
 from app.core.runs.labels import read_labels
 from app.core.specs import ConvNetSpec
@@ -21,7 +22,7 @@ from tests.core.race.racing import SMALL, begin, patches, specs_of
     [
         ([], "A race is of 2 to 4 settings; there is none."),
         ([SMALL], "A race is of 2 to 4 settings; there is one."),
-        (specs_of(rho=(0.1, 0.2, 0.3, 0.4, 0.5)), "A race is of 2 to 4 settings; there are 5."),
+        (specs_of(rho=(0.1, 0.2, 0.3, 0.4, 0.5)), "A race is of 2 to 4 settings; there are more."),
         (specs_of(batch_size=(16, 32)), "same batches, so batch_size cannot differ"),
         (specs_of(seed=(0, 1)), "same batches, so seed cannot differ"),
         (specs_of(held_out=(0, 10)), "same batches, so held_out cannot differ"),
@@ -32,6 +33,35 @@ from tests.core.race.racing import SMALL, begin, patches, specs_of
 def test_what_cannot_race_is_refused_in_one_sentence(specs, says) -> None:
     with pytest.raises(UsageError) as caught:
         check_race(specs)
+    assert says in caught.value.message
+
+
+def test_values_are_typed_as_for_a_study() -> None:
+    assert settings_of(SMALL, ["rho=0.05,0.2,0.5"]) == specs_of(rho=(0.05, 0.2, 0.5))
+    assert settings_of(SMALL, ["beta=0.01..1:log:3"]) == specs_of(beta=(0.01, 0.1, 1.0))
+    both = settings_of(SMALL, ["rho=0.1,0.2", "hidden_units=4,6"])
+    assert [(spec.rho, spec.hidden_units) for spec in both] == [
+        (0.1, 4), (0.1, 6), (0.2, 4), (0.2, 6),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ([], "there is none"),
+        (["rho=0.1..0.9:50"], "there are more"),
+        (["rho=0.1,0.2", "beta=1,2,3"], "there are more"),
+        (["rho=0.1,2"], "rho = 2.0 is out of range"),
+        (["whiten=none,zca"], "same batches, so whiten cannot differ"),
+        (["rho=0.1,0.2", "rho=0.3,0.4"], "rho is varied twice"),
+        (["speed=1,2"], "There is no setting"),
+        (["rho"], "is not NAME=VALUES"),
+        (["rho=0.1,0.1"], "a value of rho comes twice"),
+    ],
+)
+def test_what_is_typed_wrongly_is_refused(typed, says) -> None:
+    with pytest.raises(UsageError) as caught:
+        settings_of(SMALL, typed)
     assert says in caught.value.message
 
 
