@@ -18,7 +18,7 @@ from app.core.nn.plan import Row, plan
 from app.core.solvers.first_order import BETA1, BETA2, DECAY, EPSILON
 from app.core.specs import ConvNetSpec, layers
 
-__all__ = ["LEVELS", "TITLES", "network_code"]
+__all__ = ["LEVELS", "TITLES", "CodeLevel", "kernel_names", "network_code"]
 
 CodeLevel = Literal["barebones", "module", "sequential"]
 LEVELS: tuple[CodeLevel, ...] = ("barebones", "module", "sequential")
@@ -66,10 +66,7 @@ def network_code(
     ShapeError
         A row is impossible.
     """
-    channels, height, width = image_shape
-    description = describe_network(spec.rows, (channels, height, width), classes)
-    if description.error is not None:
-        raise description.error
+    description = _described(spec, image_shape, classes)
     rows = [
         row
         for row in plan(description)
@@ -78,6 +75,59 @@ def network_code(
     writer = {"barebones": _barebones, "module": _module, "sequential": _sequential}[level]
     lines = [str(line) for line in writer(rows, spec, description)]
     return "\n".join([*_head(level), *lines, "", "", *_step(level, spec)]).rstrip() + "\n"
+
+
+def kernel_names(spec: ConvNetSpec, image_shape: Sequence[int], classes: int) -> tuple[str, ...]:
+    """Return the layers that a network is made of, each once, and its loss.
+
+    Returns
+    -------
+    tuple of str
+        Names in `app.core.kernels.reference` without ``_forward`` and ``_backward``; a loss has
+        neither.
+
+    Raises
+    ------
+    ShapeError
+        A row is impossible.
+    """
+    names: list[str] = []
+    for row in _whole(plan(_described(spec, image_shape, classes))):
+        match row.layer:
+            case layers.Residual():
+                found = "conv" if row.names else ""
+            case layers.Dropout() as layer:
+                found = "dropout" if _left_out(layer, spec) else ""
+            case layers.Batchnorm():
+                found = "spatial_batchnorm" if row.picture else "batchnorm"
+            case layers.Groupnorm():
+                found = "spatial_groupnorm"
+            case layers.Layernorm():
+                found = "spatial_groupnorm" if row.picture else "layernorm"
+            case layer:
+                found = _KERNELS[type(layer)]
+        names += [found] if found else []
+    return (*dict.fromkeys(names), f"{spec.loss}_loss")
+
+
+_KERNELS: dict[type, str] = {
+    layers.Conv: "conv",
+    layers.Affine: "affine",
+    layers.Relu: "relu",
+    layers.LeakyRelu: "leaky_relu",
+    layers.Elu: "elu",
+    layers.Pool: "max_pool",
+    layers.AvgPool: "avg_pool",
+    layers.GlobalAvgPool: "global_avg_pool",
+}
+
+
+def _described(spec: ConvNetSpec, image_shape: Sequence[int], classes: int) -> NetworkDescription:
+    channels, height, width = image_shape
+    description = describe_network(spec.rows, (channels, height, width), classes)
+    if description.error is not None:
+        raise description.error
+    return description
 
 
 def _head(level: CodeLevel) -> Iterator[str]:

@@ -156,12 +156,13 @@ class MainWindow(QMainWindow):
     def workbench(self) -> WorkbenchPanel:
         """The workbench."""
         from app.ui.panels.workbench.exports import workbench_items
-        from app.ui.panels.workbench.your_network import network_of
+        from app.ui.panels.workbench.your_network import images_shape_of, network_of
         from app.ui.panels.workbench_panel import WorkbenchPanel
 
         panel = WorkbenchPanel(self.runner)
         panel.problem.connect(self._on_failed)
         panel.network = partial(network_of, self.convnet_lab)
+        panel.images_shape = partial(images_shape_of, self.convnet_lab)
         self.convnet_lab.changed.connect(panel.network_changed)
         self._put(WORKBENCH, panel)
         self.exporter.add(workbench_items(panel, self.exporter.current_zoom))
@@ -181,6 +182,9 @@ class MainWindow(QMainWindow):
         )
         panel.resume_wanted.connect(self.resume_run)
         panel.open_wanted.connect(self.open_run)
+        panel.branch_wanted.connect(self.branch_run)
+        panel.again_wanted.connect(lambda _: self.takeaway.train_again())
+        panel.runs.run_actions.export_menu = self.exporter.menu
         self._put(RUNS, panel)
         self.exporter.add(runs_items(panel, self.exporter.current_zoom))
 
@@ -233,6 +237,10 @@ class MainWindow(QMainWindow):
     def open_run(self, path: Path) -> None:
         """Show the run in `path` in its lab, as it was left."""
         self.resuming.open(path)
+
+    def branch_run(self, path: Path) -> None:
+        """Show the run in `path` in its lab, and ask how a child of it goes on."""
+        self.resuming.open(path, partial(ask_for_branch, self))
 
     def offer_to_go_on(self, report: str = "") -> None:
         """Offer to go on with a training that ended unexpectedly, if the newest did."""

@@ -7,9 +7,10 @@ import io
 import json
 from collections.abc import Sequence
 
+from app.core.checks.five_ways import WayTold
 from app.core.checks.outcomes import Outcome
 
-__all__ = ["outcomes_csv", "outcomes_json"]
+__all__ = ["outcomes_csv", "outcomes_json", "ways_csv"]
 
 COLUMNS = (
     "check",
@@ -24,6 +25,17 @@ COLUMNS = (
     "reference",
     "seconds",
     "note",
+)
+
+# Differences are from the loops, relative to their largest number; seconds are of both ways.
+WAY_COLUMNS = (
+    "way",
+    "precision",
+    "images",
+    "loss",
+    "scores_apart",
+    "gradient_apart",
+    "seconds",
 )
 
 
@@ -50,3 +62,14 @@ def outcomes_json(outcomes: Sequence[Outcome]) -> bytes:
     """Return what ``filterscope check --json`` prints."""
     told = [outcome.as_json() for outcome in outcomes]
     return (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def ways_csv(ways: Sequence[WayTold], precision: str, images: int) -> bytes:
+    """Return a row for each way in which a network was computed."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(WAY_COLUMNS)
+    for way in ways:
+        apart = repr(way.scores_apart), repr(way.gradient_apart)
+        writer.writerow([way.name, precision, images, repr(way.loss), *apart, repr(way.seconds)])
+    return out.getvalue().encode()

@@ -23,6 +23,7 @@ from app.core.data.image_reader import images_kind
 from app.core.errors import FilterscopeError
 from app.ui.panels.workbench.check_session import CheckSession
 from app.ui.panels.workbench.code_card import CodeCard
+from app.ui.panels.workbench.five_ways_page import CIFAR10_SHAPE, FiveWaysPage
 from app.ui.panels.workbench.gradient_card import GradientCard
 from app.ui.panels.workbench.holds_card import HoldsCard
 from app.ui.panels.workbench.ladder_page import EXERCISE
@@ -79,6 +80,7 @@ class WorkbenchPanel(QWidget):
         self.checks.problem.connect(self.problem)
         self.topic = TOPICS[0]
         self.network: Callable[[], tuple[NetworkSource, str]] = _exercise
+        self.images_shape: Callable[[], tuple[tuple[int, int, int], int]] = lambda: CIFAR10_SHAPE
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(10)
@@ -139,6 +141,9 @@ class WorkbenchPanel(QWidget):
         self.time.running_changed.connect(self._on_timing)
         self.playground = Playground(self._runner)
         self.playground.problem.connect(self.problem)
+        self.five_ways = FiveWaysPage(self._runner)
+        self.five_ways.problem.connect(self.problem)
+        self.five_ways.changed.connect(self._on_timing)
         self.pages = QStackedWidget()
         top, bottom = QSplitter(Qt.Orientation.Horizontal), QSplitter(Qt.Orientation.Horizontal)
         top.addWidget(self.code)
@@ -157,6 +162,7 @@ class WorkbenchPanel(QWidget):
         whole.setSizes([430, 330])
         self.pages.addWidget(whole)
         self.pages.addWidget(self.playground)
+        self.pages.addWidget(self.five_ways)
         return self.pages
 
     # --- what the person does
@@ -172,7 +178,9 @@ class WorkbenchPanel(QWidget):
 
     def cancel(self) -> None:
         """Give up all that is under way: the window closes."""
-        for part in (self.checks, self.time, self.holds.ladder, self.playground):
+        for part in (
+            self.checks, self.time, self.holds.ladder, self.playground, self.five_ways
+        ):  # fmt: skip
             part.cancel()
 
     def open_photograph(self, path: str) -> None:
@@ -182,7 +190,7 @@ class WorkbenchPanel(QWidget):
 
     def _check_unseen(self) -> None:
         # Times would be those of a busy machine.
-        if not self.isVisible() or self.time.running:
+        if not self.isVisible() or self._timing:
             return
         names = [name for name in self.topic.checks if name not in self.checks.outcomes]
         self.checks.run([name for name in names if not CHECKS[name].slow])
@@ -222,10 +230,11 @@ class WorkbenchPanel(QWidget):
             self.holds.show_page(0)
         self._show_gradients()
         self._show_busy()
-        pictures = topic.key == "pictures"
-        self.pages.setCurrentIndex(1 if pictures else 0)
-        if pictures:
+        self.pages.setCurrentIndex({"pictures": 1, "five_ways": 2}.get(topic.key, 0))
+        if topic.key == "pictures":
             self.playground.begin()
+        elif topic.key == "five_ways":
+            self._show_five_ways()
         elif topic.key in TIMED:
             self.time.set_layer(TIMED[topic.key])
 
@@ -233,25 +242,43 @@ class WorkbenchPanel(QWidget):
         ladder = self.holds.ladder
         ladder.set_source(*(self.network() if self.topic.key == "network" else _exercise()))
 
+    def _show_five_ways(self) -> None:
+        self.five_ways.set_source(*self.network(), self.images_shape())
+        name = "five_ways"
+        self.five_ways.check.show_outcome(
+            self.checks.standing(name), self.checks.outcomes.get(name)
+        )
+
     def network_changed(self) -> None:
         """Show the person's network as it is now: the CNN lab has another."""
+        if self.topic.key == "five_ways":
+            self._show_five_ways()
         if self.topic.key == "network" and self.network()[0] != self.holds.ladder.source:
             self._show_network()
             self._show_gradients()
             self._on_ladder()
 
+    @property
+    def _timing(self) -> bool:
+        """Whether something is timed, which nothing else may disturb."""
+        return self.time.running or self.five_ways.running
+
     def _on_timing(self) -> None:
         self._show_busy()
-        if not self.time.running:
+        if not self._timing:
             self._check_unseen()
 
     def _show_busy(self) -> None:
         """Offer what can be begun now: checks and times are in each other's way."""
-        timing, checking = self.time.running, self.checks.running
+        timing, checking = self._timing, self.checks.running
         self.check_all.setEnabled(not timing)
         self.check_one.setEnabled(bool(self.topic.checks) and not checking and not timing)
         self.holds.ladder.climb.setEnabled(not timing)
-        self.time.set_quiet(not checking and not self.holds.ladder.running)
+        climbing, comparing = self.holds.ladder.running, self.five_ways.running
+        self.time.set_quiet(not checking and not climbing and not comparing)
+        self.five_ways.start.setEnabled(
+            comparing or not (checking or climbing or self.time.running)
+        )
 
     def _on_ladder(self) -> None:
         self._show_busy()
@@ -294,6 +321,8 @@ class WorkbenchPanel(QWidget):
         self.holds.show_check(name, self.checks.standing(name), self.checks.outcomes.get(name))
         if topic is self.topic:
             self._show_gradients()
+            if topic.key == "five_ways":
+                self._show_five_ways()
         self._show_summary()
 
     def _on_running(self) -> None:

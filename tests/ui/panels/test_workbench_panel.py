@@ -31,6 +31,7 @@ from app.core.checks.timing import MachineRate, Timed, TimingSpec
 from app.core.checks.topics import TOPICS
 from app.core.errors import FilterscopeError
 from app.core.filter_design import DESIGNS, filtered
+from app.core.network_code import LEVELS
 from app.core.nn.gradient_check import check_gradient
 from app.core.specs import ConvNetSpec, ImageSpec
 from app.ui.main_window import MainWindow
@@ -96,6 +97,10 @@ def test_every_topic_shows_its_code(panel: WorkbenchPanel, topic: Any) -> None:
     if topic.key == "pictures":
         assert panel.pages.currentWidget() is panel.playground
         return
+    if topic.key == "five_ways":
+        # Its code is that of a network: `test_five_ways_page` reads it.
+        assert panel.pages.currentWidget() is panel.five_ways
+        return
     assert panel.code.function.count() > 0
     for place in range(panel.code.function.count()):
         panel.code.function.setCurrentIndex(place)
@@ -110,7 +115,7 @@ def test_notes_are_whole_docstrings(qtbot: QtBot, panel: WorkbenchPanel) -> None
     assert "Parameters" not in panel.code.twin.toPlainText()
     click(qtbot, panel, "codeDocs")
     assert "Parameters" in panel.code.twin.toPlainText()
-    click(qtbot, panel, "copyCode")
+    click(qtbot, panel, "codeCopy")
     clipboard = QApplication.clipboard()
     assert clipboard is not None
     assert clipboard.text().startswith("def conv_forward(")
@@ -460,7 +465,8 @@ def test_results_are_exported(
     qtbot: QtBot, window: MainWindow, bench: WorkbenchPanel, tmp_path: Path
 ) -> None:
     keys = [item.key for item in window.exporter.items]
-    assert keys == ["checks", "gradient_errors", "times", "filtered"]
+    levels = [f"network_{level}" for level in LEVELS]
+    assert keys == ["checks", "gradient_errors", "times", "filtered", "ways", *levels]
     ready = {item.key for item in window.exporter.items if item.ready()}
     assert ready == {"checks", "gradient_errors"}
     for key, kind in (("checks", "json"), ("checks", "csv"), ("gradient_errors", "csv")):

@@ -23,8 +23,8 @@ def _functions(layer: str) -> tuple[str, ...]:
 class CodeCard(TabbedCard):
     """Shows the code of the layers of a topic."""
 
-    def __init__(self) -> None:
-        super().__init__(["Readable", "Compiled"], "code")
+    def __init__(self, name: str = "code") -> None:
+        super().__init__(["Readable", "Compiled"], name)
         self.tabs[0].setToolTip(
             "The readable twin: NumPy, written to be read. It is the documentation, and what all else is held against"
         )
@@ -32,7 +32,7 @@ class CodeCard(TabbedCard):
             "What runs: Python checks the shapes, Cython shares the work, C does the loops"
         )
         self.function = ChoiceBox(
-            "codeFunction",
+            f"{name}Function",
             "Function whose code is shown",
             "Forward gives (out, cache); backward takes the slope of the loss along out, and the "
             "cache, and gives the slopes along every input",
@@ -41,10 +41,13 @@ class CodeCard(TabbedCard):
         self.function.setMinimumWidth(146)
         self.function.currentIndexChanged.connect(self._show_code)
         self.docs = ToggleButton(
-            "codeDocs", "notes", "Show the whole docstrings: shapes, units, sources", self._on_docs
+            f"{name}Docs",
+            "notes",
+            "Show the whole docstrings: shapes, units, sources",
+            self._on_docs,
         )
         self.part = ChoiceBox(
-            "codePart",
+            f"{name}Part",
             "File of the compiled code",
             "Go to the Python that checks, the Cython that shares, or the C that loops",
         )
@@ -52,12 +55,12 @@ class CodeCard(TabbedCard):
         self.part.setMinimumWidth(92)
         self.part.activated.connect(self._on_part)
         self.copy = QToolButton()
-        self.copy.setObjectName("copyCode")
+        self.copy.setObjectName(f"{name}Copy")
         self.copy.setText("copy")
         self.copy.setAccessibleName("Copy the code")
         self.copy.setToolTip("Copy what is selected, or else all of the code that is shown")
         self.copy.setProperty("flat", True)
-        self.twin, self.compiled = CodeView("twinCode"), CodeView("compiledCode")
+        self.twin, self.compiled = CodeView(f"{name}Twin"), CodeView(f"{name}Compiled")
         self.copy.clicked.connect(self._on_copy)
         for tool in (self.docs, self.copy, self.part, self.function):
             self.add_tool(tool)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.checks.table import outcomes_csv, outcomes_json
+from app.core.checks.table import outcomes_csv, outcomes_json, ways_csv
 from app.core.error_map import errors_csv
 from app.core.export import mosaic_png
 from app.core.mosaic import Mosaic
+from app.core.network_code import LEVELS, TITLES, CodeLevel
 from app.ui.export_items import Item
 from app.ui.pictures import widget_png, widget_svg
 
@@ -60,6 +61,14 @@ def workbench_items(panel: WorkbenchPanel, zoom: Callable[[], int]) -> list[Item
         pixels = np.moveaxis(shown, 0, -1)
         return mosaic_png(_whole(pixels if len(shown) == 3 else pixels[..., 0]), zoom(), told)
 
+    ways = panel.five_ways
+
+    def ways_table() -> bytes:
+        compared = ways.found.ways
+        assert compared is not None
+        told = list(ways.found.told.values())
+        return ways_csv(told, ways.precision.value, compared.images)
+
     outcomes = panel.checks.outcomes
     bars = panel.time.bars
     return [
@@ -98,4 +107,28 @@ def workbench_items(panel: WorkbenchPanel, zoom: Callable[[], int]) -> list[Item
             {"png": filtered_png},
             lambda: panel.playground.after.pixels is not None,
         ),
+        Item(
+            panel,
+            "ways",
+            "Network in five ways",
+            {
+                "png": lambda: widget_png(ways.rows, 2, text),
+                "svg": lambda: widget_svg(ways.rows, "One network in five ways"),
+                "csv": ways_table,
+            },
+            lambda: bool(ways.found.told),
+        ),
+        *(_level_item(panel, level) for level in LEVELS),
     ]
+
+
+def _level_item(panel: WorkbenchPanel, level: CodeLevel) -> Item:
+    page = panel.five_ways
+    return Item(
+        panel,
+        f"network_{level}",
+        f"Network with {TITLES[level]}",
+        {"py": lambda: page.code[level].encode()},
+        lambda: panel.topic.key == "five_ways" and level in page.code,
+        tip="A program to read and to change, with a training step",
+    )

@@ -15,7 +15,7 @@ from app.ui.widgets.check_list import FAILS, HOLDS, Standing
 from app.ui.widgets.measure_rows import MeasureRow, MeasureRows
 from app.workers.thread import Runner
 
-__all__ = ["HoldsCard"]
+__all__ = ["CheckBlock", "HoldsCard"]
 
 # Of the report's figures and of the bounds, in pixels.
 COLUMNS = (98.0, 90.0)
@@ -37,7 +37,7 @@ def _measure_row(place: int, measure: Measure) -> MeasureRow:
     )
 
 
-class _CheckBlock(QWidget):
+class CheckBlock(QWidget):
     """One check: its sentence, and a row for each figure."""
 
     def __init__(self, name: str) -> None:
@@ -59,6 +59,7 @@ class _CheckBlock(QWidget):
             layout.addWidget(widget)
 
     def show_outcome(self, standing: Standing, outcome: Outcome | None) -> None:
+        """Show what is known of the check now."""
         measures = self.measures = outcome.measures if outcome is not None else ()
         note = outcome.note if outcome is not None else ""
         decided = standing in (HOLDS, FAILS)
@@ -95,7 +96,7 @@ class HoldsCard(TabbedCard):
         self.ladder = LadderPage(runner)
         self.add_page(scrolled(self._list, "checksScroll"))
         self.add_page(self.ladder)
-        self.blocks: dict[str, _CheckBlock] = {}
+        self.blocks: dict[str, CheckBlock] = {}
 
     def set_checks(self, names: Sequence[str]) -> None:
         """Show the checks of another topic."""
@@ -107,7 +108,7 @@ class HoldsCard(TabbedCard):
             old.deleteLater()
         self.blocks = {}
         for place, name in enumerate(names):
-            self.blocks[name] = _CheckBlock(name)
+            self.blocks[name] = CheckBlock(name)
             self.blocks[name].rows.opened.connect(self._on_opened)
             self._layout.insertWidget(place, self.blocks[name])
 

@@ -1,0 +1,362 @@
+"""The network of the CNN lab in five ways: how far apart they are, how fast, and their code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.checks.comparison import times
+from app.core.checks.five_ways import Ways, WayTold
+from app.core.checks.ladders import NetworkSource
+from app.core.checks.topics import Topic
+from app.core.errors import FilterscopeError
+from app.core.network_code import LEVELS, TITLES, CodeLevel, kernel_names, network_code
+from app.core.nn.ways import BOUNDS, WAYS
+from app.core.source_code import Excerpt, Line
+from app.ui.panels.workbench.code_card import CodeCard
+from app.ui.panels.workbench.gradient_card import figure
+from app.ui.panels.workbench.holds_card import CheckBlock
+from app.ui.panels.workbench.ladder_page import EXERCISE, scrolled
+from app.ui.panels.workbench.remote_job import RemoteJob
+from app.ui.widgets.card import Card, ChoiceButton, TabbedCard, elided_label, quiet_label
+from app.ui.widgets.check_list import FAILS, HOLDS, NOT_HERE, NOT_RUN, RUNNING, WAITING, Standing
+from app.ui.widgets.code_view import CodeView
+from app.ui.widgets.way_rows import WayRow, WayRows
+from app.workers.thread import Runner
+
+__all__ = ["CIFAR10_SHAPE", "FiveWaysPage", "Found"]
+
+NAMES = {"reference": "readable loops", "compiled": "compiled kernels", **TITLES}
+COLOURS = {"reference": "quiet", "compiled": "accent"}
+# What the code is written for while no images are open: those of CIFAR-10.
+CIFAR10_SHAPE = ((3, 32, 32), 10)
+
+
+@dataclass
+class Found:
+    """What is known of one network: what was about to be compared, and what came of it."""
+
+    ways: Ways | None = None
+    told: dict[str, WayTold] = field(default_factory=dict)
+
+
+class _LevelColumn(QWidget):
+    """The network's code at one of PyTorch's levels."""
+
+    def __init__(self, level: CodeLevel) -> None:
+        super().__init__()
+        self.level = level
+        title = QLabel(TITLES[level])
+        title.setProperty("heading", True)
+        self.copy = QToolButton()
+        self.copy.setObjectName(f"waysCopy_{level}")
+        self.copy.setText("copy")
+        self.copy.setAccessibleName(f"Copy the code with {TITLES[level]}")
+        self.copy.setToolTip("Copy what is selected, or else the whole program")
+        self.copy.setProperty("flat", True)
+        self.view = CodeView(f"waysCode_{level}")
+        self.view.setAccessibleName(f"The network with {TITLES[level]}")
+        self.copy.clicked.connect(self.view.copy_all)
+        head = QHBoxLayout()
+        head.addWidget(title)
+        head.addStretch(1)
+        head.addWidget(self.copy)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(head)
+        layout.addWidget(self.view, 1)
+        self.setMinimumWidth(120)
+
+    def show_code(self, code: str, problem: str) -> None:
+        """Show the program, or why there is none."""
+        lines = tuple(Line(place, text) for place, text in enumerate(code.splitlines(), 1))
+        excerpt = Excerpt(f"{self.level}.py", "python", lines)
+        self.view.set_code((excerpt,) if lines else (), problem)
+
+
+class FiveWaysPage(QWidget):
+    """Compares one network at a time and keeps what came of the others.
+
+    Signals
+    -------
+    changed()
+        A way is known, or it began or ended.
+    problem(str, str, str)
+        Message, hint and, for a bug, the report.
+    """
+
+    changed = pyqtSignal()
+    problem = pyqtSignal(str, str, str)
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__()
+        self.setObjectName("fiveWaysPage")
+        self.source = EXERCISE
+        self.images_shape = CIFAR10_SHAPE
+        self.code: dict[CodeLevel, str] = {}
+        self._compared: NetworkSource | None = None
+        self._doing = ""
+        self._found: dict[NetworkSource, Found] = {}
+        self._job = RemoteJob(runner, self)
+        self._job.said.connect(self._on_said)
+        self._job.progressed.connect(self._on_progress)
+        self._job.ended.connect(self._on_ended)
+        self._job.problem.connect(self.problem)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        whole = QSplitter(Qt.Orientation.Vertical)
+        whole.setObjectName("fiveWaysSplitter")
+        whole.setHandleWidth(10)
+        whole.setChildrenCollapsible(False)
+        whole.addWidget(self._build_rows())
+        whole.addWidget(self._build_code())
+        whole.setSizes([230, 500])
+        whole.setStretchFactor(0, 0)
+        whole.setStretchFactor(1, 1)
+        layout.addWidget(whole)
+        self.set_source(EXERCISE, "", CIFAR10_SHAPE)
+
+    def _build_rows(self) -> QWidget:
+        self.card = TabbedCard(
+            ["Five ways", "What must hold"],
+            "fiveWays",
+            [
+                "The network of the CNN lab, sent through in five ways from the same weights",
+                "The check of a small network with every kind of layer",
+            ],
+        )
+        self.precision = ChoiceButton(
+            "waysPrecision",
+            "How exact numbers are: the ways must agree to 1e-4 in float32, to 1e-9 in float64",
+            {name: name for name in BOUNDS},
+            self._on_precision,
+        )
+        self.precision.set_value(EXERCISE.spec.precision)
+        self.start = QPushButton("Compare")
+        self.start.setObjectName("compareWays")
+        self.start.setAccessibleName("Compare the five ways")
+        self.start.setToolTip(
+            "Send a few images through, forward and backward, in a process of its own: some "
+            "seconds for a small network; torch is loaded there and only now"
+        )
+        self.start.setFixedWidth(84)
+        self.start.clicked.connect(self._on_start)
+        self.card.add_tool(self.precision)
+        self.card.add_tool(self.start)
+        self.network = elided_label("waysNetwork")
+        self.network.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.rows = WayRows("wayRows", WAYS)
+        self.rows.opened.connect(self.show_code_of)
+        self.verdict = quiet_label(name="waysVerdict")
+        self.verdict.setWordWrap(True)
+        self.progress = QProgressBar()
+        self.progress.setObjectName("waysProgress")
+        self.progress.setAccessibleName("Progress of the comparison")
+        self.progress.setRange(0, 1000)
+        self.progress.setTextVisible(False)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        for widget in (self.network, self.rows, self.verdict, self.progress):
+            column.addWidget(widget)
+        column.addStretch(1)
+        self.check = CheckBlock("five_ways")
+        self.card.add_page(page)
+        self.card.add_page(scrolled(self.check, "waysCheckScroll"))
+        return self.card
+
+    def _build_code(self) -> QWidget:
+        self.columns = {level: _LevelColumn(level) for level in LEVELS}
+        beside = QSplitter(Qt.Orientation.Horizontal)
+        beside.setObjectName("waysLevels")
+        beside.setHandleWidth(13)
+        beside.setChildrenCollapsible(False)
+        for column in self.columns.values():
+            beside.addWidget(column)
+        beside.setSizes([300, 300, 300])
+        levels = Card("The same network in PyTorch", "waysLevels")
+        levels.body.addWidget(beside, 1)
+        self.layer_code = CodeCard("waysLayers")
+        back = QToolButton()
+        back.setObjectName("waysBack")
+        back.setText("PyTorch")
+        back.setAccessibleName("Back to the network in PyTorch")
+        back.setToolTip("Show the network at PyTorch’s three levels again")
+        back.setProperty("flat", True)
+        back.clicked.connect(lambda: self.show_code_of(LEVELS[0]))
+        self.layer_code.add_tool(back)
+        self.code_pages = QStackedWidget()
+        self.code_pages.addWidget(levels)
+        self.code_pages.addWidget(self.layer_code)
+        return self.code_pages
+
+    # --- what there is
+
+    @property
+    def running(self) -> bool:
+        """Whether ways are being compared."""
+        return self._job.running
+
+    @property
+    def found(self) -> Found:
+        """What is known of the network in sight."""
+        return self._found.get(self._asked, Found())
+
+    @property
+    def _asked(self) -> NetworkSource:
+        """The network in sight, in the precision that is chosen."""
+        source = self.source
+        spec = source.spec.changed(precision=self.precision.value)
+        return NetworkSource(spec, source.images, source.path, source.side)
+
+    # --- what the person does
+
+    def set_source(
+        self, source: NetworkSource, images: str, shape: tuple[tuple[int, int, int], int]
+    ) -> None:
+        """Turn to another network; `images` says what goes through, `shape` (C, H, W) and classes."""
+        if source != self.source:
+            self.precision.set_value(source.spec.precision)
+        self.source, self.images_shape = source, shape
+        self.network.setText(f"{source.spec.layers}{'   ·   ' + images if images else ''}")
+        self._write()
+        self._show()
+
+    def show_code_of(self, way: str) -> None:
+        """Show the code of a way."""
+        self.rows.choose(way)
+        if way in LEVELS:
+            self.code_pages.setCurrentIndex(0)
+        else:
+            self.code_pages.setCurrentIndex(1)
+            self.layer_code.show_page(WAYS.index(way))
+
+    def cancel(self) -> None:
+        """Give up; the ways that are known stay."""
+        self._job.cancel()
+
+    def _on_precision(self, _precision: str) -> None:
+        self._show()
+
+    def _on_start(self) -> None:
+        if self.running:
+            self.cancel()
+            return
+        asked = self._compared = self._asked
+        self._found[asked] = Found()
+        self._doing = ""
+        self._job.start("ways", source=asked.as_json())
+        self.card.show_page(0)
+        self._show()
+        self.changed.emit()
+
+    # --- what comes in
+
+    def _on_said(self, message: dict[str, object]) -> None:
+        if self._compared is None:
+            return
+        found, told = self._found[self._compared], message.get("way")
+        if isinstance(told, Ways):
+            found.ways = told
+        elif isinstance(told, WayTold):
+            found.told[told.name] = told
+        self._show()
+        self.changed.emit()
+
+    def _on_progress(self, share: float, text: str) -> None:
+        self.progress.setValue(round(share * 1000))
+        self._doing = text
+        self._show()
+
+    def _on_ended(self, _cancelled: bool) -> None:
+        self._show()
+        self.changed.emit()
+
+    # --- what is shown
+
+    def _write(self) -> None:
+        """Write the code of the network."""
+        shape, classes = self.images_shape
+        problem, layers = "", tuple[str, ...]()
+        try:
+            self.code = {
+                level: network_code(level, self.source.spec, shape, classes) for level in LEVELS
+            }
+            layers = kernel_names(self.source.spec, shape, classes)
+        except FilterscopeError as error:
+            self.code, problem = {}, error.message
+        for level, column in self.columns.items():
+            column.show_code(self.code.get(level, ""), problem)
+        loop = ("app.core.nn.network.Network.loss",)
+        self.layer_code.set_topic(Topic("ways", "", "", layers, code=loop))
+
+    def _show(self) -> None:
+        running, found = self.running, self.found
+        here = running and self._compared == self._asked
+        self.start.setText("Stop" if running else "Compare")
+        self.precision.setEnabled(not running)
+        self.progress.setVisible(running)
+        if not running:
+            self.progress.setValue(0)
+        self.rows.set_rows([self._row(name, found, here) for name in WAYS])
+        self.verdict.setText(self._sentence(found, here))
+
+    def _row(self, name: str, found: Found, here: bool) -> WayRow:
+        tip = "Press to see its code"
+        way, names = found.told.get(name), WAYS if found.ways is None else found.ways.names
+        colour = COLOURS.get(name, "warm")
+        if way is None:
+            standing: Standing = NOT_RUN
+            if name not in names:
+                standing = NOT_HERE
+            elif here:
+                standing = RUNNING if name == self._doing else WAITING
+            note = "" if standing is NOT_RUN else standing.word
+            return WayRow(name, NAMES[name], standing, note=note, tip=tip)
+        first = found.told.get(WAYS[0])
+        if name == WAYS[0] or first is None:
+            return WayRow(
+                name, NAMES[name], HOLDS, "–", "–", way.seconds, colour=colour,
+                tip=f"The others are held against it\n{tip}",
+            )  # fmt: skip
+        holds = way.apart <= BOUNDS[self.precision.value]
+        return WayRow(
+            name, NAMES[name], HOLDS if holds else FAILS, figure(way.scores_apart),
+            figure(way.gradient_apart), way.seconds, times(first.seconds / way.seconds), colour, tip,
+        )  # fmt: skip
+
+    def _sentence(self, found: Found, here: bool) -> str:
+        if here and found.ways is None:
+            return f"{self._doing or 'Starting'} …"
+        if found.ways is None:
+            return (
+                "Differences are the largest from the readable loops, relative to the largest "
+                "number there. Press “Compare”."
+            )
+        ways = found.ways
+        text = f"{ways.images} images, {ways.weights:_} weights".replace("_", "\u2009")
+        others = [way for name, way in found.told.items() if name != WAYS[0]]
+        if others and not here:
+            bound = BOUNDS[self.precision.value]
+            far = [NAMES[way.name] for way in others if way.apart > bound]
+            agree = len(others) + 1
+            text += (
+                f"; further apart than {figure(bound)}: {', '.join(far)}" if far
+                else f"; all {agree} ways agree to {figure(max(way.apart for way in others))}, "
+                f"{figure(bound)} is allowed"
+            )  # fmt: skip
+        return f"{text}.{'  ' + ways.missing if ways.missing else ''}"
