@@ -4,7 +4,8 @@
 
 Names: start, heartbeat, slider, throughput, cycles for the autoencoder; cnn-heartbeat,
 cnn-throughput, cnn-cycles for the CNN lab, twin-heartbeat for its readable loops;
-workbench-heartbeat for the workbench; all by default.
+workbench-heartbeat for the workbench; torch-heartbeat, torch-throughput, torch-cycles for both
+labs with PyTorch, where there is one; all by default.
 Figures of a busy machine say nothing. Nothing is written outside of a temporary folder.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib.util
 import json
 import os
 import subprocess
@@ -19,7 +21,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -129,6 +132,28 @@ def history_of(lab: Lab):
     return [] if training is None else training.history
 
 
+@contextmanager
+def on_torch(lab: Lab) -> Iterator[None]:
+    """Have a lab's network computed by PyTorch for a while."""
+    before = lab.spec
+    lab.take_spec(before.changed(engine="torch", device="cpu"))
+    lab.show_spec()
+    yield
+    lab.take_spec(before)
+    lab.show_spec()
+
+
+def torch_labs(window: MainWindow) -> Iterator[tuple[Lab, str]]:
+    """Yield both labs with their networks on PyTorch; none where there is none."""
+    if importlib.util.find_spec("torch") is None:
+        print("There is no PyTorch here: nothing of it is measured.", file=sys.stderr)
+        return
+    for turn_to, name in ((convnet_lab, "CNN"), (autoencoder_lab, "autoencoder")):
+        lab = turn_to(window)
+        with on_torch(lab):
+            yield lab, f"{name} on PyTorch"
+
+
 def stop(lab: Lab) -> None:
     lab.training.stop()
     wait_until(lambda: not lab.training.state.alive)
@@ -148,6 +173,14 @@ def heartbeat(window: MainWindow) -> list[Figure]:
 
 def cnn_heartbeat(window: MainWindow) -> list[Figure]:
     return _heartbeat(convnet_lab(window), "heartbeat, CNN")
+
+
+def torch_heartbeat(window: MainWindow) -> list[Figure]:
+    return [
+        figure
+        for lab, name in torch_labs(window)
+        for figure in _heartbeat(lab, f"heartbeat, {name}")
+    ]
 
 
 def twin_heartbeat(window: MainWindow | None = None) -> list[Figure]:
@@ -263,6 +296,10 @@ def cnn_throughput(window: MainWindow) -> list[Figure]:
     return _throughput(convnet_lab(window), "CNN", 6.0)
 
 
+def torch_throughput(window: MainWindow) -> list[Figure]:
+    return [figure for lab, name in torch_labs(window) for figure in _throughput(lab, name, 6.0)]
+
+
 def _throughput(lab: Lab, name: str, seconds: float) -> list[Figure]:
     seen: dict[str, list[float]] = {"window": [], "headless": []}
     for _ in range(3):
@@ -318,10 +355,19 @@ def cycles(window: MainWindow) -> list[Figure]:
 
 def cnn_cycles(window: MainWindow) -> list[Figure]:
     lab = convnet_lab(window)
-    # Small, so that a cycle is over soon: what is left behind does not depend on it.
+    make_small(lab)
+    return _cycles(lab, "CNN")
+
+
+def torch_cycles(window: MainWindow) -> list[Figure]:
+    make_small(convnet_lab(window))
+    return [figure for lab, name in torch_labs(window) for figure in _cycles(lab, name)]
+
+
+def make_small(lab: Lab) -> None:
+    """Let a cycle be over soon: what is left behind does not depend on the network's size."""
     lab.take_spec(lab.spec.changed(layers="conv 8 5x5 stride 2, relu, pool 2, affine 32, relu"))
     lab.show_spec()
-    return _cycles(lab, "CNN")
 
 
 def _cycles(lab: Lab, name: str) -> list[Figure]:
@@ -418,6 +464,9 @@ PARTS = {
     "cnn-heartbeat": cnn_heartbeat,
     "cnn-throughput": cnn_throughput,
     "cnn-cycles": cnn_cycles,
+    "torch-heartbeat": torch_heartbeat,
+    "torch-throughput": torch_throughput,
+    "torch-cycles": torch_cycles,
     "twin-heartbeat": twin_heartbeat,
     "workbench-heartbeat": workbench_heartbeat,
 }
