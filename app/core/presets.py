@@ -100,6 +100,19 @@ def _residual(width: int) -> str:
     )
 
 
+def _narrow() -> str:
+    """Return three stages that halve the picture, each with a convolution around which values may pass.
+
+    A CPU is slow where a picture is large: only 32 filters see all of it, and maps are pooled before
+    they are normalised, a quarter of the work.
+    """
+    stages = (
+        f"conv {filters}, pool 2, batchnorm, relu, residual(conv {filters}, batchnorm, relu)"
+        for filters in (64, 256, 256)
+    )
+    return f"conv 32, batchnorm, relu, {', '.join(stages)}, global_avg_pool"
+
+
 # Part D: batches of 64, CIFAR-10's own mean and σ, no flips, a look at validation each 100 steps.
 _CIFAR10 = ImageSpec(normalisation="cifar10")
 _THREE_LAYERS = "conv 32 5x5, relu, conv 16 3x3, relu"
@@ -222,19 +235,20 @@ CNN_PRESETS: dict[str, ConvNetPreset] = {
         "The open challenge, on a CPU",
         "A narrow residual network, one cycle of the rate, mirrored and shifted images, smoothed labels; ten epochs.",
         ConvNetSpec(
-            layers=_residual(32),
+            layers=_narrow(),
             engine="torch",
             device="cpu",
             mixed_precision="bfloat16",
             channels_last=True,
             solver="nesterov",
-            learning_rate=0.1,
+            learning_rate=0.2,
             schedule="one_cycle",
             warmup=0.2,
             batch_size=128,
             epochs=10,
             initialisation="he",
-            reg=5e-4,
+            # In so few epochs strong decay serves: it keeps the steps of normalised layers large.
+            reg=2e-3,
             label_smoothing=0.1,
         ),
         ImageSpec(normalisation="cifar10", flip=True, crop=4),
