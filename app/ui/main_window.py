@@ -65,6 +65,7 @@ from app.workers.thread import Runner
 if TYPE_CHECKING:
     from app.ui.labs.convnet_lab import ConvNetLab
     from app.ui.panels.cnn_panel import CnnPanel
+    from app.ui.panels.race_panel import RacePanel
     from app.ui.panels.runs_panel import RunsPanel
     from app.ui.panels.studies_panel import StudiesPanel
     from app.ui.panels.workbench_panel import WorkbenchPanel
@@ -74,13 +75,13 @@ if TYPE_CHECKING:
 __all__ = ["MainWindow"]
 
 
-DATA, AUTOENCODER, CNN, WORKBENCH, RUNS, STUDIES = range(6)
+DATA, AUTOENCODER, CNN, WORKBENCH, RUNS, STUDIES, RACE = range(7)
 
 
 class MainWindow(QMainWindow):
     """The one window of the program."""
 
-    TITLES = ("Data", "Autoencoder", "CNN", "Workbench", "Runs", "Studies")
+    TITLES = ("Data", "Autoencoder", "CNN", "Workbench", "Runs", "Studies", "Race")
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -110,6 +111,11 @@ class MainWindow(QMainWindow):
         return self.lab.training
 
     @property
+    def steered(self) -> Lab | RacePanel:
+        """What the bar at the bottom steers: the race while it is in sight, else the lab."""
+        return self.race if self.place == RACE else self.lab
+
+    @property
     def place(self) -> int:
         """Which lab is in sight: its place in `TITLES`."""
         return self.stack.currentIndex()
@@ -125,7 +131,7 @@ class MainWindow(QMainWindow):
     def labs(self) -> list[tuple[str, QWidget]]:
         """Titles and panels, in the order of the tabs."""
         panels: tuple[QWidget, ...] = (self.data_panel, self.autoencoder, self.cnn)
-        panels += (self.workbench, self.runs, self.studies)
+        panels += (self.workbench, self.runs, self.studies, self.race)
         return list(zip(self.TITLES, panels, strict=True))
 
     # --- labs that are made when they are first asked for: the window is there sooner
@@ -206,6 +212,19 @@ class MainWindow(QMainWindow):
         self._put(STUDIES, panel)
         return panel
 
+    @cached_property
+    def race(self) -> RacePanel:
+        """The race."""
+        from app.ui.panels.race.given import given_by
+        from app.ui.panels.race_panel import RacePanel
+
+        panel = RacePanel(self.runner)
+        panel.given = partial(given_by, self)
+        panel.told.connect(self.notice.tell)
+        panel.changed.connect(self._show_state)
+        self._put(RACE, panel)
+        return panel
+
     def show_run(self, path: Path) -> None:
         """Look at a run in the Runs lab: it is searched for by its name."""
         self.runs.runs.search.setText(path.name)
@@ -273,7 +292,7 @@ class MainWindow(QMainWindow):
         self.stack = QStackedWidget()
         self._tabs = QButtonGroup(self)
         self.autoencoder = self.autoencoder_lab.panel
-        panels = (self.data_panel, self.autoencoder, *(QWidget() for _ in range(4)))
+        panels = (self.data_panel, self.autoencoder, *(QWidget() for _ in range(5)))
         for place, (title, panel) in enumerate(zip(self.TITLES, panels, strict=True)):
             tab = QPushButton(title)
             tab.setObjectName(f"tab{title}")
@@ -352,6 +371,8 @@ class MainWindow(QMainWindow):
             self.runs.refresh()
         elif place == STUDIES:
             self.studies.refresh()
+        elif place == RACE:
+            self.race.on_data()
         else:
             self.lab = self.autoencoder_lab
         self.stack.setCurrentIndex(place)
@@ -457,12 +478,16 @@ class MainWindow(QMainWindow):
         request = self.data.request
         if request is not None and request.path != sample_path():
             self._remember(str(request.path), request.path.parent)
-        self.notice.outdate()
-        self._show_info()
+        self._on_other_data()
 
     def _on_images(self) -> None:
+        self._on_other_data()
+
+    def _on_other_data(self) -> None:
         self.notice.outdate()
         self._show_info()
+        if "race" in vars(self):
+            self.race.on_data()
 
     def _remember(self, path: str, folder: Path) -> None:
         recent = [path, *(old for old in self.settings.recent if old != path)][:10]
@@ -470,14 +495,14 @@ class MainWindow(QMainWindow):
             self._save_settings(recent=recent, last_folder=str(folder))
 
     def _show_info(self) -> None:
-        self.info.setText(self._working or self.lab.info())
+        self.info.setText(self._working or self.steered.info())
 
     def _on_working(self, text: str) -> None:
         self._working = f"{text} …" if text else ""
         self._show_info()
 
     def _on_loading(self, share: float) -> None:
-        if not self.lab.training.state.alive:
+        if not self.steered.state.alive:
             self.transport.show_progress(share, self.info.text())
 
     def _on_problem(self, message: str, hint: str) -> None:
@@ -534,25 +559,25 @@ class MainWindow(QMainWindow):
 
     def on_main(self) -> None:
         """Train, pause or go on, whichever the state asks for."""
-        self.lab.on_main()
+        self.steered.on_main()
 
     def on_step(self) -> None:
         """Take one step."""
-        self.lab.on_step()
+        self.steered.on_step()
 
     def on_stop(self) -> None:
         """End after this mini-batch; the model is kept."""
-        self.lab.training.stop()
+        self.steered.stop()
 
     def on_reset(self) -> None:
         """Back to the first weights of the same seed."""
         self.leave_focus()
-        self.lab.reset(self.lab.spec.seed)
+        self.steered.reset(self.steered.spec.seed)
 
     def on_new_seed(self) -> None:
         """Back to first weights of another seed."""
         self.leave_focus()
-        self.lab.reset(self.lab.spec.seed + 1)
+        self.steered.reset(self.steered.spec.seed + 1)
 
     def _on_began(self) -> None:
         lab = self.sender()
@@ -566,12 +591,10 @@ class MainWindow(QMainWindow):
 
     def _show_state(self) -> None:
         """Show what the training in sight does, and how far it is."""
-        lab = self.lab
-        self.transport.show_state(
-            lab.training.state, ready=lab.data is not None, goes_on=lab.goes_on
-        )
+        lab = self.steered
+        self.transport.show_state(lab.state, ready=lab.ready, goes_on=lab.goes_on)
         self.menus.train.setText(self.transport.main.text().strip())
-        self.menus.stop.setEnabled(lab.training.state.alive)
+        self.menus.stop.setEnabled(lab.state.alive)
         self.exporter.refresh()
         self.transport.show_progress(*lab.progress())
         self._show_info()
@@ -642,7 +665,7 @@ class MainWindow(QMainWindow):
         assert event is not None
         for lab in self._there():
             lab.cancel()
-        for name in ("workbench", "runs", "studies", "resuming", "takeaway"):
+        for name in ("workbench", "runs", "studies", "race", "resuming", "takeaway"):
             if name in vars(self):
                 getattr(self, name).cancel()
         if not self.runner.shutdown(3.0):

@@ -27,14 +27,14 @@ from app.core.params import SLIDER_POSITIONS, Parameter, Spec, describe, format_
 from app.ui.theme import theme
 from app.ui.widgets.number_field import NumberField
 
-__all__ = ["ParamForm"]
+__all__ = ["ParamForm", "Slider"]
 
 
 # Pixels of a slider's handle, as the theme's style sheet has them.
 HANDLE = 14
 
 
-class _Slider(QSlider):
+class Slider(QSlider):
     """A slider that jumps to a click and leaves the mouse wheel to the page."""
 
     def __init__(self) -> None:
@@ -223,7 +223,7 @@ class _SliderRow(_Row):
             self.state.setToolTip("Can be moved while it trains: the next mini-batch uses it")
         self.field = NumberField(parameter.name, whole=parameter.kind == "int")
         self.field.setFixedWidth(76)
-        self.slider = _Slider()
+        self.slider = Slider()
         self.slider.setObjectName(f"{parameter.name}Slider")
         self.teaching = _label(hyper.teaches, teaching=True)
         self.teaching.setWordWrap(True)

@@ -13,7 +13,7 @@ from app.core.specs import AutoencoderSpec, ConvNetSpec
 from app.core.studies.spec import Varied
 from app.core.studies.typed import parse_varied
 
-__all__ = ["LEAST", "MOST", "Settings", "check_race", "names_of", "settings_of"]
+__all__ = ["LEAST", "MOST", "ORDERING", "Settings", "check_race", "names_of", "settings_of"]
 
 LEAST, MOST = 2, 4
 # What says which rows are visited, and when.

@@ -117,6 +117,20 @@ class Lab(QObject):
 
     # --- what they share
 
+    @property
+    def state(self) -> State:
+        """What its training is doing."""
+        return self.training.state
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to train on."""
+        return self.data is not None
+
+    def stop(self) -> None:
+        """End after this mini-batch; the model is kept."""
+        self.training.stop()
+
     def on_main(self) -> None:
         """Train, pause or go on, whichever the state asks for."""
         state = self.training.state

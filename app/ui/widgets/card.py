@@ -29,7 +29,8 @@ class _ElidedLabel(QLabel):
     """A line that ends in dots where there is no room, and is whole in its tooltip.
 
     Its property ``meaning``, if it has one, says there what the figures in it are; its
-    property ``short`` is written instead where there is no room for the whole.
+    property ``short`` is written instead where there is no room for the whole. With the property
+    ``strong`` it is written as a heading is.
     """
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -41,7 +42,7 @@ class _ElidedLabel(QLabel):
         parts = (self.text() if text != self.text() else "", self.property("meaning") or "")
         self.setToolTip("\n".join(part for part in parts if part and self.text()))
         painter = QPainter(self)
-        painter.setPen(theme.colour("quiet"))
+        painter.setPen(theme.colour("text" if self.property("strong") else "quiet"))
         painter.drawText(room, int(self.alignment()), text)
 
 

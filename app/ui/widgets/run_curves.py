@@ -96,6 +96,13 @@ class RunCurves(QWidget):
         self.place = None
         self._draw()
 
+    def renew(self, curves: Sequence[RunCurve]) -> None:
+        """Show how the same curves went on: names, axes and the place that is read stay."""
+        self.curves = list(curves)
+        for curve, (_, name, _) in zip(self.curves, self._rows, strict=True):
+            name.setText(curve.name)
+        self._draw()
+
     def set_options(
         self,
         *,

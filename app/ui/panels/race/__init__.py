@@ -1,0 +1,1 @@
+"""Parts of the race: what is raced, and a lane for each racer."""

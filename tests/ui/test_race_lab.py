@@ -1,0 +1,232 @@
+"""The Race lab: settings race in the window, are steered by its bar, and are kept."""
+
+from __future__ import annotations
+
+import pytest
+from PyQt6.QtCore import Qt
+
+from app.core.runs import RunFolder, list_runs
+from app.core.settings import data_folder
+from app.ui.main_window import RACE, RUNS, MainWindow
+from app.ui.training_session import State
+
+
+@pytest.fixture
+def lab(window: MainWindow):
+    window.autoencoder_lab.take_spec(window.spec.changed(hidden_units=6, batch_size=32))
+    window.show_lab(RACE)
+    panel = window.race
+    panel.form.epochs.setText("3")
+    return panel
+
+
+def choose(box, name: str) -> None:
+    box.setCurrentIndex(box.findData(name))
+
+
+def click(qtbot, button) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def ended(panel) -> bool:
+    return not panel.state.alive and panel.session._worker is None
+
+
+def endless(panel) -> None:
+    panel.form.epochs.setText("100000")
+
+
+def steps(panel) -> list[int]:
+    return [len(one.history) for one in panel.session.contestants]
+
+
+def test_it_says_what_to_do_and_is_ready_at_once(lab, window) -> None:
+    assert lab.empty.isVisible()
+    assert "press Train" in lab.empty.text()
+    assert not lab.curve_card.isVisible()
+    assert lab.form.values.text() == "0.05, 0.2, 0.5"
+    assert window.transport.isVisible()
+    assert window.transport.main.isEnabled()
+    assert not lab.form.error.isVisible()
+
+
+def test_three_settings_race_to_the_end(lab, window, qtbot) -> None:
+    click(qtbot, window.transport.main)
+    assert not lab.form.values.isEnabled()
+    qtbot.waitUntil(lambda: ended(lab), timeout=30_000)
+    assert not lab.empty.isVisible()
+    assert [lane.isVisible() for lane in lab.lanes] == [True, True, True, False]
+    assert [lane.name.text() for lane in lab.lanes[:3]] == ["ρ 0.05", "ρ 0.2", "ρ 0.5"]
+    assert sorted(lane.place.text() for lane in lab.lanes[:3]) == ["1st", "2nd", "3rd"]
+    for lane in lab.lanes[:3]:
+        assert lane.filters.count == 6
+        assert lane.figures.text().startswith("J ")
+        assert not lane.slider.isEnabled()
+    assert "won by reconstruction error" in lab.card.note.text()
+    assert len(lab.curves.curves) == 3
+    assert all(lab.curves.values())
+    assert lab.form.values.isEnabled()
+    assert {run.info.state for run in list_runs(data_folder())} == {"done"}
+    assert len(list_runs(data_folder())) == 3
+    # They are in the table of runs, to be found by their tag.
+    window.show_lab(RUNS)
+    assert not window.transport.isVisible()
+    qtbot.waitUntil(lambda: not window.runner.busy, timeout=10_000)
+
+
+def test_what_wins_depends_on_what_it_is_judged_by(lab, window, qtbot) -> None:
+    window.on_main()
+    qtbot.waitUntil(lambda: ended(lab), timeout=30_000)
+    choose(lab.form.judge, "cost")
+    costs = [one.value("cost") for one in lab.session.contestants]
+    best = costs.index(min(costs))
+    assert lab.lanes[best].place.text() == "1st"
+    assert "error" not in lab.lanes[0].figures.text()
+    assert lab.card.note.text().endswith("won by cost J")
+
+
+def test_step_pause_and_stop_are_for_all(lab, window, qtbot) -> None:
+    endless(lab)
+    window.on_step()
+    qtbot.waitUntil(lambda: lab.state is State.PAUSED, timeout=20_000)
+    assert steps(lab) == [1, 1, 1]
+    window.on_step()
+    qtbot.waitUntil(lambda: steps(lab) == [2, 2, 2], timeout=20_000)
+    assert "all wait after the same batch" in window.transport.status.text()
+    window.on_main()
+    qtbot.waitUntil(lambda: lab.state is State.RUNNING and min(steps(lab)) > 5, timeout=20_000)
+    window.on_main()
+    qtbot.waitUntil(lambda: lab.state is State.PAUSED, timeout=20_000)
+    assert len(set(steps(lab))) == 1
+    window.on_stop()
+    qtbot.waitUntil(lambda: ended(lab), timeout=20_000)
+    assert len(set(steps(lab))) == 1
+    for one in lab.session.contestants:
+        run = RunFolder.open(one.path)
+        assert run.info.state == "stopped"
+        assert len(run.read_history()[0]) == steps(lab)[0]
+
+
+def test_a_value_is_moved_for_one_racer_alone(lab, window, qtbot) -> None:
+    endless(lab)
+    window.on_main()
+    qtbot.waitUntil(lambda: min(steps(lab), default=0) > 0, timeout=20_000)
+    lane = lab.lanes[1]
+    assert lane.slider.isEnabled()
+    lane.slider.setValue(lane.slider.minimum() + 100)
+    value = lane.field._value
+    moved = lab.session.contestants[1]
+    qtbot.waitUntil(lambda: bool(moved.moved), timeout=20_000)
+    window.on_stop()
+    qtbot.waitUntil(lambda: ended(lab), timeout=20_000)
+    assert moved.moved == {"ρ": value}
+    assert lane.name.text().startswith("ρ 0.2  (ρ → ")
+    assert [len(one.history.changes) for one in lab.session.contestants] == [0, 1, 0]
+
+
+def test_another_live_setting_can_be_moved(lab, window, qtbot) -> None:
+    choose(lab.form.field, "hidden_units")
+    lab.form.values.setText("4, 9")
+    assert lab.form.moves.name == "learning_rate"
+    endless(lab)
+    window.on_main()
+    qtbot.waitUntil(lambda: min(steps(lab), default=0) > 0, timeout=20_000)
+    assert [lane.filters.count for lane in lab.lanes[:2]] == [4, 9]
+    choose(lab.form.live, "beta")
+    lane = lab.lanes[0]
+    lane.field.value_typed.emit(2.5)
+    qtbot.waitUntil(lambda: bool(lab.session.contestants[0].moved), timeout=20_000)
+    assert lab.session.contestants[0].spec.beta == 2.5
+    lane.field.value_typed.emit(-1.0)
+    assert "beta = -1.0 is out of range" in window.notice.message.text()
+    assert lab.session.contestants[0].spec.beta == 2.5
+    window.on_stop()
+    qtbot.waitUntil(lambda: ended(lab), timeout=20_000)
+
+
+def test_one_that_diverges_is_out_and_the_others_go_on(lab, window, qtbot) -> None:
+    spec = window.spec.changed(decoder="linear", solver="sgd")
+    window.autoencoder_lab.take_spec(spec)
+    choose(lab.form.field, "learning_rate")
+    lab.form.values.setText("1e-3, 1e8")
+    window.on_main()
+    qtbot.waitUntil(lambda: ended(lab), timeout=30_000)
+    assert lab.lanes[1].place.text() == "out"
+    assert lab.lanes[1].figures.text().startswith("The cost stopped being a finite number")
+    assert lab.lanes[0].place.text() == "1st"
+    assert "η 1e8 is out" in window.notice.message.text()
+    assert lab.session.contestants[0].epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "says"),
+    [
+        ("rho", "0.1", "there is one"),
+        ("rho", "", "is not NAME=VALUES"),
+        ("rho", "0.1, 3", "out of range"),
+        ("hidden_units", "4, 5, 6, 7, 8", "there are more"),
+    ],
+)
+def test_what_cannot_race_is_said_beside_the_form(lab, window, field, values, says) -> None:
+    choose(lab.form.field, field)
+    lab.form.values.setText(values)
+    assert says in lab.form.error.text()
+    assert lab.form.error.isVisible()
+    assert not window.transport.main.isEnabled()
+    lab.start()
+    assert lab.state is State.IDLE
+    assert list_runs(data_folder()) == []
+
+
+def test_reset_begins_anew_with_another_seed(lab, window, qtbot) -> None:
+    endless(lab)
+    window.on_main()
+    qtbot.waitUntil(lambda: min(steps(lab), default=0) > 0, timeout=20_000)
+    window.on_new_seed()
+    qtbot.waitUntil(lambda: lab.state is State.IDLE, timeout=20_000)
+    assert lab.empty.isVisible()
+    assert not lab.track.isVisible()
+    assert lab.spec.seed == window.spec.seed + 1
+    lab.form.epochs.setText("1")
+    window.on_main()
+    qtbot.waitUntil(lambda: ended(lab), timeout=20_000)
+    assert {one.spec.seed for one in lab.session.contestants} == {window.spec.seed + 1}
+
+
+def test_a_race_goes_on_while_another_lab_is_looked_at(lab, window, qtbot) -> None:
+    window.on_main()
+    window.show_lab(1)
+    assert window.transport.main.text().strip() == "Train"
+    qtbot.waitUntil(lambda: ended(lab), timeout=30_000)
+    window.show_lab(RACE)
+    assert [lane.filters.count for lane in lab.lanes[:3]] == [6, 6, 6]
+
+
+def test_networks_of_layers_race(window, qtbot) -> None:
+    window.show_lab(RACE)
+    panel = window.race
+    choose(panel.form.network, "cnn")
+    assert "The images are not there yet." in panel.form.error.text()
+    qtbot.waitUntil(lambda: panel.ready and not window.runner.busy, timeout=60_000)
+    lab = window.convnet_lab
+    lab.take_spec(lab.spec.changed(layers="conv 4 5x5 stride 4 pad 0, relu", batch_size=500))
+    panel.form.values.setText("1e-4, 1e-2")
+    panel.form.epochs.setText("1")
+    window.on_main()
+    qtbot.waitUntil(lambda: ended(panel), timeout=120_000)
+    assert [lane.filters.count for lane in panel.lanes[:2]] == [4, 4]
+    assert "validation accuracy" in panel.lanes[0].figures.text()
+    assert panel.lanes[0].place.text() in ("1st", "2nd")
+    # Racers of one kind do not follow the judges of the other.
+    choose(panel.form.network, "autoencoder")
+    assert "validation accuracy" in panel.lanes[0].figures.text()
+
+
+def test_closing_in_the_middle_of_a_race_keeps_every_run(lab, window, qtbot) -> None:
+    endless(lab)
+    window.on_main()
+    qtbot.waitUntil(lambda: min(steps(lab), default=0) > 0, timeout=20_000)
+    paths = [one.path for one in lab.session.contestants]
+    window.close()
+    assert not window.runner.busy
+    assert {RunFolder.open(path).info.state for path in paths} == {"stopped"}
