@@ -341,6 +341,10 @@ class TrainingSession(QObject):
             training.steps_per_epoch = event.steps_per_epoch
             training.total_steps = event.total_steps
             training.engine = event.engine
+            notes = () if training.learner is None else training.learner.notes
+            if notes:
+                text = "; ".join(notes)
+                self.notice.emit(f"{text[0].upper()}{text[1:]}.", "")
             if self.state is State.STARTING:
                 self._set_state(State.RUNNING)
         elif isinstance(event, Steps):

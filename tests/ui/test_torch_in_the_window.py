@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app.core import devices
+from app.core.devices import Device
+from app.core.errors import FilterscopeError
+from app.core.learners import AutoencoderLearner, ConvNetLearner, choice
 from app.core.learners.torch_convnet import TorchConvNetLearner
 from app.core.specs import ConvNetSpec, ImageSpec
+from app.ui.data_session import DataRequest
 from app.ui.image_session import ImageRequest
 from app.ui.main_window import MainWindow
 from app.ui.training_session import State
@@ -102,3 +107,70 @@ def test_settings_of_torch_are_seen_when_it_is_chosen(cnn: MainWindow) -> None:
     cnn.convnet_lab.spec = SPEC.changed(engine="compiled")
     cnn.convnet_lab.show_spec()
     assert form.rows["level"].isHidden()
+
+
+# --- what could not be had
+
+CPU = Device("cpu", "CPU", 1 << 30, 1 << 31)
+
+
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise FilterscopeError("PyTorch is not installed.", "Install it.")
+
+    monkeypatch.setattr(choice, "load_torch", missing)
+
+
+def test_without_torch_both_labs_fall_back_with_one_notice(
+    qtbot: QtBot, cnn: MainWindow, patch_file: Path, without_torch: None
+) -> None:
+    with qtbot.waitSignal(cnn.data.changed, timeout=20_000):
+        cnn.data.open(DataRequest(patch_file))
+    qtbot.waitUntil(lambda: not cnn.runner.busy, timeout=20_000)
+    for lab, kind in ((cnn.convnet_lab, ConvNetLearner), (cnn.autoencoder_lab, AutoencoderLearner)):
+        said: list[str] = []
+        lab.training.notice.connect(lambda message, _hint, said=said: said.append(message))
+        lab.take_spec(lab.spec.changed(engine="torch", epochs=1))
+        lab.start()
+        qtbot.waitUntil(lambda lab=lab: lab.training.state is State.ENDED, timeout=60_000)
+        assert said == ["PyTorch is not installed; the program's own loops compute."]
+        assert type(lab.training.training.learner) is kind
+    qtbot.waitUntil(lambda: not cnn.convnet_lab.readings.busy, timeout=20_000)
+
+
+@pytest.mark.parametrize(
+    ("there", "settings", "said"),
+    [
+        (
+            Device("cuda:0", "Some GPU", problem="no kernel image is available"),
+            {"device": "cuda"},
+            "Some GPU cannot be used: no kernel image is available; the CPU computes.",
+        ),
+        (
+            Device("mps", "Apple GPU", 1 << 30, 1 << 31),
+            {"device": "mps", "precision": "float64"},
+            "Apple GPUs have no float64; the CPU computes.",
+        ),
+        (None, {"device": "mps"}, "PyTorch finds no Apple GPU here; the CPU computes."),
+    ],
+    ids=["cuda", "float64 on mps", "no mps"],
+)
+def test_a_device_that_cannot_be_had_is_told_once(
+    qtbot: QtBot,
+    cnn: MainWindow,
+    monkeypatch: pytest.MonkeyPatch,
+    there: Device | None,
+    settings: dict[str, str],
+    said: str,
+) -> None:
+    found = (CPU,) if there is None else (there, CPU)
+    monkeypatch.setattr(devices, "find_devices", lambda: found)
+    told: list[tuple[str, str]] = []
+    cnn.training.notice.connect(lambda message, hint: told.append((message, hint)))
+    cnn.convnet_lab.take_spec(SPEC.changed(**settings))
+    cnn.on_main()
+    ended(qtbot, cnn)
+    assert told == [(said, "")]
+    assert said[:-1] in cnn.training.training.engine
+    assert cnn.notice.message.text() == said

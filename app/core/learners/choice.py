@@ -29,8 +29,8 @@ def make_autoencoder_learner(
 ) -> AutoencoderLearner:
     """Return a new autoencoder with its first weights.
 
-    Where there is no torch, the program's own loops compute what was meant for it: on a CPU they
-    are the quicker ones, and the numbers are the same. The learner's `notes` say so.
+    Where there is no torch, the program's own loops compute what was meant for it, with the same
+    numbers. The learner's `notes` say so.
 
     Parameters
     ----------
@@ -44,17 +44,11 @@ def make_autoencoder_learner(
     FilterscopeError
         There is no room.
     """
-    missing = ""
-    if spec.engine == "torch":
-        try:
-            load_torch()
-        except FilterscopeError as error:
-            missing = error.message.rstrip(".")
-        else:
-            return TorchAutoencoderLearner(x, spec, threads=threads, release=release)
+    missing = _missing(spec.engine)
+    if spec.engine == "torch" and not missing:
+        return TorchAutoencoderLearner(x, spec, threads=threads, release=release)
     learner = AutoencoderLearner(x, spec, threads=threads, release=release)
-    if missing:
-        learner.notes.append(f"{missing}; the program's own loops compute")
+    learner.notes += missing
     return learner
 
 
@@ -67,11 +61,26 @@ def make_convnet_learner(
 ) -> ConvNetLearner:
     """Return a new network with its first weights; `group` shares its batches, on PyTorch only.
 
+    Where there is no torch, the program's own loops compute; see `make_autoencoder_learner`.
+
     Raises
     ------
     FilterscopeError
-        `spec.engine` is torch and there is none, or there is no room.
+        There is no room.
     """
-    if spec.engine == "torch":
+    missing = _missing(spec.engine)
+    if spec.engine == "torch" and not missing:
         return TorchConvNetLearner(data, spec, threads=threads, group=group)
-    return ConvNetLearner(data, spec, threads=threads)
+    learner = ConvNetLearner(data, spec, threads=threads)
+    learner.notes += missing
+    return learner
+
+
+def _missing(engine: str) -> list[str]:
+    """Return what a person must know where an engine is wanted that is not here."""
+    if engine == "torch":
+        try:
+            load_torch()
+        except FilterscopeError as error:
+            return [f"{error.message.rstrip('.')}; the program's own loops compute"]
+    return []

@@ -112,6 +112,8 @@ class ConvNetLearner:
     best : BestModel or None
         None until the first evaluation with validation images.
     last_evaluation : Evaluation or None
+    notes : list of str
+        What could not be had as it was asked for.
     """
 
     term_names: ClassVar[tuple[str, ...]] = TERM_NAMES
@@ -129,6 +131,7 @@ class ConvNetLearner:
             _check_lbfgs(data, spec)
         enough_for(need_of(data, spec, shares), NETWORK, "images", SMALLER)
         self.data = data
+        self.notes: list[str] = []
         self.threads = threads or kernel_threads(window=False)
         if engine is None and spec.engine == "reference":
             engine = "reference"
@@ -168,9 +171,10 @@ class ConvNetLearner:
     @property
     def engine(self) -> str:
         """What computes, for people."""
+        notes = f" ({'; '.join(self.notes)})" if self.notes else ""
         if self.network.sliced:
-            return f"NumPy twin ({kernels.REASON or 'asked for'})"
-        return f"compiled, {self.threads} thread{'s' if self.threads > 1 else ''}"
+            return f"NumPy twin ({kernels.REASON or 'asked for'}){notes}"
+        return f"compiled, {self.threads} thread{'s' if self.threads > 1 else ''}{notes}"
 
     def steps_per_epoch(self, spec: TrainingSpec) -> int:
         """Return N / batch, rounded up; one for L-BFGS, which looks at all images."""

@@ -7,7 +7,7 @@ was learned survives the process: after each step it is here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -232,12 +232,17 @@ class OwnModelLearner:
     @property
     def engine(self) -> str:
         """What computes, for people."""
-        facts = self._facts
+        facts, notes = self._facts, "; ".join(self.notes)
         where = facts["device"]
         if facts["kind"] == "cpu":
             where += f", {self.threads} thread{'s' if self.threads > 1 else ''}"
-        notes = f" ({'; '.join(facts['notes'])})" if facts["notes"] else ""
-        return f"{facts['name']} of {self.model.name}, PyTorch {facts['torch']}, {where}{notes}"
+        beside = f" ({notes})" if notes else ""
+        return f"{facts['name']} of {self.model.name}, PyTorch {facts['torch']}, {where}{beside}"
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What could not be had as it was asked for."""
+        return tuple(str(note) for note in self._facts["notes"])
 
     @property
     def info(self) -> ModelInfo:

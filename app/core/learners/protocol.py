@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -58,6 +58,10 @@ class Learner(Protocol):
     @property
     def engine(self) -> str:
         """What computes, for people."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What could not be had as it was asked for: a device, a number of bits, PyTorch itself."""
 
     def steps_per_epoch(self, spec: Any) -> int:
         """Return how many steps visit every row once."""
