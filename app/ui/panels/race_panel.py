@@ -30,6 +30,8 @@ __all__ = ["RacePanel"]
 
 # Least seconds between two drawings of figures, and of curves, of which all are drawn anew.
 FIGURE_SECONDS, CURVE_SECONDS = 0.1, 0.5
+# Grids that are drawn in one look at what came in.
+GRIDS_AT_ONCE = 2
 EMPTY = (
     "Choose a setting and two to four values at the left, then press Train: each value trains its "
     "own network on the same batches, and you see whose filters form first."
@@ -56,6 +58,8 @@ class RacePanel(QWidget):
     given : callable
         Returns, for a kind of network, the data and the settings of its lab. It raises
         `UsageError` where there is no data.
+    ready : bool
+        Whether something could race.
     """
 
     changed = pyqtSignal()
@@ -68,6 +72,8 @@ class RacePanel(QWidget):
         self.given: Given = _nothing_given
         self.seed: int | None = None
         self.session = RaceSession(runner, self)
+        self.ready = False
+        self._stale: list[int] = []
         self._next_figures = self._next_curves = 0.0
         self._drawn = ""
         layout = QHBoxLayout(self)
@@ -120,15 +126,6 @@ class RacePanel(QWidget):
     def state(self) -> State:
         """What the race is doing."""
         return self.session.state
-
-    @property
-    def ready(self) -> bool:
-        """Whether something could race."""
-        try:
-            self._entry()
-        except FilterscopeError:
-            return False
-        return True
 
     @property
     def spec(self) -> Settings:
@@ -233,8 +230,10 @@ class RacePanel(QWidget):
         try:
             self._entry()
         except FilterscopeError as error:
+            self.ready = False
             self.form.tell(error)
         else:
+            self.ready = True
             self.form.tell(None)
 
     def _on_form(self) -> None:
@@ -263,7 +262,7 @@ class RacePanel(QWidget):
         self.changed.emit()
 
     def _show_racers(self) -> None:
-        racers = self.session.contestants
+        racers, self._stale = self.session.contestants, []
         self.empty.setVisible(not racers)
         for part in (self.track, self.curve_card):
             part.setVisible(bool(racers))
@@ -296,20 +295,26 @@ class RacePanel(QWidget):
             self.told.emit("problem", reason, "", "")
 
     def _on_tick(self, fresh: list[int]) -> None:
+        now = time.monotonic()
+        due = now >= self._next_figures
+        if due:
+            self._next_figures = now + FIGURE_SECONDS
         if self.isVisible():
-            for place in fresh:
+            # Those that have waited longest come first.
+            self._stale += [place for place in fresh if place not in self._stale]
+            for place in self._stale[:GRIDS_AT_ONCE]:
                 self._draw_filters(place)
-            now = time.monotonic()
-            if now >= self._next_figures:
+            del self._stale[:GRIDS_AT_ONCE]
+            if due:
                 self._draw_figures()
-                self._next_figures = now + FIGURE_SECONDS
             if now >= self._next_curves:
                 began = time.monotonic()
                 self._draw_curves()
                 # Long curves may take a tenth of the time at most.
                 took = time.monotonic() - began
                 self._next_curves = now + max(CURVE_SECONDS, 10 * took)
-        self.changed.emit()
+        if due:
+            self.changed.emit()
 
     def _draw_filters(self, place: int) -> None:
         one = self.session.contestants[place]
@@ -341,10 +346,15 @@ class RacePanel(QWidget):
         what = {"accuracy": "validation", "cost": "cost"}.get(judge, f"term {judge}")
         found = [one.curve(what) for one in racers]
         curves = [curve for curve in found if curve is not None]
+        growing = self.session.state.alive
+        if growing != self.curves.growing:
+            anew = True
         if anew or len(curves) != len(self.curves.curves) or what != self._drawn:
             self._drawn = what
             accuracy = judge == "accuracy"
-            self.curves.set_options(log_x=not accuracy, log_y=not accuracy, smooth=not accuracy)
+            self.curves.set_options(
+                log_x=not accuracy, log_y=not accuracy, smooth=not accuracy, growing=growing
+            )
             self.curves.set_curves(curves, unit_of(what))
         else:
             self.curves.renew(curves)

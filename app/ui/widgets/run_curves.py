@@ -35,6 +35,8 @@ class RunCurves(QWidget):
         super().__init__()
         self.setObjectName("runCurves")
         self.log_x, self.log_y, self.smooth, self.band = True, True, True, True
+        # While curves grow: smooth lines alone, and thin, for jagged ones take long to draw.
+        self.growing = False
         self.curves: list[RunCurve] = []
         self.place: float | None = None
         layout = QHBoxLayout(self)
@@ -110,8 +112,10 @@ class RunCurves(QWidget):
         log_y: bool | None = None,
         smooth: bool | None = None,
         band: bool | None = None,
+        growing: bool | None = None,
     ) -> None:
         """Change how the curves are drawn."""
+        self.growing = self.growing if growing is None else growing
         self.log_x = self.log_x if log_x is None else log_x
         self.log_y = self.log_y if log_y is None else log_y
         self.smooth = self.smooth if smooth is None else smooth
@@ -138,7 +142,7 @@ class RunCurves(QWidget):
             self.plot.removeItem(item)
         self._items = []
         self.plot.setLogMode(x=self.log_x, y=self.log_y)
-        points = max(200, self.plot.width())
+        points = max(200, 0 if self.growing else self.plot.width())
         lines = []
         for curve in self.curves:
             drawn = draw(curve, points, log_x=self.log_x, smooth=self.smooth, band=self.band)
@@ -147,7 +151,7 @@ class RunCurves(QWidget):
             faint.setAlpha(FAINT)
             if drawn.low is not None and drawn.high is not None:
                 self._add_band(drawn.x, drawn.low, drawn.high, colour)
-            elif drawn.raw is not None:
+            elif drawn.raw is not None and not self.growing:
                 self._add(drawn.x, drawn.raw, faint)
             lines.append((drawn.x, drawn.line, colour))
         # The lines lie over all that stands behind any of them.
@@ -166,7 +170,7 @@ class RunCurves(QWidget):
         )
 
     def _add(self, x: NDArray[np.float64], y: NDArray[np.float64], colour: QColor) -> None:
-        item = self._curve(x, y, pg.mkPen(colour, width=1.4))
+        item = self._curve(x, y, pg.mkPen(colour, width=1 if self.growing else 1.4))
         self.plot.addItem(item)
         self._items.append(item)
 
