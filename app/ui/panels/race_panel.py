@@ -29,7 +29,7 @@ from app.workers.thread import Runner
 __all__ = ["RacePanel"]
 
 # Least seconds between two drawings of figures, and of curves, of which all are drawn anew.
-FIGURE_SECONDS, CURVE_SECONDS = 0.1, 0.5
+FIGURE_SECONDS, CURVE_SECONDS = 0.1, 1.0
 # Grids that are drawn in one look at what came in.
 GRIDS_AT_ONCE = 2
 EMPTY = (
@@ -300,19 +300,18 @@ class RacePanel(QWidget):
         if due:
             self._next_figures = now + FIGURE_SECONDS
         if self.isVisible():
-            # Those that have waited longest come first.
             self._stale += [place for place in fresh if place not in self._stale]
-            for place in self._stale[:GRIDS_AT_ONCE]:
-                self._draw_filters(place)
-            del self._stale[:GRIDS_AT_ONCE]
-            if due:
-                self._draw_figures()
             if now >= self._next_curves:
-                began = time.monotonic()
                 self._draw_curves()
                 # Long curves may take a tenth of the time at most.
-                took = time.monotonic() - began
-                self._next_curves = now + max(CURVE_SECONDS, 10 * took)
+                self._next_curves = now + max(CURVE_SECONDS, 10 * (time.monotonic() - now))
+            else:
+                # Those that have waited longest come first; never beside the curves.
+                for place in self._stale[:GRIDS_AT_ONCE]:
+                    self._draw_filters(place)
+                del self._stale[:GRIDS_AT_ONCE]
+                if due:
+                    self._draw_figures()
         if due:
             self.changed.emit()
 
