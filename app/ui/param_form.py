@@ -326,7 +326,18 @@ class _CompactRow(_Row):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(line)
+        self.teaching = _label("", teaching=True)
+        self.teaching.setObjectName(f"{parameter.name}Note")
+        self.teaching.setWordWrap(True)
+        self.teaching.hide()
+        layout.addWidget(self.teaching)
         self.watch(self.control, self.name)
+
+    def note(self, text: str) -> None:
+        """Say below what is known of the choices here and now."""
+        self.teaching.setText(text)
+        self.teaching.setVisible(bool(text))
+        self.control.setAccessibleDescription(f"{self.parameter.hyper.teaches} {text}".strip())
 
     def _on_choice(self, index: int) -> None:
         assert isinstance(self.control, QComboBox)
@@ -491,6 +502,12 @@ class ParamForm(QWidget):
         row = self.rows[name]
         assert isinstance(row, _SliderRow)
         row.show_band(ends, sentence)
+
+    def note(self, name: str, text: str) -> None:
+        """Say below a parameter without a slider what is known of its choices; empty says nothing."""
+        row = self.rows[name]
+        assert isinstance(row, _CompactRow)
+        row.note(text)
 
     def show_row(self, name: str, visible: bool) -> None:
         """Show or hide a parameter that matters only with certain others."""

@@ -14,6 +14,7 @@ from app.core.data.patches import FittedPreprocess, Patches, Source
 from app.core.settings import Settings
 from app.core.specs import PreprocessSpec
 from app.ui.data_session import DataRequest
+from app.ui.device_notes import DeviceNotes
 from app.ui.main_window import MainWindow
 from app.ui.theme import theme
 from app.workers.thread import Runner
@@ -55,6 +56,12 @@ def patch_file(tmp_path: Path) -> Path:
     path = tmp_path / "small patches.npy"
     np.save(path, pixels())
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_look_for_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no process with PyTorch beside each window that shows a device."""
+    monkeypatch.setattr(DeviceNotes, "look", lambda self: None)
 
 
 @pytest.fixture(autouse=True)

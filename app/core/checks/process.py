@@ -22,6 +22,7 @@ from app.core.checks.five_ways import ways_of_source
 from app.core.checks.ladders import NetworkSource, climb_source
 from app.core.checks.timing import Doing, TimingSpec, time_layer
 from app.core.checks.wire import encode
+from app.core.devices import find_devices
 from app.core.errors import FilterscopeError
 
 __all__ = ["JOBS", "serve"]
@@ -73,11 +74,17 @@ def _ways(request: dict[str, Any], say: Say) -> Iterator[dict[str, Any]]:
         yield {"way": told}
 
 
+def _devices(request: dict[str, Any], say: Say) -> Iterator[dict[str, Any]]:
+    """Look where PyTorch can compute."""
+    yield {"devices": find_devices()}
+
+
 JOBS: dict[str, Callable[[dict[str, Any], Say], Iterator[dict[str, Any]]]] = {
     "checks": _checks,
     "timing": _timing,
     "ladder": _ladder,
     "ways": _ways,
+    "devices": _devices,
 }
 
 

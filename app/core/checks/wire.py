@@ -16,6 +16,7 @@ from app.core.checks.five_ways import Ways, WayTold
 from app.core.checks.ladder import LadderStep
 from app.core.checks.outcomes import Check, Measure, Outcome
 from app.core.checks.timing import MachineRate, Timed
+from app.core.devices import Device
 from app.core.error_map import GatheredCheck
 from app.core.nn.gradient_check import GradientCheck, Tried
 
@@ -26,6 +27,7 @@ CLASSES: dict[str, type] = {
     one.__name__: one
     for one in (
         Check,
+        Device,
         GatheredCheck,
         GradientCheck,
         LadderStep,

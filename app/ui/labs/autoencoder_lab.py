@@ -14,6 +14,7 @@ from app.core.models.autoencoder import pca_bound
 from app.core.presets import PRESETS
 from app.core.specs import AutoencoderSpec
 from app.ui.data_session import DataSession
+from app.ui.device_notes import DeviceNotes
 from app.ui.labs.lab import Lab
 from app.ui.panels.autoencoder_panel import AutoencoderPanel
 from app.ui.panels.data_panel import DataPanel
@@ -45,6 +46,7 @@ class AutoencoderLab(Lab):
         self.spec = AutoencoderSpec()
         self.panel = AutoencoderPanel(self.spec)
         self.range_test = RangeSession(self, self.panel.form)
+        self.device_notes = DeviceNotes(runner, self.panel.form, self)
         self.scrub = ScrubSession(self, self.panel)
         self._bound_worker: TaskWorker[float] | None = None
         self._bound_for: tuple[Patches, int] | None = None

@@ -22,6 +22,7 @@ from app.core.own_model.file import ModelFile, read_model_file
 from app.core.predictions import Predictions
 from app.core.presets import CNN_PRESETS
 from app.core.specs import ConvNetSpec, ImageSpec
+from app.ui.device_notes import DeviceNotes
 from app.ui.dialogs.own_model_dialog import OwnModelDialog
 from app.ui.image_session import ImageRequest, ImageSession
 from app.ui.labs.lab import Lab
@@ -58,6 +59,7 @@ class ConvNetLab(Lab):
         self.spec = ConvNetSpec()
         self.panel = CnnPanel(self.spec, self.session, self.readings)
         self.range_test = RangeSession(self, self.panel.network_page.form)
+        self.device_notes = DeviceNotes(runner, self.panel.network_page.form, self)
         self.scrub = ScrubSession(self, self.panel)
         self._photo_worker: TaskWorker[NDArray[np.uint8]] | None = None
         self._test_worker: TaskWorker[Predictions] | None = None
