@@ -131,7 +131,7 @@ def test_another_live_setting_can_be_moved(lab, window, qtbot) -> None:
     endless(lab)
     window.on_main()
     qtbot.waitUntil(lambda: min(steps(lab), default=0) > 0, timeout=20_000)
-    assert [lane.filters.count for lane in lab.lanes[:2]] == [4, 9]
+    qtbot.waitUntil(lambda: [n.filters.count for n in lab.lanes[:2]] == [4, 9], timeout=20_000)
     choose(lab.form.live, "beta")
     lane = lab.lanes[0]
     lane.field.value_typed.emit(2.5)
