@@ -29,12 +29,19 @@ FOR_COMMAND_LINE = (*COMMANDS, "--help", "-h", "--version")
 # pools of threads on the same cores are slower than one. NumPy's OpenBLAS and Apple's
 # Accelerate are named; OMP_NUM_THREADS is not, because it is torch's number of threads too.
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
+# OpenMP's threads, which are torch's, spin while they wait for each other. Where something else
+# wants the cores too, each of them then waits for one that was put aside, a hundred times a step.
+ASLEEP = "OMP_WAIT_POLICY", "PASSIVE"
 
 
 def limit_threads() -> None:
-    """Hold BLAS to one thread, unless the person's environment says otherwise."""
+    """Hold BLAS to one thread, and let torch's sleep while they wait.
+
+    What the person's environment says otherwise stands.
+    """
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
+    os.environ.setdefault(*ASLEEP)
 
 
 def imports_before_qt(

@@ -102,3 +102,23 @@ def test_a_device_that_dies_in_the_middle_leaves_a_run_that_goes_on_on_the_cpu(
     assert json.loads(out)["epochs"] == 25
     assert "Some GPU cannot be used: unspecified launch failure; the CPU computes" in err
     same(tmp_path / "whole", run)
+
+
+def test_an_autoencoder_on_pytorch_has_the_costs_of_the_own_loops(said, tmp_path):
+    rng = np.random.default_rng(3)
+    np.save(tmp_path / "patches.npy", rng.integers(0, 256, (120, 6, 6, 3), dtype=np.uint8))
+    settings = ("--set", "hidden_units=8", "--set", "batch_size=30", "--threads", "1")
+    costs = {}
+    for engine in ("torch", "compiled"):
+        out = tmp_path / engine
+        code, _, err = said(
+            "train", "autoencoder", tmp_path / "patches.npy", *settings,
+            "--set", f"engine={engine}", "--set", "device=cpu", "--epochs", "3", "--out", out,
+        )  # fmt: skip
+        assert code == 0, err
+        told = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        assert told["engine"].startswith("PyTorch") == (engine == "torch")
+        history, _ = RunFolder.open(out).read_history()
+        costs[engine] = history.terms.sum(axis=1)
+        assert len(costs[engine]) == 12
+    np.testing.assert_allclose(costs["torch"], costs["compiled"], rtol=1e-4)

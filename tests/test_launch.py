@@ -102,16 +102,19 @@ def test_limits_are_set_before_numpy_is_there() -> None:
         sys.meta_path.insert(0, Watch())
         launch.main(["info", "/nowhere.h5"])
         assert "numpy" in sys.modules
-        print(seen["OPENBLAS_NUM_THREADS"], seen.get("OMP_NUM_THREADS"))
+        names = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OMP_WAIT_POLICY"
+        print(*(seen.get(name) for name in names))
         """
     )
-    assert done.stdout.split()[-2:] == ["1", "None"], done.stderr
+    assert done.stdout.split()[-3:] == ["1", "None", "PASSIVE"], done.stderr
 
 
 def test_the_environment_of_the_person_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     launch.limit_threads()
     assert os.environ["OPENBLAS_NUM_THREADS"] == "3"
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 def test_hooks_are_set_before_anything_heavy_is_imported() -> None:

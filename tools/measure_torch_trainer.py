@@ -17,6 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from app.launch import limit_threads
+
+limit_threads()
+
 import numpy as np
 import torch
 

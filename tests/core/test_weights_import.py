@@ -186,14 +186,26 @@ def test_a_checkpoint_gives_its_weights():
         begin_with(learner, file({"theta": np.ones(3)}))
 
 
-def test_an_autoencoder_begins_with_them():
+@pytest.mark.parametrize("engine", ["compiled", "torch"])
+def test_an_autoencoder_begins_with_them(engine):
+    if engine == "torch":
+        pytest.importorskip("torch")
+    from app.core.learners import make_autoencoder_learner
+
     x = np.random.default_rng(0).uniform(0.1, 0.9, (40, 16)).astype(np.float32)
-    settings = AutoencoderSpec(hidden_units=5)
+    settings = AutoencoderSpec(hidden_units=5, engine=engine, device="cpu")
     old = autoencoder.initial_weights(16, settings.changed(seed=9))
-    learner = AutoencoderLearner(x, settings)
+    learner = make_autoencoder_learner(x, settings)
     begin_with(learner, read(weights_safetensors(old)))
     for name, array in old.items():
         np.testing.assert_allclose(learner.weights()[name], array, rtol=1e-6)
+    # What computes has them too, and not only the copy that is shown: the cost is theirs.
+    plain = AutoencoderLearner(x, settings)
+    plain.theta[...] = autoencoder.flatten(old)
+    np.testing.assert_allclose(learner.evaluate(settings), plain.evaluate(settings), rtol=1e-5)
+    for one in (learner, plain):
+        one.steps(np.arange(40), settings.changed(batch_size=10), np.zeros(1, np.int32), 4)
+    np.testing.assert_allclose(learner.weights()["W1"], plain.weights()["W1"], atol=1e-5)
     with pytest.raises(UsageError, match=r"W1 is \(16, 6\) where \(16, 5\) is needed"):
         begin_with(learner, file({**old, "W1": np.ones((16, 6))}))
 
