@@ -152,7 +152,9 @@ class Screen:
             if event.kind == "bug":
                 print(event.traceback_text, file=sys.stderr)
             step = format_number(event.step)
-            self._say(f"{name} is out after step {step}: {event.message} {event.hint}".strip())
+            # What would help it alone is no advice in a race.
+            hint = "" if event.kind == "diverged" else event.hint
+            self._say(f"{name} is out after step {step}: {event.message} {hint}".strip())
         elif isinstance(event, events.Finished):
             self.endings[place] = event
 

@@ -272,7 +272,9 @@ class RaceSession(QObject):
             one.ending = event
             if isinstance(event, Failed):
                 message = f"{one.name} is out: {event.message}"
-                self.told.emit("problem", message, event.hint, event.traceback_text)
+                # What would help it alone is no advice in a race.
+                hint = "The others go on." if event.kind == "diverged" else event.hint
+                self.told.emit("problem", message, hint, event.traceback_text)
 
     def _follow_state(self) -> None:
         """Say whether all wait, or any runs."""

@@ -57,6 +57,8 @@ class Window(main_window.MainWindow):
             return True
         if phase.startswith("cnn"):
             return self.reached_network()
+        if phase == "racing":
+            return self.reached_race()
         if not self.began:
             self.began = True
             lab = self.autoencoder_lab
@@ -82,6 +84,15 @@ class Window(main_window.MainWindow):
             self.exporter.save("weights", Path(sys.argv[2]) / "w.npz")
             return True
         raise ValueError(phase)
+
+    def reached_race(self):
+        if not self.began:
+            self.began = True
+            self.show_lab(main_window.RACE)
+            self.race.form.epochs.setText("1000000")
+            self.on_main()
+        racers = self.race.session.contestants
+        return bool(racers) and min(len(one.history) for one in racers) > 50
 
     def reached_network(self):
         if not self.began:
@@ -124,6 +135,7 @@ sys.exit(code)
         "paused",
         "stopping",
         "saving",
+        "racing",
         "cnn drawing",
         "cnn training",
         "cnn reading",
@@ -160,3 +172,8 @@ def test_it_closes_in_every_phase(tmp_path: Path, phase: str) -> None:
         assert (run / "run.json").exists()
         assert list(run.rglob("*.part")) == []
         assert list(run.glob("checkpoints/*"))
+    if phase == "racing":
+        runs = list((tmp_path / "runs").iterdir())
+        assert len(runs) == 3
+        assert all(list(run.glob("checkpoints/*")) for run in runs)
+        assert not [part for run in runs for part in run.rglob("*.part")]

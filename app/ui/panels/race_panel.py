@@ -257,7 +257,7 @@ class RacePanel(QWidget):
         self._show_live()
         if self.session.state is State.IDLE:
             self._show_racers()
-        elif not alive:
+        elif not alive or self.session.state is State.PAUSED:
             self.refresh()
         self.changed.emit()
 

@@ -86,6 +86,7 @@ class RaceForm(Card):
             grid.addWidget(widget, row, 1)
         grid.setColumnStretch(1, 1)
         self.body.addWidget(inside)
+        self.body.addSpacing(6)
         self.error = QLabel()
         self.error.setObjectName("raceError")
         self.error.setProperty("error", True)
