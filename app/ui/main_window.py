@@ -188,6 +188,9 @@ class MainWindow(QMainWindow):
         )
         panel.resume_wanted.connect(self.resume_run)
         panel.open_wanted.connect(self.open_run)
+        panel.branch_wanted.connect(self.branch_run)
+        panel.again_wanted.connect(lambda _: self.takeaway.train_again())
+        panel.runs.run_actions.export_menu = self.exporter.menu
         self._put(RUNS, panel)
         self.exporter.add(runs_items(panel, self.exporter.current_zoom))
 
@@ -253,6 +256,10 @@ class MainWindow(QMainWindow):
     def open_run(self, path: Path) -> None:
         """Show the run in `path` in its lab, as it was left."""
         self.resuming.open(path)
+
+    def branch_run(self, path: Path) -> None:
+        """Show the run in `path` in its lab, and ask how a child of it goes on."""
+        self.resuming.open(path, partial(ask_for_branch, self))
 
     def offer_to_go_on(self, report: str = "") -> None:
         """Offer to go on with a training that ended unexpectedly, if the newest did."""

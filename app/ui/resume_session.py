@@ -127,8 +127,11 @@ class ResumeSession(QObject):
 
         self._begin(run, job, self._train_on)
 
-    def open(self, path: Path) -> None:
-        """Show the run in `path` in its lab, with its data, as it was left; nothing is trained."""
+    def open(self, path: Path, then: Callable[[Lab], None] | None = None) -> None:
+        """Show the run in `path` in its lab, with its data, as it was left; nothing is trained.
+
+        `then` is called when it is there.
+        """
         if self.busy:
             return
         try:
@@ -141,6 +144,8 @@ class ResumeSession(QObject):
         if seen is not None and seen.run is not None and seen.run.path == run.path:
             # It is there already, and may be in training.
             lab.began.emit()
+            if then is not None:
+                then(lab)
             return
         if self._is_busy(run):
             return
@@ -148,7 +153,12 @@ class ResumeSession(QObject):
         def job(data: Any, threads: int, _task: Task) -> OpenedRun:
             return open_run(run.path, data, threads=threads)
 
-        self._begin(run, job, self._show)
+        def show(lab: Lab, opened: OpenedRun) -> None:
+            self._show(lab, opened)
+            if then is not None:
+                then(lab)
+
+        self._begin(run, job, show)
 
     def branch(self, lab: Lab, path: Path, step: int, changes: dict[str, Any], epochs: int) -> None:
         """Train a child of the run in `path`, on the data that is seen in `lab`."""

@@ -18,6 +18,7 @@ from app.core.runs import ParentInfo, RunFolder
 from app.core.runs.labels import RunLabels, read_labels, write_labels
 from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec
+from app.ui.dialogs.branch_dialog import BranchDialog
 from app.ui.main_window import RUNS, MainWindow
 from app.ui.panels.runs.columns import NOTE, TAGS, TITLES
 from app.ui.panels.runs.filters_page import FiltersPage
@@ -47,7 +48,9 @@ def lab(qtbot: QtBot, make_window: Callable[[], MainWindow], runs: list[RunFolde
 
 
 def settled(qtbot: QtBot, window: MainWindow) -> None:
-    qtbot.waitUntil(lambda: not window.runner.busy, timeout=20_000)
+    # A reading that was given up is begun again a moment after its thread has ended.
+    panel = window.runs
+    qtbot.waitUntil(lambda: not window.runner.busy and not panel.reading, timeout=20_000)
 
 
 def choose(qtbot: QtBot, window: MainWindow, *paths: Path) -> None:
@@ -72,6 +75,53 @@ def test_all_runs_are_listed_newest_first(lab: MainWindow, runs: list[RunFolder]
     assert started == sorted(started, reverse=True)
     last = panel.shown.index(0, column("Last")).data()
     assert last.startswith("J ")
+
+
+def test_the_newest_is_chosen_at_the_first_look(lab: MainWindow) -> None:
+    panel = lab.runs
+    (row,) = panel.chosen_rows()
+    assert row.path.name == names(panel)[0]
+    assert panel.curves_page.curves.curves
+    # What the person leaves unchosen stays so.
+    panel.table.clearSelection()
+    panel.refresh()
+    assert panel.chosen_rows() == []
+
+
+def test_a_chosen_run_that_a_search_hides_is_chosen_no_more(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
+) -> None:
+    choose(qtbot, lab, runs[0].path)
+    lab.runs.runs.search.setText("rho=0.3")
+    assert names(lab.runs) == [runs[1].path.name]
+    assert lab.runs.chosen_rows() == []
+
+
+def test_more_can_be_done_with_one_run(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(BranchDialog, "exec", lambda dialog: asked.append("branch") and None)
+    actions = lab.runs.runs.run_actions
+    choose(qtbot, lab, runs[0].path)
+    menu = lab.runs.runs.menu()
+    offered = {action.text(): action for action in menu.actions() if action.text()}
+    assert list(offered) == [
+        "Open", "Go on", "Branch…", "Train again and compare", "Export", "Colour of its curve…",
+        "Delete…",
+    ]  # fmt: skip
+    with qtbot.waitSignal(actions.branch_wanted) as wanted:
+        offered["Branch…"].trigger()
+    assert wanted.args == [runs[0].path]
+    # The run is opened in its lab first, and then it is asked how a child goes on.
+    qtbot.waitUntil(lambda: asked == ["branch"], timeout=20_000)
+    settled(qtbot, lab)
+    lab.show_lab(RUNS)
+    settled(qtbot, lab)
+    choose(qtbot, lab, runs[0].path, runs[1].path)
+    both = {action.text(): action for action in lab.runs.runs.menu().actions()}
+    assert not both["Branch…"].isEnabled()
+    assert both["Delete…"].isEnabled()
 
 
 def test_numbers_sort_as_numbers(lab: MainWindow) -> None:

@@ -38,8 +38,9 @@ class RunsPanel(QWidget):
         Something that was done.
     undo_offered(str, str, object)
         Something that was done, where it is now, and what takes it back.
-    open_wanted(object), resume_wanted(object)
-        Folder of a run that is to be seen in its lab, or to go on.
+    open_wanted(object), resume_wanted(object), branch_wanted(object), again_wanted(object)
+        Folder of a run that is to be seen in its lab, to go on, to have a child, or to be
+        trained again.
     """
 
     problem = pyqtSignal(str, str, str)
@@ -47,6 +48,8 @@ class RunsPanel(QWidget):
     undo_offered = pyqtSignal(str, str, object)
     open_wanted = pyqtSignal(object)
     resume_wanted = pyqtSignal(object)
+    branch_wanted = pyqtSignal(object)
+    again_wanted = pyqtSignal(object)
 
     def __init__(self, runner: Runner) -> None:
         super().__init__()
@@ -58,10 +61,13 @@ class RunsPanel(QWidget):
         self.model, self.shown, self.table = self.runs.model, self.runs.shown, self.runs.table
         self.runs.problem.connect(self.problem)
         self.runs.chosen.connect(self._on_chosen)
-        self.runs.open_wanted.connect(self.open_wanted)
-        self.runs.resume_wanted.connect(self.resume_wanted)
-        self.runs.delete_wanted.connect(self._ask_to_delete)
-        self.runs.restore_wanted.connect(self.restore_runs)
+        actions = self.runs.run_actions
+        actions.open_wanted.connect(self.open_wanted)
+        actions.resume_wanted.connect(self.resume_wanted)
+        actions.branch_wanted.connect(self.branch_wanted)
+        actions.again_wanted.connect(self.again_wanted)
+        actions.delete_wanted.connect(self._ask_to_delete)
+        actions.restore_wanted.connect(self.restore_runs)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         split = QSplitter(Qt.Orientation.Vertical)
@@ -116,6 +122,11 @@ class RunsPanel(QWidget):
         self.filters_page.cancel()
         if self._reading is not None:
             self._reading.request_stop()
+
+    @property
+    def reading(self) -> bool:
+        """Whether the chosen runs are being read."""
+        return self._reading is not None
 
     def chosen_rows(self) -> list[RunRow]:
         """Return the chosen runs, in the order of the table."""

@@ -89,40 +89,40 @@ COLUMNS: tuple[Column, ...] = (
         "Name", "Folder of the run: double-click to see it in its lab",
         lambda r: r.path.name, lambda r: r.path.name,
         lambda rows: f"{rows[0].run.info.study} · {len(rows)} runs",
-        lambda rows: rows[0].run.info.study, 262,
+        lambda rows: rows[0].run.info.study, 236,
     ),
     Column(
         "Settings", "What it was told that is not the default",
         lambda r: own_settings(r.run.info), lambda r: own_settings(r.run.info),
-        lambda rows: "", lambda rows: "", 176,
+        lambda rows: "", lambda rows: "", 160,
     ),
     Column(
         "Network", "What was trained",
         lambda r: NETWORKS[r.kind], lambda r: r.kind,
-        lambda rows: _same([NETWORKS[r.kind] for r in rows]), lambda rows: rows[0].kind, 92,
+        lambda rows: _same([NETWORKS[r.kind] for r in rows]), lambda rows: rows[0].kind, 88,
     ),
     Column(
-        "State", "How it ended", lambda r: r.state, lambda r: r.state, _states, _states, 76,
+        "State", "How it ended", lambda r: r.state, lambda r: r.state, _states, _states, 66,
     ),
     Column(
         "Best", "Least mean cost of an epoch, or best validation accuracy",
         lambda r: _value_text(r, r.best), lambda r: r.best,
-        _best_text, lambda rows: _better(rows).best, 80, True,
+        _best_text, lambda rows: _better(rows).best, 70, True,
     ),
     Column(
         "Last", "Cost at the end, or last validation accuracy",
         lambda r: _value_text(r, r.last), lambda r: r.last,
-        lambda rows: "", lambda rows: None, 80, True,
+        lambda rows: "", lambda rows: None, 70, True,
     ),
     Column(
         "Epochs", "Done, and asked for",
         lambda r: f"{r.epochs_done:.4g} / {r.epochs}", lambda r: r.epochs_done,
-        lambda rows: "", lambda rows: sum(r.epochs_done for r in rows), 80, True,
+        lambda rows: "", lambda rows: sum(r.epochs_done for r in rows), 76, True,
     ),
     Column(
         "Time", "How long it trained",
         lambda r: duration_text(r.seconds), lambda r: r.seconds,
-        lambda rows: duration_text(_seconds(rows)), _seconds, 60, True,
+        lambda rows: duration_text(_seconds(rows)), _seconds, 54, True,
     ),
     Column(
         "Size", "What its folder takes on the disk",
@@ -134,16 +134,16 @@ COLUMNS: tuple[Column, ...] = (
         "Started", "When it began, UTC",
         lambda r: r.run.info.started[:16].replace("T", " "), lambda r: r.run.info.started,
         lambda rows: max(r.run.info.started for r in rows)[:16].replace("T", " "),
-        lambda rows: max(r.run.info.started for r in rows), 132,
+        lambda rows: max(r.run.info.started for r in rows), 124,
     ),
     Column(
         "Data", "What it learned from", lambda r: r.data, lambda r: r.data,
-        lambda rows: _same([r.data for r in rows]), lambda rows: rows[0].data, 160,
+        lambda rows: _same([r.data for r in rows]), lambda rows: rows[0].data, 116,
     ),
     Column(
         "Tags", "Words between commas: double-click or F2 to edit",
         lambda r: ", ".join(r.labels.tags), lambda r: ", ".join(r.labels.tags),
-        lambda rows: "", lambda rows: "", 100,
+        lambda rows: "", lambda rows: "", 90,
     ),
     Column(
         "Note", "Double-click or F2 to edit", lambda r: r.labels.note, lambda r: r.labels.note,

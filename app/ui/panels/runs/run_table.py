@@ -6,20 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QItemSelection, QModelIndex, QPoint, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QAction, QColor, QKeyEvent, QKeySequence
-from PyQt6.QtWidgets import (
-    QAbstractItemView,
-    QColorDialog,
-    QLineEdit,
-    QMenu,
-    QPushButton,
-    QSizePolicy,
-    QTreeView,
-)
+from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence
+from PyQt6.QtWidgets import QAbstractItemView, QLineEdit, QMenu, QSizePolicy, QTreeView
 
 from app.core.errors import FilterscopeError
 from app.core.run_table import TRASH, RunRow, read_rows
 from app.core.settings import data_folder
+from app.ui.panels.runs.actions import RunActions
 from app.ui.panels.runs.columns import COLUMNS, TITLES
 from app.ui.panels.runs.table_model import RunFilter, RunModel
 from app.ui.widgets.card import Card, ToggleButton, quiet_label
@@ -57,18 +50,15 @@ class RunTable(Card):
         Message, hint and, for a bug, the report.
     chosen()
         Other runs are chosen, or a colour is another.
-    open_wanted(object), resume_wanted(object)
-        Folder of a run that is to be seen in its lab, or to go on.
-    delete_wanted(object), restore_wanted(object)
-        Rows of runs that are to go to the trash, or to come back.
+
+    Attributes
+    ----------
+    run_actions : RunActions
+        What can be done with the chosen ones.
     """
 
     problem = pyqtSignal(str, str, str)
     chosen = pyqtSignal()
-    open_wanted = pyqtSignal(object)
-    resume_wanted = pyqtSignal(object)
-    delete_wanted = pyqtSignal(object)
-    restore_wanted = pyqtSignal(object)
 
     def __init__(self, runner: Runner) -> None:
         super().__init__("Runs", "runs")
@@ -77,7 +67,9 @@ class RunTable(Card):
         self._again = False
         # What is chosen when the runs have been read.
         self._then: set[Path] = set()
+        self._seen_before = self._searching = False
         self.in_trash = False
+        self.run_actions = RunActions(self)
         self.model = RunModel(self)
         self.model.refused.connect(lambda message, hint: self.problem.emit(message, hint, ""))
         self.shown = RunFilter(self.model, self)
@@ -112,22 +104,11 @@ class RunTable(Card):
         self.search.textChanged.connect(self._on_search)
         for widget in (self.tree, self.trash, self.search):
             self.add_tool(widget)
-        self.open = self._button("openRun", "Open", "See this run in its lab (Enter)")
-        self.go_on = self._button(
-            "resumeRun", "Go on", "Train on exactly where this run stopped, in its own folder"
-        )
-        self.delete = self._button("deleteRuns", "Delete…", "")
-        self.open.clicked.connect(self._on_open)
-        self.go_on.clicked.connect(self._on_go_on)
-        self.delete.clicked.connect(self._on_delete)
-
-    def _button(self, name: str, text: str, tip: str) -> QPushButton:
-        button = QPushButton(text)
-        button.setObjectName(name)
-        button.setToolTip(tip)
-        button.setAccessibleName(text)
-        self.add_tool(button)
-        return button
+        actions = self.run_actions
+        actions.coloured.connect(self._on_coloured)
+        self.open, self.go_on, self.delete = actions.open, actions.go_on, actions.delete
+        for button in actions.buttons:
+            self.add_tool(button)
 
     def _build_table(self) -> None:
         table = self.table = _Tree()
@@ -137,6 +118,8 @@ class RunTable(Card):
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         table.setUniformRowHeights(True)
+        # Names that are given by themselves begin and end differently, and are alike between.
+        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         table.setAllColumnsShowFocus(True)
         table.setIndentation(16)
         table.setIconSize(QSize(9, 9))
@@ -162,8 +145,8 @@ class RunTable(Card):
         assert selection is not None
         selection.selectionChanged.connect(self._on_selection)
         self.body.addWidget(table)
-        table.enter_pressed.connect(self._on_open)
-        table.delete_pressed.connect(self._on_delete)
+        table.enter_pressed.connect(self.run_actions.ask_to_open)
+        table.delete_pressed.connect(self.run_actions.ask_to_delete)
         find = QAction(self)
         find.setShortcut(QKeySequence.StandardKey.Find)
         find.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -229,6 +212,10 @@ class RunTable(Card):
         )
         self.table.setVisible(bool(rows))
         self.empty.setVisible(not rows)
+        if not self._seen_before and not before and rows:
+            # Something is to be seen at the first look: the newest run.
+            before = {rows[0].path}
+        self._seen_before = True
         self.choose(before)
         self._count()
 
@@ -262,9 +249,14 @@ class RunTable(Card):
         self.note.setText(f"{many} run{'' if total == 1 else 's'}{where}")
 
     def _on_search(self, text: str) -> None:
+        # Rows that go take their choice with them, in the middle of Qt's work on the rows: who is
+        # chosen is asked when that is done.
+        self._searching = True
         self.shown.search(text)
+        self._searching = False
         self.table.expandAll()
         self._count()
+        self._on_selection()
 
     def _on_tree(self, on: bool) -> None:
         before = {row.path for row in self.chosen_rows()}
@@ -305,57 +297,29 @@ class RunTable(Card):
         self._on_selection()
 
     def _on_selection(self, *_: Any) -> None:
+        if self._searching:
+            return
         self._show_buttons()
         self.chosen.emit()
 
     def _show_buttons(self) -> None:
-        rows = self.chosen_rows()
-        one = len(rows) == 1 and not self.in_trash
-        self.open.setEnabled(one)
-        self.go_on.setEnabled(one and rows[0].resumable)
-        self.delete.setEnabled(bool(rows) and all(row.state != "running" for row in rows))
-        self.delete.setText("Restore" if self.in_trash else "Delete…")
-        self.delete.setAccessibleName(self.delete.text())
-        self.delete.setToolTip(
-            "Bring the chosen runs back to the others"
-            if self.in_trash
-            else "Move the chosen runs into the trash folder beside them (Del)"
-        )
+        self.run_actions.show_for(self.chosen_rows(), in_trash=self.in_trash)
 
     # --- what is done with them
 
     def _on_menu(self, position: QPoint) -> None:
-        menu = self.menu()
         viewport = self.table.viewport()
         assert viewport is not None
-        menu.exec(viewport.mapToGlobal(position))
-        menu.deleteLater()
+        self.run_actions.pop_up(viewport.mapToGlobal(position))
 
     def menu(self) -> QMenu:
         """Return what the right mouse button, or the menu key, offers for the chosen runs."""
-        menu = QMenu(self)
-        rows = self.chosen_rows()
-        for button in (self.open, self.go_on, self.delete):
-            action = menu.addAction(button.text())
-            assert action is not None
-            action.setEnabled(button.isEnabled())
-            action.triggered.connect(button.click)
-        colour = menu.addAction("Colour of its curve…")
-        assert colour is not None
-        colour.setObjectName("runColour")
-        colour.setEnabled(len(rows) == 1 and not self.in_trash)
-        colour.triggered.connect(self._on_colour)
-        return menu
+        return self.run_actions.menu()
 
-    def _on_colour(self) -> None:
-        (row,) = self.chosen_rows()
-        now = QColor(row.labels.colour) if row.labels.colour else QColor("#0072b2")
-        colour = QColorDialog.getColor(now, self, f"Colour of {row.path.name}")
-        if not colour.isValid():
-            return
-        place = [one.path for one in self.model.rows].index(row.path)
+    def _on_coloured(self, path: Path, colour: str) -> None:
+        place = [one.path for one in self.model.rows].index(path)
         try:
-            self.model.set_colour(place, colour.name())
+            self.model.set_colour(place, colour)
         except FilterscopeError as error:
             self.problem.emit(error.message, error.hint, "")
         self.chosen.emit()
@@ -366,22 +330,7 @@ class RunTable(Card):
             first = index.siblingAtColumn(0)
             self.table.setExpanded(first, not self.table.isExpanded(first))
         elif not index.flags() & Qt.ItemFlag.ItemIsEditable and not self.in_trash:
-            self.open_wanted.emit(self.model.rows[place].path)
-
-    def _on_open(self) -> None:
-        rows = self.chosen_rows()
-        if len(rows) == 1 and not self.in_trash:
-            self.open_wanted.emit(rows[0].path)
-
-    def _on_go_on(self) -> None:
-        rows = self.chosen_rows()
-        if len(rows) == 1:
-            self.resume_wanted.emit(rows[0].path)
-
-    def _on_delete(self) -> None:
-        rows = self.chosen_rows()
-        if rows and self.delete.isEnabled():
-            (self.restore_wanted if self.in_trash else self.delete_wanted).emit(rows)
+            self.run_actions.open_wanted.emit(self.model.rows[place].path)
 
 
 def _path_of(index: QModelIndex) -> tuple[int, ...]:
