@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 
+from app.core.compare.curves import RunCurve
 from app.core.runs import RunFolder, list_runs
 from app.core.settings import data_folder
 from app.ui.main_window import RACE, RUNS, MainWindow
 from app.ui.training_session import State
+from app.ui.widgets.run_curves import RunCurves
 
 
 @pytest.fixture
@@ -200,6 +203,29 @@ def test_a_race_goes_on_while_another_lab_is_looked_at(lab, window, qtbot) -> No
     qtbot.waitUntil(lambda: ended(lab), timeout=30_000)
     window.show_lab(RACE)
     assert [lane.filters.count for lane in lab.lanes[:3]] == [6, 6, 6]
+
+
+def test_growing_curves_keep_their_names_and_the_place_that_is_read(qtbot) -> None:
+    def curves(count: int) -> list[RunCurve]:
+        x = np.arange(1.0, count + 1)
+        return [RunCurve(name, "#0072b2", x, (place + 1) / x[:, None]) for place, name in names]
+
+    names = list(enumerate(("ρ 0.1", "ρ 0.2")))
+    shown = RunCurves()
+    qtbot.addWidget(shown)
+    shown.set_options(growing=True)
+    shown.set_curves(curves(4), "cost")
+    assert shown.values() == ["0.25", "0.5"]
+    shown.read_at(2.0)
+    shown.renew(curves(10))
+    assert shown.values() == ["0.5", "1"]
+    assert shown.place == 2.0
+    shown.read_at(None)
+    assert shown.values() == ["0.1", "0.2"]
+    growing = len(shown._items)
+    # When they have ended, each has what was smoothed behind it.
+    shown.set_options(growing=False)
+    assert len(shown._items) == 2 * growing
 
 
 def test_networks_of_layers_race(window, qtbot) -> None:
