@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,9 @@ class Contestant:
         if self.racer is None:
             return None
         info = self.racer.run.info
-        return curve_of(info, self.history, what, "epoch", name=self.called, colour=self.colour)
+        curve = curve_of(info, self.history, what, "epoch", name=self.called, colour=self.colour)
+        # What is written of the run in this moment is older than what is known here.
+        return replace(curve, growing=self.ending is None)
 
     @property
     def called(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.core.curves import smoothed
+from app.core.curves import smoothed, smoothed_both_ways
 
 
 def by_definition(values: np.ndarray, width: float) -> np.ndarray:
@@ -44,3 +44,27 @@ def test_missing_values_are_left_out_and_columns_kept_apart() -> None:
 
 def test_nothing_is_smoothed_to_nothing() -> None:
     assert smoothed(np.empty((0, 3)), 10).shape == (0, 3)
+
+
+def test_both_ways_is_the_mean_of_the_passes_and_has_no_direction() -> None:
+    values = np.random.default_rng(2).normal(size=60)
+    there, back = by_definition(values, 9), by_definition(values[::-1], 9)[::-1]
+    found = smoothed_both_ways(values, 9)
+    np.testing.assert_allclose(found, (there + back) / 2, rtol=1e-10)
+    np.testing.assert_allclose(smoothed_both_ways(values[::-1], 9), found[::-1], rtol=1e-10)
+    np.testing.assert_array_equal(smoothed_both_ways(values, 1), values)
+
+
+def test_both_ways_a_straight_line_stays_where_it_is() -> None:
+    # A mean of the past lies behind it by the mean age of its points, a / (1 - a) = width - 1.
+    line = np.arange(400.0)
+    np.testing.assert_allclose(smoothed_both_ways(line, 8)[150:250], line[150:250], atol=1e-6)
+    np.testing.assert_allclose(smoothed(line, 8)[150:250], line[150:250] - 7, atol=1e-6)
+
+
+def test_both_ways_where_one_side_knows_nothing_the_other_speaks() -> None:
+    values = np.array([np.nan, np.nan, 3.0, 5.0, np.nan])
+    found = smoothed_both_ways(values, 4)
+    np.testing.assert_allclose(found[:2], by_definition(values[::-1], 4)[::-1][:2])
+    assert found[4] == by_definition(values, 4)[4]
+    assert np.isnan(smoothed_both_ways(np.full(3, np.nan), 4)).all()

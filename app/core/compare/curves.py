@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.chart import Chart, Curve
-from app.core.curves import bin_curve, smoothed
+from app.core.curves import bin_curve, smoothed_both_ways
 from app.core.history import History
 from app.core.params import describe, format_number
 from app.core.runs import RunInfo
@@ -55,6 +55,8 @@ class RunCurve:
         A column for each of K runs; K is 1 but for seeds that were put together.
     marks : tuple of (float, str)
         Where live values moved, and what moved.
+    growing : bool
+        Whether its run, or one of its runs, is still being trained.
     """
 
     name: str
@@ -62,6 +64,7 @@ class RunCurve:
     x: NDArray[np.float64] = field(repr=False)
     y: NDArray[np.float64] = field(repr=False)
     marks: tuple[tuple[float, str], ...] = ()
+    growing: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ def curve_of(
         for place, (_, c) in zip(at, moves, strict=True)
         if np.isfinite(place)
     )
-    return RunCurve(name, colour, x[known], y[known, None], marks)
+    growing = info.state == "running"
+    return RunCurve(name, colour, x[known], y[known, None], marks, growing)
 
 
 def _number(value: Any) -> str:
@@ -197,13 +201,14 @@ def together(curves: Sequence[RunCurve], name: str = "", colour: str = "") -> Ru
     """
     known = [curve for curve in curves if len(curve.x)]
     marks = tuple(dict.fromkeys(mark for curve in curves for mark in curve.marks))
+    growing = any(curve.growing for curve in curves)
     if not known:
-        return RunCurve(name, colour, np.empty(0), np.empty((0, 1)), marks)
+        return RunCurve(name, colour, np.empty(0), np.empty((0, 1)), marks, growing)
     begin, end = max(c.x[0] for c in known), min(c.x[-1] for c in known)
     longest = max(known, key=lambda curve: len(curve.x)).x
     x = longest[(longest >= begin) & (longest <= end)]
     columns = [np.interp(x, c.x, column) for c in known for column in c.y.T]
-    return RunCurve(name, colour, x, np.stack(columns, axis=1), marks)
+    return RunCurve(name, colour, x, np.stack(columns, axis=1), marks, growing)
 
 
 def draw(
@@ -212,14 +217,15 @@ def draw(
     """Return a curve in about as many points as can be seen.
 
     Of several seeds the line is their mean, and the band reaches from the least to the greatest
-    of them, each smoothed like the line.
+    of them, each smoothed like the line. A smooth line lies in the middle of its curve, neither
+    behind it nor ahead.
     """
     x, y = curve.x, curve.y
     if log_x:
         x, y = x[x > 0], y[x > 0]
     binned = bin_curve(x, y, points, log_x=log_x)
     raw = binned.mean
-    values = smoothed(raw, len(binned.x) * SMOOTHED_SHARE) if smooth else raw
+    values = smoothed_both_ways(raw, len(binned.x) * SMOOTHED_SHARE) if smooth else raw
     many = y.shape[1] > 1 and band
     return Drawn(
         curve.name,

@@ -22,13 +22,16 @@ __all__ = ["PALETTE", "RunCurves"]
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a7cd8", "#8c8c8c")
 FAINT, BAND = 70, 45
 LEGEND_WIDTH = 310
+# Stands behind the last value of a curve that still grows.
+SO_FAR = " …"
 
 
 class RunCurves(QWidget):
     """A plot, and beside it what each curve is called and says.
 
     The values are those of the step below the mouse, of every curve, or without the mouse the
-    last ones. A smooth line has the curve itself behind it; several seeds are a line with a band.
+    last ones: of the curve itself, not of the smooth line that is drawn of it. A smooth line has
+    the curve itself behind it; several seeds are a line with a band.
     """
 
     def __init__(self) -> None:
@@ -230,7 +233,7 @@ class RunCurves(QWidget):
 
     def _read_out(self) -> None:
         if self.place is None:
-            self.where.setText("at the end" if self.curves else "")
+            self.where.setText(_of_the_last(self.curves))
         else:
             self.where.setText(f"{self._axis} {self.place:.4g}")
         for curve, (_, _, label) in zip(self.curves, self._rows, strict=True):
@@ -239,6 +242,8 @@ class RunCurves(QWidget):
             text = "" if found is None else f"{found['mean']:.4g}"
             if found is not None and curve.y.shape[1] > 1:
                 text += f"  ({found['low']:.3g} … {found['high']:.3g})"
+            if self.place is None and text and curve.growing:
+                text += SO_FAR
             label.setText(text)
 
     def _on_mouse(self, position: QPointF) -> None:
@@ -259,3 +264,13 @@ class RunCurves(QWidget):
         """Qt: labels of marks and the number of points follow the width."""
         super().resizeEvent(event)
         self._draw()
+
+
+def _of_the_last(curves: Sequence[RunCurve]) -> str:
+    """Return what the last values of these curves are."""
+    if not curves:
+        return ""
+    growing = sum(curve.growing for curve in curves)
+    if not growing:
+        return "at the end"
+    return "so far" if growing == len(curves) else f"at the end, or so far ({SO_FAR.strip()})"

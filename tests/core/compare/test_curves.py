@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from xml.etree import ElementTree
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -235,3 +237,22 @@ def test_a_long_legend_goes_on_in_another_line():
     assert len(texts) == 8
     assert len({text.get("y") for text in texts}) == 3
     assert all(float(text.get("x")) + 6.6 * len(text.text) < 720 for text in texts)
+
+
+def test_a_smooth_line_turns_where_its_curve_turns():
+    x = np.arange(1.0, 402)
+    dip = np.abs(x - 201)
+    drawn = draw(RunCurve("a", "#000000", x, dip[:, None]), 1000, smooth=True)
+    assert drawn.x[np.argmin(drawn.line)] == 201
+    np.testing.assert_allclose(drawn.line, drawn.line[::-1])
+
+
+def test_a_curve_knows_whether_its_run_is_trained_now():
+
+    mine = {"pid": os.getpid(), "pid_started": psutil.Process().create_time()}
+    growing = curve_of(info(**mine), history(), "cost", "step")
+    over = curve_of(info(), history(), "cost", "step")
+    assert growing.growing
+    assert not over.growing
+    assert together([over, growing]).growing
+    assert not together([over, over]).growing
