@@ -18,12 +18,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_tables_of_settings_are_in_step() -> None:
-    spec = importlib.util.spec_from_file_location("readme_table", ROOT / "tools/readme_table.py")
+    spec = importlib.util.spec_from_file_location("settings_table", ROOT / "tools/settings_table.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.filled(README) == README, "say: python tools/readme_table.py"
+    page = module.PAGE.read_text(encoding="utf-8")
+    assert module.filled(page) == page, "say: python tools/settings_table.py"
 
 
 def examples() -> list[str]:

@@ -2,7 +2,7 @@
 
 A field of a spec is annotated with pydantic's constraints (the hard bounds) and a `Hyper` (how
 a person meets it). The slider, the command-line option, validation, the run file, the text
-chunk of an exported picture and the table in the README are all read from there.
+chunk of an exported picture and the table in docs/settings.md are all read from there.
 """
 
 from __future__ import annotations

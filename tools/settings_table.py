@@ -1,8 +1,8 @@
-"""Write the tables of settings in README.md from the specs.
+"""Write the tables of docs/settings.md from the specs.
 
-    python tools/readme_table.py
+    python tools/settings_table.py
 
-A test fails when README.md is not in step.
+A test fails when that page is not in step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "settings.md"
 sys.path.insert(0, str(ROOT))
 
 from app.core.params import Parameter, Spec, describe, format_number
@@ -50,15 +50,15 @@ def table(spec: type[Spec]) -> str:
 
 
 def filled(text: str) -> str:
-    """Return the README with its tables written anew between their marks."""
+    """Return the page with its tables written anew between their marks."""
     for name, spec in PARTS:
         begin, end = f"<!-- settings: {name} -->", f"<!-- end: {name} -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         text, found = pattern.subn(lambda _: f"{begin}\n{table(spec)}\n{end}", text)  # noqa: B023
         if found != 1:
-            raise SystemExit(f"README.md has {found} places for “{name}”, not one.")
+            raise SystemExit(f"docs/settings.md has {found} places for “{name}”, not one.")
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
