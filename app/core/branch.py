@@ -69,6 +69,8 @@ FIXED = (
     "mixed_precision",
     "channels_last",
     "compile",
+    # By what the best model of the parent was chosen.
+    "mirror_looks",
 )
 ANEW = "There is no checkpoint of that step: the solver begins to remember anew."
 

@@ -233,7 +233,7 @@ CNN_PRESETS: dict[str, ConvNetPreset] = {
     ),
     "challenge-cpu": ConvNetPreset(
         "The open challenge, on a CPU",
-        "A narrow residual network, one cycle of the rate, mirrored and shifted images, smoothed labels; ten epochs.",
+        "A narrow residual network, one cycle of the rate, mirrored and shifted images, smoothed labels, two looks at each; ten epochs.",
         ConvNetSpec(
             layers=_narrow(),
             engine="torch",
@@ -250,6 +250,7 @@ CNN_PRESETS: dict[str, ConvNetPreset] = {
             # In so few epochs strong decay serves: it keeps the steps of normalised layers large.
             reg=1e-3,
             label_smoothing=0.1,
+            mirror_looks=True,
         ),
         ImageSpec(normalisation="cifar10", flip=True, crop=2),
     ),
@@ -270,6 +271,7 @@ CNN_PRESETS: dict[str, ConvNetPreset] = {
             initialisation="he",
             reg=5e-4,
             label_smoothing=0.1,
+            mirror_looks=True,
         ),
         ImageSpec(normalisation="cifar10", flip=True, crop=4),
     ),

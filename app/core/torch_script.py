@@ -492,7 +492,10 @@ def accuracy(rows):
     with torch.no_grad():
         for start in range(0, len(rows), 250):
             part = rows[start : start + 250]
-            right += int((scores_of(normalised(x[part])).argmax(1).cpu().numpy() == y[part]).sum())
+            scores = scores_of(normalised(x[part])).double()
+            if mirror_looks:  # the mean of both looks has the same largest score as their sum
+                scores = scores + scores_of(normalised(x[part][..., ::-1])).double()
+            right += int((scores.argmax(1).cpu().numpy() == y[part]).sum())
     return right / len(rows)
 
 

@@ -123,6 +123,7 @@ class ConvNetRecipe:
         "mixed_precision",
         "channels_last",
         "compile",
+        "mirror_looks",
     )
 
     def examples(self, data: FittedImages, spec: ConvNetSpec) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -88,6 +89,20 @@ def test_it_learns_and_what_it_learned_is_kept(make):
         np.testing.assert_array_equal(array, state[name])
     with pytest.raises(Cancelled):
         learner.score("test", cancel=lambda: True)
+
+
+def test_its_answers_are_means_of_both_looks_where_that_is_asked_for(make):
+    plain, both = make(), make(mirror_looks=True)
+    mirrored = make()
+    pixels = np.ascontiguousarray(mirrored.data.images.x[..., ::-1])
+    # The same normalisation, of images that lie the other way round.
+    mirrored.data = replace(mirrored.data, images=replace(mirrored.data.images, x=pixels))
+    logs = [np.log(one.score("test").probabilities) for one in (plain, mirrored)]
+    shares = np.exp(np.mean(logs, axis=0))
+    shares /= shares.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(both.score("test").probabilities, shares, rtol=1e-4)
+    assert np.abs(logs[0] - logs[1]).max() > 1e-4
+    np.testing.assert_allclose(both.evaluate(both.spec), plain.evaluate(plain.spec), rtol=1e-6)
 
 
 def test_what_was_kept_goes_on_to_the_same_bits(make):

@@ -139,6 +139,10 @@ def test_float32_adam_with_flips_and_crops(tmp_path: Path) -> None:
             {"solver": "adagrad", "schedule": "cosine", "warmup": 0.2, "label_smoothing": 0.1},
             {"normalisation": "scale", "train_count": 70},
         ),
+        (
+            {"mirror_looks": True, "layers": "conv 4 3x3, relu, affine 8, relu", "evaluate_every": 1},
+            {"normalisation": "mean_image", "flip": True},
+        ),
         ({"solver": "sgd", "schedule": "step", "step_epochs": 1, "learning_rate": 0.01}, {"normalisation": "none"}),
         ({"solver": "momentum", "learning_rate": 0.01, "reg": 0.0}, {"train_count": 1000, "validation_count": 0}),
     ],

@@ -58,9 +58,17 @@ class FittedImages:
         """What each label is called."""
         return self.images.classes
 
-    def rows(self, indices: NDArray[np.int64], dtype: Any = np.float32) -> NDArray[Any]:
-        """Return images (n, C, H, W) as the network sees them, a new array of `dtype`."""
-        return self.normalise(self.images.x[indices], dtype)
+    def rows(
+        self, indices: NDArray[np.int64], dtype: Any = np.float32, mirrored: bool = False
+    ) -> NDArray[Any]:
+        """Return images (n, C, H, W) as the network sees them, a new array of `dtype`.
+
+        With `mirrored`, left for right.
+        """
+        pixels = self.images.x[indices]
+        return self.normalise(
+            np.ascontiguousarray(pixels[..., ::-1]) if mirrored else pixels, dtype
+        )
 
     def labels(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return labels (n,)."""

@@ -19,6 +19,7 @@ from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.learners.protocol import Evaluation, StepOutcome
 from app.core.memory import Need, enough_for
 from app.core.nn.description import describe_network
+from app.core.nn.looks import scores_of_looks
 from app.core.nn.network import TERM_NAMES, Network
 from app.core.nn.operations import SAMPLE, Mover, nothing
 from app.core.predictions import Predictions
@@ -144,6 +145,8 @@ class ConvNetLearner:
             weight_scale=spec.weight_scale,
         )
         self.solver = spec.solver
+        # The best model was chosen by looks of this kind: one kind for the whole of a training.
+        self.mirror_looks = spec.mirror_looks
         self.memory: Array = np.zeros(
             (MEMORY[spec.solver], self.network.theta.size), self.network.dtype
         )
@@ -477,8 +480,11 @@ class ConvNetLearner:
         scores = np.empty((len(rows), network.classes))
         for start in range(0, len(rows), 250):
             piece = rows[start : start + 250]
-            images = self.data.rows(piece, network.dtype)
-            scores[start : start + 250] = network.scores(images, check=check)
+
+            def ask(mirrored: bool, piece: NDArray[np.int64] = piece) -> Array:
+                return network.scores(self.data.rows(piece, network.dtype, mirrored), check=check)
+
+            scores[start : start + 250] = scores_of_looks(ask, self.mirror_looks)
         return Predictions.of_scores(rows, self.data.labels(rows), scores)
 
     def score(

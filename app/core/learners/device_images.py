@@ -60,12 +60,16 @@ class DeviceImages:
             self._shift = torch.tensor(data.shift, dtype=kind, device=device.name)
             self._factor = torch.tensor(data.factor, dtype=kind, device=device.name)
 
-    def rows(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Return images (n, C, H, W) as the network sees them, and labels (n,)."""
+    def rows(self, indices: NDArray[np.int64], mirrored: bool = False) -> tuple[Tensor, Tensor]:
+        """Return images (n, C, H, W) as the network sees them, and labels (n,).
+
+        With `mirrored`, left for right.
+        """
         if not self.resident:
-            return self._moved(self.data.rows(indices, self.dtype), indices)
+            return self._moved(self.data.rows(indices, self.dtype, mirrored), indices)
         where = self._to_device(indices)
-        return self._normalised(self._pixels[where]), self._labels[where]
+        pixels = self._pixels[where]
+        return self._normalised(pixels.flip(-1) if mirrored else pixels), self._labels[where]
 
     def batch(
         self, indices: NDArray[np.int64], rng: np.random.Generator, share: Share | None = None

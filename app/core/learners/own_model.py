@@ -20,6 +20,7 @@ from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.learners.convnet import TRAIN_SAMPLE, BestModel, Part
 from app.core.learners.protocol import Evaluation, Learner, StepOutcome
 from app.core.memory import Need, enough_for
+from app.core.nn.looks import scores_of_looks
 from app.core.nn.network import TERM_NAMES
 from app.core.own_model.file import ModelFile, needs_consent, read_model_file
 from app.core.own_model.remote import ModelProcess, OwnModelError
@@ -372,9 +373,10 @@ class OwnModelLearner:
     def validate(self, spec: ConvNetSpec, interrupt: NDArray[np.int32]) -> Evaluation | None:
         """Look at the fixed sample of training images and at the validation images."""
         try:
-            train = self._predict(self._sample, interrupt=interrupt)
+            looks = self.spec.mirror_looks
+            train = self._predict(self._sample, looks, interrupt=interrupt)
             rows = self.data.split.validation
-            found = self._predict(rows, interrupt=interrupt)
+            found = self._predict(rows, looks, interrupt=interrupt)
         except Cancelled:
             self._check_whole()
             return None
@@ -395,20 +397,28 @@ class OwnModelLearner:
     def _predict(
         self,
         rows: NDArray[np.int64],
+        mirror_looks: bool = False,
         *,
         interrupt: NDArray[np.int32] | None = None,
         check: Callable[[], None] | None = None,
     ) -> Predictions:
         classes = len(self.data.classes)
         scores = np.empty((len(rows), classes))
+        piece = rows
+
+        def ask(mirrored: bool) -> NDArray[Any]:
+            images = self.data.rows(piece, np.dtype(self.spec.precision), mirrored)
+            self._hand_over(images, piece)
+            self._ask({"do": "scores", "count": len(piece)}, interrupt, ANSWER_SECONDS)
+            # A copy: the next answer takes its place.
+            return self._shared["scores"][: len(piece) * classes].copy()
+
         self._process_is_there()
         for start in range(0, len(rows), ASKED):
             if check is not None:
                 check()
             piece = rows[start : start + ASKED]
-            self._hand_over(self.data.rows(piece, np.dtype(self.spec.precision)), piece)
-            self._ask({"do": "scores", "count": len(piece)}, interrupt, ANSWER_SECONDS)
-            found = self._shared["scores"][: len(piece) * classes]
+            found = scores_of_looks(ask, mirror_looks)
             scores[start : start + ASKED] = found.reshape(len(piece), classes)
         return Predictions.of_scores(rows, self.data.labels(rows), scores)
 
@@ -437,7 +447,7 @@ class OwnModelLearner:
         if chosen is not None:
             self._put(theta=chosen.theta, running=chosen.running)
         try:
-            return self._predict(rows, check=check)
+            return self._predict(rows, self.spec.mirror_looks, check=check)
         finally:
             if chosen is not None:
                 self._put(**{name: now[name] for name in ("theta", "running", "memory", "counts")})

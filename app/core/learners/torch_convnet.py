@@ -36,6 +36,7 @@ from app.core.learners.device_images import SHARE, DeviceImages
 from app.core.learners.on_device import OnDevice
 from app.core.learners.protocol import StepOutcome
 from app.core.memory import enough_for
+from app.core.nn.looks import scores_of_looks
 from app.core.nn.network import Network
 from app.core.predictions import Predictions
 from app.core.solvers.first_order import MEMORY
@@ -442,12 +443,22 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
             model = self._make_model(
                 self._to_device(network.theta), self._to_device(network.running)
             )
-        return Predictions.of_scores(rows, self.data.labels(rows), self._scores(model, rows, check))
+        scores = self._scores(model, rows, check, self.mirror_looks)
+        return Predictions.of_scores(rows, self.data.labels(rows), scores)
 
     def _scores(
-        self, model: Model, rows: NDArray[np.int64], check: Callable[[], None]
+        self,
+        model: Model,
+        rows: NDArray[np.int64],
+        check: Callable[[], None],
+        mirror_looks: bool = False,
     ) -> NDArray[np.float64]:
         import torch
+
+        def ask(mirrored: bool) -> NDArray[np.float64]:
+            x, _ = self._images.rows(rows[part], mirrored)
+            scores: NDArray[np.float64] = model.forward(self._laid_out(x)).double().cpu().numpy()
+            return scores
 
         group = self.group if self._together else None
         # Zeros where others look: the sum is what all saw.
@@ -463,9 +474,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
                 part = slice(mine.start + start, min(mine.start + start + ASKED, mine.stop))
                 if part.start >= part.stop:
                     continue
-                x, _ = self._images.rows(rows[part])
-                scores = model.forward(self._laid_out(x))
-                found[part] = scores.double().cpu().numpy()
+                found[part] = scores_of_looks(ask, mirror_looks)
         if group is not None:
             group.add_array(found)
         return found

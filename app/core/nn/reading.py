@@ -18,6 +18,7 @@ from app.core import kernels
 from app.core.data.image_preprocess import FittedImages
 from app.core.nn.attribution import enlarged, excite, grad_cam, row_with_maps, saliency
 from app.core.nn.description import LayerInfo, first_without
+from app.core.nn.looks import scores_of_looks
 from app.core.nn.network import Network
 from app.core.nn.operations import nothing
 from app.core.predictions import Predictions, softmax
@@ -163,10 +164,15 @@ class NetworkReader:
             for start in range(0, len(rows), BEHAVIOUR_ROWS):
                 check()
                 part = rows[start : start + BEHAVIOUR_ROWS]
-                scores[start : start + len(part)] = self.network.scores(
-                    self.fitted.rows(part), check=check
-                )
+                scores[start : start + len(part)] = self._scores(self.fitted.images.x[part], check)
         return Predictions.of_scores(rows, self.fitted.labels(rows), scores)
+
+    def _scores(self, pixels: Array, check: Check) -> Array:
+        def ask(mirrored: bool) -> Array:
+            turned = np.ascontiguousarray(pixels[..., ::-1]) if mirrored else pixels
+            return self.network.scores(self.fitted.normalise(turned), check=check)
+
+        return scores_of_looks(ask, self.spec.mirror_looks)
 
     def look(
         self, pixels: Array, place: tuple[int, ...], view: View = "maps", *, check: Check = nothing
@@ -192,6 +198,8 @@ class NetworkReader:
                 maps = self._excite(place, maps.shape[0], check)
             elif view != "maps":
                 maps = self._lit(x, pixels, place, view, check)
+            if self._end is None and self.spec.mirror_looks:
+                scores = self._scores(pixels[None], check)
         said = softmax(np.ravel(scores)) if self._end is None else np.empty(0)
         return Look(place, np.array(maps, np.float32), said, view)
 

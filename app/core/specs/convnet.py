@@ -173,6 +173,14 @@ class ConvNetSpec(TrainingSpec):
             unit="steps",
         ),
     ] = 0
+    mirror_looks: Annotated[
+        bool,
+        Hyper(
+            "",
+            "Mirrored looks",
+            "An answer is the mean of an image's scores and its mirror image's; training stays as it is. For pictures that mean the same when mirrored.",
+        ),
+    ] = False
     # Two more than the autoencoder's kernel knows.
     solver: Annotated[
         Literal["sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad", "lbfgs"],

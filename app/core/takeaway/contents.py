@@ -30,6 +30,7 @@ from app.core.export import settings_text
 from app.core.history import History
 from app.core.models.autoencoder import pca_bound
 from app.core.mosaic import Mosaic, Scale, mosaic
+from app.core.nn.looks import MIRRORED, scores_of_looks
 from app.core.nn.network import Network
 from app.core.params import describe
 from app.core.predictions import Predictions
@@ -116,6 +117,10 @@ class Contents:
         """Return what `weights` look for as tiles (n, C, H, W); raises `UsageError`."""
         raise NotImplementedError
 
+    def shape_of_tiles(self, weights: Weights) -> tuple[int, ...]:
+        """Return the shape of `tiles`, without what it takes to compute them."""
+        return self.tiles(weights).shape
+
     def filters(self, scale: Scale | str = "own", weights: Weights | None = None) -> Mosaic:
         """Return the filters side by side, of the run's end or of other weights."""
         tiles = self.tiles(self.weights if weights is None else weights)
@@ -152,9 +157,13 @@ class AutoencoderContents(Contents):
         columns: NDArray[Any] = weights["W1"]
         if self.preprocess.whiten != "none":
             columns = self.patches.fitted.to_pixels(columns)
+        return columns.T.reshape(self.shape_of_tiles(weights))
+
+    def shape_of_tiles(self, weights: Weights) -> tuple[int, ...]:
+        """Return (L, C, H, W), for which no data is needed."""
         channels, height, width = self.info.source.shape
         channels = 1 if self.preprocess.grayscale else channels
-        return columns.T.reshape(-1, channels, height, width)
+        return weights["W1"].shape[1], channels, height, width
 
     def reconstructions(self) -> Mosaic:
         """Return rows of inputs, outputs and residuals."""
@@ -183,9 +192,11 @@ class ConvNetContents(Contents):
         step, weights, note = self.run.read_weights(best=True)
         self.note(note)
         if self.info.best is not None and step == self.info.best.step:
+            # Other programs look as they like: who gets the file must know how it was judged.
+            how = f", {MIRRORED}" if self.spec.mirror_looks else ""
             self.note(
                 f"The weights are those of step {step}, {self.info.best.accuracy:.1%} right "
-                "on validation images."
+                f"on validation images{how}."
             )
         return weights
 
@@ -243,11 +254,17 @@ class ConvNetContents(Contents):
         if not len(kept):
             raise UsageError("no image was kept for validation.")
         rows = kept[spread_rows(len(kept), MOST_IMAGES)]
-        scores = [
-            self.network.scores(self.images.rows(rows[start : start + 100]))
-            for start in range(0, len(rows), 100)
-        ]
-        return Predictions.of_scores(rows, self.images.labels(rows), np.concatenate(scores))
+        network, images = self.network, self.images
+
+        def ask(mirrored: bool) -> NDArray[Any]:
+            parts = [
+                network.scores(images.rows(rows[start : start + 100], mirrored=mirrored))
+                for start in range(0, len(rows), 100)
+            ]
+            return np.concatenate(parts)
+
+        scores = scores_of_looks(ask, self.spec.mirror_looks)
+        return Predictions.of_scores(rows, images.labels(rows), scores)
 
 
 def contents_of(
