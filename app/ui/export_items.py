@@ -26,12 +26,15 @@ from app.ui.pictures import widget_png, widget_svg
 from app.ui.widgets.mosaic_view import MosaicView
 from app.workers.task_worker import Task
 
-__all__ = ["GROUPS", "Item", "Maker", "autoencoder_items", "step_of"]
+__all__ = ["GROUPS", "Choices", "FromRun", "Item", "Maker", "autoencoder_items", "step_of"]
 
 GROUPS = ("Pictures", "Curves and numbers", "Weights", "Whole run", "Program")
 
 Zoom = Callable[[], int]
 Text = Callable[[], dict[str, str]]
+# What a person chose of a file; from that the job that makes its bytes, with notes on them.
+Choices = Mapping[str, Any]
+FromRun = Callable[[Choices], Callable[[Task], tuple[bytes, list[str]]]]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Item:
     The workbench, which trains nothing, is its own lab. Kinds of file that take seconds are made
     `later`: what is called first returns, with all it needs, the job for another thread. What is
     made `from_run` may take minutes: its job is told of its task, says how far it is, and can be
-    given up. `tip` says what it is good for.
+    given up; it returns the file and what a person should know of it. Such a thing may `ask` how
+    it is to be made before it asks where to: what is answered goes to its maker, and None is no.
+    `tip` says what it is good for, `needs` what it takes where it is not to be had.
     """
 
     lab: Lab | QWidget
@@ -50,8 +55,10 @@ class Item:
     makers: dict[str, Callable[[], bytes]]
     ready: Callable[[], bool]
     later: dict[str, Callable[[], Callable[[], bytes]]] = field(default_factory=dict)
-    from_run: dict[str, Callable[[], Callable[[Task], bytes]]] = field(default_factory=dict)
+    from_run: dict[str, FromRun] = field(default_factory=dict)
     tip: str = ""
+    needs: str = ""
+    ask: Callable[[QWidget], Choices | None] | None = None
 
     @property
     def kinds(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QFileDialog, QMenu
 
 from app.core.errors import Cancelled, FilterscopeError
 from app.core.storage import safe_name, save_bytes
-from app.ui.export_items import GROUPS, Item, autoencoder_items
+from app.ui.export_items import GROUPS, Choices, Item, autoencoder_items
 from app.ui.run_items import run_folder_of, run_items
 from app.ui.task_notice import tell_progress
 from app.workers.task_worker import Task, TaskWorker
@@ -69,8 +69,6 @@ class Exporter(QObject):
             action = QAction(f"{item.text}…", self.window_)
             action.setObjectName(f"export_{item.key}")
             action.setData(item.key)
-            saved = f"Save as {' or '.join(_named(kind) for kind in item.kinds)}"
-            action.setToolTip(f"{item.tip}. {saved}" if item.tip else saved)
             action.triggered.connect(self._on_chosen)
             self.menu.insertAction(self._below[item.group], action)
             self.actions[item.key] = action
@@ -104,7 +102,11 @@ class Exporter(QObject):
         for item in self.all_items:
             action = self.actions[item.key]
             action.setVisible(item.lab is self.window_.exported)
-            action.setEnabled(item.ready())
+            ready = item.ready()
+            action.setEnabled(ready)
+            saved = f"Save as {' or '.join(_named(kind) for kind in item.kinds)}"
+            tip = f"{item.tip}. {saved}" if item.tip else saved
+            action.setToolTip(tip if ready or not item.needs else item.needs)
         there = {item.group for item in self.items}
         for name, both in self._headings.items():
             for action in both:
@@ -119,6 +121,15 @@ class Exporter(QObject):
         if not isinstance(action, QAction):
             return
         item = next(item for item in self.all_items if item.key == action.data())
+        choices: Choices | None = {}
+        if item.ask is not None:
+            try:
+                choices = item.ask(self.window_)
+            except FilterscopeError as error:
+                self.window_.notice.tell("problem", error.message, error.hint)
+                return
+        if choices is None:
+            return
         filters = {f"{_named(suffix)} (*.{suffix})": suffix for suffix in item.kinds}
         folder = Path(self.window_.settings.last_folder or Path.home())
         start = folder / f"{safe_name(item.text.lower())}.{item.kinds[0]}"
@@ -127,12 +138,21 @@ class Exporter(QObject):
             self.window_, item.text, str(start), ";;".join(filters)
         )
         if path:
-            self.save(item.key, Path(path), filters.get(chosen, ""))
+            self.save(item.key, Path(path), filters.get(chosen, ""), choices=choices)
 
-    def save(self, key: str, path: Path, suffix: str = "", *, overwrite: bool = True) -> bool:
+    def save(
+        self,
+        key: str,
+        path: Path,
+        suffix: str = "",
+        *,
+        overwrite: bool = True,
+        choices: Choices | None = None,
+    ) -> bool:
         """Write one thing; the kind of file follows the name's ending, else `suffix`.
 
-        Returns whether it was written, or is being written.
+        `choices` are what the thing asked for before. Returns whether it was written, or is being
+        written.
         """
         item = next(item for item in self.all_items if item.key == key)
         kind = path.suffix.lstrip(".").lower()
@@ -151,10 +171,11 @@ class Exporter(QObject):
         notice = self.window_.notice
         if kind in item.later:
             make = item.later[kind]()
-            self._save_later(lambda _task: make(), path, overwrite)
+            self._save_later(lambda _task: (make(), []), path, overwrite)
             return True
         if kind in item.from_run:
-            self._save_later(item.from_run[kind](), path, overwrite, stoppable=True)
+            job = item.from_run[kind](choices or {})
+            self._save_later(job, path, overwrite, stoppable=True)
             return True
         try:
             save_bytes(path, item.makers[kind](), overwrite=overwrite)
@@ -166,7 +187,7 @@ class Exporter(QObject):
 
     def _save_later(
         self,
-        make: Callable[[Task], bytes],
+        make: Callable[[Task], tuple[bytes, list[str]]],
         path: Path,
         overwrite: bool,
         *,
@@ -175,18 +196,21 @@ class Exporter(QObject):
         """Make a file in a thread of its own, and tell when it is there."""
         notice = self.window_.notice
 
-        def job(task: Task) -> int:
-            data = make(task)
+        def job(task: Task) -> Sequence[str]:
+            data, notes = make(task)
             if task.cancelled():
                 raise Cancelled("The window is closing.")
             save_bytes(path, data, overwrite=overwrite)
-            return len(data)
+            return notes
 
         worker = TaskWorker(job)
 
         def ended() -> None:
             if worker.result is not None:
-                notice.tell("good", f"Saved {path.name}.", str(path.parent))
+                # What is to be known of the file stays until it is read.
+                kind = "warning" if worker.result else "good"
+                where = "  ".join((str(path.parent), *worker.result))
+                notice.tell(kind, f"Saved {path.name}.", where)
             elif worker.error is not None:
                 notice.tell("problem", *worker.error)
             elif worker.cancelled:

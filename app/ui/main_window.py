@@ -194,11 +194,16 @@ class MainWindow(QMainWindow):
         self._put(RUNS, panel)
         self.exporter.add(runs_items(panel, self.exporter.current_zoom))
 
-        def first() -> Path | None:
-            rows = panel.chosen_rows()
-            return rows[0].path if rows else None
-
-        self.exporter.add(run_items(panel, "chosen", first, autoencoder=True))
+        self.exporter.add(
+            run_items(
+                panel,
+                "chosen",
+                panel.chosen_run,
+                autoencoder=True,
+                is_autoencoder=lambda: panel.chosen_rows()[0].kind == "autoencoder",
+                needs="Choose one run",
+            )
+        )
         return panel
 
     @cached_property

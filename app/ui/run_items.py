@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PyQt6.QtWidgets import QWidget
 
-from app.ui.export_items import Item
+from app.core.runs import RunFolder
+from app.ui.export_items import Choices, FromRun, Item
 from app.ui.labs.lab import Lab
 from app.workers.task_worker import Task
 
@@ -28,6 +30,8 @@ OFFERS = {
 }
 # Labs of networks offer these by themselves.
 OF_AUTOENCODERS = ("notebook", "script", "events")
+# What is asked before it is made.
+ASKED = ("film", "archive")
 # What of `app.core.run_exports.EXPORTS` it is, and the kinds of file.
 KINDS = {
     "report": ("report", ("html", "pdf")),
@@ -47,7 +51,13 @@ def run_folder_of(lab: Lab) -> Path | None:
 
 
 def run_items(
-    owner: Lab | QWidget, prefix: str, folder: Callable[[], Path | None], *, autoencoder: bool
+    owner: Lab | QWidget,
+    prefix: str,
+    folder: Callable[[], Path | None],
+    *,
+    autoencoder: bool,
+    is_autoencoder: Callable[[], bool] = lambda: True,
+    needs: str = "",
 ) -> list[Item]:
     """Return what the run in `folder` offers.
 
@@ -61,16 +71,26 @@ def run_items(
         The run's, or None while there is none.
     autoencoder : bool
         Whether what only autoencoders have is offered.
+    is_autoencoder : callable
+        Whether the run of this moment is one.
+    needs : str
+        What is to be done where there is no run, such as ``Choose one run``.
     """
+
+    def ready(key: str) -> bool:
+        return folder() is not None and (key != "notebook" or is_autoencoder())
+
     return [
         Item(
             owner,
             f"{prefix}_{key}",
             text,
             {},
-            lambda: folder() is not None,
+            partial(ready, key),
             from_run={kind: _making(folder, what, kind) for kind in kinds},
             tip=tip,
+            needs=f"{needs} of an autoencoder" if needs and key == "notebook" else needs,
+            ask=_asking(folder, key) if key in ASKED else None,
         )
         for key, (text, tip) in OFFERS.items()
         if autoencoder or key not in OF_AUTOENCODERS
@@ -78,21 +98,41 @@ def run_items(
     ]
 
 
-def _making(
-    folder: Callable[[], Path | None], what: str, kind: str
-) -> Callable[[], Callable[[Task], bytes]]:
-    def begin() -> Callable[[Task], bytes]:
+def _making(folder: Callable[[], Path | None], what: str, kind: str) -> FromRun:
+    def begin(choices: Choices) -> Callable[[Task], tuple[bytes, list[str]]]:
         path = folder()
         assert path is not None
 
-        def make(task: Task) -> bytes:
+        def make(task: Task) -> tuple[bytes, list[str]]:
             from app.core.run_exports import export_run
-            from app.core.runs import RunFolder
 
-            run = RunFolder.open(path)
-            data, _ = export_run(run, what, kind, cancel=task.cancelled, progress=task.report)
-            return data
+            return export_run(
+                RunFolder.open(path),
+                what,
+                kind,
+                cancel=task.cancelled,
+                progress=task.report,
+                **choices,
+            )
 
         return make
 
     return begin
+
+
+def _asking(folder: Callable[[], Path | None], key: str) -> Callable[[QWidget], Choices | None]:
+    """Return what asks how a film or an archive is to be made."""
+
+    def ask(parent: QWidget) -> Choices | None:
+        from app.ui.dialogs.take_away_dialogs import ArchiveDialog, FilmDialog
+
+        path = folder()
+        if path is None:
+            return None
+        kind = FilmDialog if key == "film" else ArchiveDialog
+        dialog = kind(RunFolder.open(path), parent)
+        accepted = bool(dialog.exec())
+        dialog.deleteLater()
+        return dialog.choices() if accepted else None
+
+    return ask

@@ -71,9 +71,9 @@ class TakeawaySession(QObject):
         window = self._window
         path = self.chosen()
         if path is None:
-            window.notice.tell(
-                "problem", "There is no run to train again.", "Choose one in the Runs lab."
-            )
+            several = window.exported is vars(window).get("runs") and window.runs.chosen_rows()
+            said = "Several runs are chosen." if several else "There is no run to train again."
+            window.notice.tell("problem", said, "Choose one in the Runs lab.")
             return
         if window.training.state.alive:
             window.notice.tell("problem", "A training is going on.", "Stop it first.")
@@ -94,11 +94,10 @@ class TakeawaySession(QObject):
         self._start(job, done, f"Training {path.name} again")
 
     def chosen(self) -> Path | None:
-        """Return the folder of the first chosen run in the Runs lab, else of the lab in sight."""
+        """Return the folder of the chosen run in the Runs lab, else of the lab in sight."""
         window = self._window
         if window.exported is vars(window).get("runs"):
-            rows = window.runs.chosen_rows()
-            return rows[0].path if rows else None
+            return window.runs.chosen_run()
         return run_folder_of(window.lab)
 
     def _show(self, *paths: Path) -> None:

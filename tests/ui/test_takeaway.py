@@ -18,6 +18,7 @@ from app.core.run_exports import export_run
 from app.core.runs import RunFolder, list_runs
 from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec
+from app.ui.dialogs.take_away_dialogs import FilmDialog
 from app.ui.export_items import GROUPS
 from app.ui.main_window import RUNS, MainWindow
 from tests.core.trained import images, record, write
@@ -100,6 +101,52 @@ def test_nothing_is_offered_of_no_run(qtbot: QtBot, lab: MainWindow) -> None:
     settled(qtbot, lab)
     lab.exporter.refresh()
     assert not lab.exporter.actions["chosen_report"].isEnabled()
+
+
+def test_a_film_is_asked_for_before_its_name(
+    qtbot: QtBot, lab: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "film.png"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    monkeypatch.setattr(FilmDialog, "exec", lambda _: 0)
+    lab.exporter.refresh()
+    lab.exporter.actions["chosen_film"].trigger()
+    assert not lab.runner.busy
+    monkeypatch.setattr(FilmDialog, "exec", lambda _: 1)
+    monkeypatch.setattr(FilmDialog, "choices", lambda _: {"fps": 2.0, "scale": "own"})
+    lab.exporter.actions["chosen_film"].trigger()
+    settled(qtbot, lab)
+    qtbot.waitUntil(lambda: "Saved film.png" in lab.notice.message.text())
+    with Image.open(path) as film:
+        film.seek(1)
+        assert film.info["duration"] == 500
+
+
+def test_what_is_to_be_known_of_a_file_is_told(
+    qtbot: QtBot, lab: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.core.takeaway.film.MOST_BYTES", 1)
+    assert lab.exporter.save("chosen_film", tmp_path / "film.gif")
+    settled(qtbot, lab)
+    qtbot.waitUntil(lambda: "Saved film.gif" in lab.notice.message.text())
+    assert "The film shows 2 of" in lab.notice.hint.text()
+    # It stays until it was read.
+    assert lab.notice.property("kind") == "warning"
+
+
+def test_one_run_is_taken_away_at_a_time(
+    qtbot: QtBot, lab: MainWindow, run: RunFolder, tmp_path: Path
+) -> None:
+    other = record(data_folder(), Path(run.info.source.path), SPEC.changed(seed=1))
+    lab.runs.runs.refresh_and_choose({run.path, other.path})
+    settled(qtbot, lab)
+    assert len(chosen(lab)) == 2
+    lab.exporter.refresh()
+    assert not lab.exporter.actions["chosen_report"].isEnabled()
+    assert lab.exporter.actions["chosen_report"].toolTip() == "Choose one run"
+    assert lab.exporter.actions["run_curves"].isEnabled()
+    lab.findChild(QAction, "actionTrainAgain").trigger()
+    assert lab.notice.message.text() == "Several runs are chosen."
 
 
 def test_a_film_can_be_given_up(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.data.files import Cancel, Progress, file_sha256
@@ -20,7 +21,7 @@ from app.core.runs.checkpoint import checkpoint_files
 from app.core.runs.files import BEST, HISTORY, LABELS, UNITS, read
 from app.core.storage import safe_name
 
-__all__ = ["FORMAT", "MOST_DATA_BYTES", "SUFFIX", "archive_bytes"]
+__all__ = ["FORMAT", "MOST_DATA_BYTES", "SUFFIX", "ArchivePlan", "archive_bytes", "plan_archive"]
 
 FORMAT = "filterscope-run"
 SUFFIX = ".filterscope"
@@ -28,6 +29,52 @@ SUFFIX = ".filterscope"
 MOST_ARCHIVE_BYTES = 1 << 30
 # Data larger than this is named by its checksum only.
 MOST_DATA_BYTES = 128 << 20
+
+
+@dataclass(frozen=True)
+class ArchivePlan:
+    """How large a run is as one file, known before it is packed.
+
+    Attributes
+    ----------
+    rest, checkpoints : int
+        Bytes of what always goes along, and of its checkpoints.
+    data : int or None
+        Bytes of its data; None where that cannot go along.
+    why_no_data : str
+        Why not.
+    """
+
+    rest: int
+    checkpoints: int
+    data: int | None
+    why_no_data: str = ""
+
+    def size(self, *, checkpoints: bool, data: bool) -> int:
+        """Return about how many bytes the file has."""
+        return self.rest + checkpoints * self.checkpoints + (self.data or 0) * data
+
+
+def plan_archive(run: RunFolder) -> ArchivePlan:
+    """Return how large a run is as one file, and whether its data can go along."""
+
+    def total(checkpoints: bool) -> int:
+        found = 0
+        for _, path in _files(run, checkpoints):
+            try:
+                found += path.stat().st_size
+            except OSError:
+                continue
+        return found
+
+    rest = total(False)
+    try:
+        data, why = _data_file(run).stat().st_size, ""
+    except UsageError as error:
+        data, why = None, error.message
+    except OSError:
+        data, why = None, f"The data of {run.path.name} cannot be read."
+    return ArchivePlan(rest, total(True) - rest, data, why)
 
 
 def archive_bytes(
@@ -93,11 +140,9 @@ def _files(run: RunFolder, checkpoints: bool) -> Iterator[tuple[str, Path]]:
             yield f"checkpoints/{path.name}", path
 
 
-def _data(run: RunFolder) -> tuple[str, bytes]:
-    """Return a name and the bytes of a run's data, which must be what it was."""
-    source = run.info.source
-    path = Path(source.path)
-    name = safe_name(path.name, "data").lstrip(".-") or "data"
+def _data_file(run: RunFolder) -> Path:
+    """Return the file of a run's data; raises `UsageError` when it is none, or too large."""
+    path = Path(run.info.source.path)
     if not path.is_file():
         raise UsageError(
             f"The data of {run.path.name} is not one file that is there.",
@@ -109,8 +154,15 @@ def _data(run: RunFolder) -> tuple[str, bytes]:
             f"{path.name} has {size >> 20} MiB: more than {MOST_DATA_BYTES >> 20} do not go along.",
             "Leave it out: its checksum goes along.",
         )
+    return path
+
+
+def _data(run: RunFolder) -> tuple[str, bytes]:
+    """Return a name and the bytes of a run's data, which must be what it was."""
+    path = _data_file(run)
+    name = safe_name(path.name, "data").lstrip(".-") or "data"
     try:
-        same = file_sha256(path) == source.sha256
+        same = file_sha256(path) == run.info.source.sha256
     except FilterscopeError as error:
         raise UsageError(f"{path.name} cannot be packed: {error.message}") from None
     if not same:

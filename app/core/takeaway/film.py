@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,10 @@ from PIL import Image, ImageDraw
 from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.fonts import drawable, font
 from app.core.mosaic import mosaic
+from app.core.takeaway.choices import FilmScale
 from app.core.takeaway.contents import Contents
 
-__all__ = ["Film", "FilmScale", "film_bytes"]
-
-FilmScale = Literal["common", "own", "diverging"]
+__all__ = ["Film", "FilmPlan", "film_bytes", "plan_film"]
 
 INK, QUIET, LINE, ACCENT, PAPER = "#161b22", "#626b76", "#e1e5ea", "#2f6fed", "#ffffff"
 MARGIN, CURVE_HEIGHT = 16, 96
@@ -40,6 +38,70 @@ class Shot:
 
     step: int
     path: Path
+
+
+@dataclass(frozen=True)
+class FilmPlan:
+    """Which keyframes a film shows, and how large it is; known before anything is drawn.
+
+    Attributes
+    ----------
+    shots : tuple of Shot
+    keyframes : int
+        How many the run has: more than are shown where memory would not hold them.
+    zoom : int
+        Pixels for a pixel.
+    width, height, top : int
+        Size of a frame, and where its words begin, in pixels.
+    """
+
+    shots: tuple[Shot, ...]
+    keyframes: int
+    zoom: int
+    width: int
+    height: int
+    top: int
+
+    def seconds(self, fps: float) -> float:
+        """Return how long the film is; its last frame stays."""
+        return (len(self.shots) - 1) / fps + HOLD_SECONDS
+
+
+def plan_film(contents: Contents, zoom: int | None = None) -> FilmPlan:
+    """Return what a film of this run would be.
+
+    Raises
+    ------
+    UsageError
+        The run has fewer than two keyframes with filters.
+    """
+    shots = [Shot(step, path) for step, path in contents.run.keyframes()]
+    if len(shots) < 2:
+        raise UsageError(
+            f"{contents.run.path.name} has {len(shots)} keyframe{'s' * (len(shots) != 1)}: "
+            "a film needs two.",
+            "Train for longer, so that weights are kept on the way.",
+        )
+    shape = contents.shape_of_tiles(_weights(contents, shots[0]))
+    rows, columns = mosaic(np.zeros(shape, np.float32)).pixels.shape[:2]
+    zoom = min(zoom or max(1, USUAL // columns), max(1, WIDEST // columns))
+    width = max(columns * zoom + 2 * MARGIN, LEAST_WIDTH)
+    top = rows * zoom + 2 * MARGIN
+    height = top + 44 + CURVE_HEIGHT + MARGIN
+    # Films that others open want even sides.
+    width, height = width + width % 2, height + height % 2
+    most = max(2, MOST_BYTES // (3 * width * height))
+    shown = shots
+    if len(shots) > most:
+        shown = [shots[n] for n in np.linspace(0, len(shots) - 1, most).astype(int)]
+    return FilmPlan(tuple(shown), len(shots), zoom, width, height, top)
+
+
+def _weights(contents: Contents, shot: Shot) -> dict[str, NDArray[np.float32]]:
+    weights = contents.run.read_keyframe(shot.path)
+    if "W1" not in weights:
+        raise UsageError("The keyframes of this run hold no filters.")
+    return weights
 
 
 class Film:
@@ -65,26 +127,11 @@ class Film:
         self, contents: Contents, *, zoom: int | None = None, scale: FilmScale = "common"
     ) -> None:
         self.contents, self.scale = contents, scale
-        shots = [Shot(step, path) for step, path in contents.run.keyframes()]
-        if len(shots) < 2:
-            raise UsageError(
-                f"{contents.run.path.name} has {len(shots)} keyframe{'s' * (len(shots) != 1)}: "
-                "a film needs two.",
-                "Train for longer, so that weights are kept on the way.",
-            )
-        first = self._tiles(shots[0])
-        plain = mosaic(first).pixels.shape
-        self.zoom = min(zoom or max(1, USUAL // plain[1]), max(1, WIDEST // plain[1]))
-        self.width = max(plain[1] * self.zoom + 2 * MARGIN, LEAST_WIDTH)
-        self.top = plain[0] * self.zoom + 2 * MARGIN
-        self.height = self.top + 44 + CURVE_HEIGHT + MARGIN
-        # Films that others open want even sides.
-        self.width, self.height = self.width + self.width % 2, self.height + self.height % 2
-        most = max(2, MOST_BYTES // (3 * self.width * self.height))
-        self.shots = shots
-        if len(shots) > most:
-            self.shots = [shots[n] for n in np.linspace(0, len(shots) - 1, most).astype(int)]
-            contents.note(f"The film shows {most} of {len(shots)} keyframes.")
+        plan = self.plan = plan_film(contents, zoom)
+        self.zoom, self.width, self.height, self.top = plan.zoom, plan.width, plan.height, plan.top
+        self.shots = plan.shots
+        if len(self.shots) < plan.keyframes:
+            contents.note(f"The film shows {len(self.shots)} of {plan.keyframes} keyframes.")
         self.low, self.high = self._range() if scale != "own" else (0.0, 1.0)
         self._curve = self._draw_curve()
 
@@ -92,10 +139,7 @@ class Film:
         return len(self.shots)
 
     def _tiles(self, shot: Shot) -> NDArray[np.float32]:
-        weights = self.contents.run.read_keyframe(shot.path)
-        if "W1" not in weights:
-            raise UsageError("The keyframes of this run hold no filters.")
-        return np.asarray(self.contents.tiles(weights), np.float32)
+        return np.asarray(self.contents.tiles(_weights(self.contents, shot)), np.float32)
 
     def _range(self) -> tuple[float, float]:
         """Return the least and the greatest weight of the whole film."""

@@ -132,6 +132,11 @@ class RunsPanel(QWidget):
         """Return the chosen runs, in the order of the table."""
         return self.runs.chosen_rows()
 
+    def chosen_run(self) -> Path | None:
+        """Return the folder of the chosen run; None unless it is one alone."""
+        rows = self.chosen_rows()
+        return rows[0].path if len(rows) == 1 else None
+
     def choose(self, paths: set[Path]) -> None:
         """Choose the runs in these folders."""
         self.runs.choose(paths)
