@@ -1,18 +1,22 @@
 """What the trainer costs around torch: the same network in a bare loop, in turn, in one run.
 
-    python tools/measure_torch_trainer.py [--preset challenge-report] [--steps 60] [--rounds 5]
+    python tools/measure_torch_trainer.py [PRESET ...] [--pairs 40] [--seconds 0.5] [--json]
 
-The bare loop takes the same batches through `nn.Sequential`, `loss.backward()` and
-`torch.optim.SGD`, and does nothing else. Of the rounds, the best of each counts: noise only ever
-makes them slower. Snapshots and checkpoints are part of the trainer's time.
+The bare loop takes the same batches through the same network, `loss.backward()` and
+`torch.optim.SGD`, and does nothing else. Both go on in turns of half a second, so that whatever
+else the machine does falls on both; of the ratios of neighbouring turns the median counts, by the
+clock and by the processors' time. Snapshots, marks and checkpoints are part of the trainer's time, as
+often as they come when it runs alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -32,11 +36,13 @@ from app.core.data.patches import Source
 from app.core.events import Steps
 from app.core.learners.torch_convnet import TorchConvNetLearner
 from app.core.presets import CNN_PRESETS
+from app.core.race.lockstep import Stopwatch
 from app.core.specs import ConvNetSpec, ImageSpec
 from app.core.threads import cores
 from app.core.training import train
 
 IMAGES, CLASSES = 30_000, 10
+PRESETS = "sequential-convnet", "challenge-report", "challenge-cpu"
 
 
 def drawn_images(spec: ImageSpec) -> FittedImages:
@@ -53,25 +59,35 @@ def drawn_images(spec: ImageSpec) -> FittedImages:
     return fit_images(images, spec)
 
 
-def trainer(data: FittedImages, spec: ConvNetSpec) -> Callable[[int], None]:
-    """Return what takes so many steps through the trainer."""
+def trainer(data: FittedImages, spec: ConvNetSpec) -> Callable[[int], int]:
+    """Return what takes so many steps through the trainer, or a few more; it returns how many."""
     learner = TorchConvNetLearner(data, spec, threads=cores())
     count = len(data.split.train)
+    # What comes by the clock, such as snapshots, comes by the trainer's own time.
+    watch = Stopwatch()
     events = train(
-        learner, spec, Control(), examples=count, order=EpochOrder(count, 0), run_id="measured"
+        learner,
+        spec,
+        Control(),
+        examples=count,
+        order=EpochOrder(count, 0),
+        run_id="measured",
+        clock=watch,
     )
 
-    def take(steps: int) -> None:
+    def take(steps: int) -> int:
         taken = 0
-        while taken < steps:
-            event = next(events)
-            if isinstance(event, Steps):
-                taken += len(event.terms)
+        with watch:
+            while taken < steps:
+                event = next(events)
+                if isinstance(event, Steps):
+                    taken += len(event.terms)
+        return taken
 
     return take
 
 
-def bare_loop(data: FittedImages, spec: ConvNetSpec) -> Callable[[int], None]:
+def bare_loop(data: FittedImages, spec: ConvNetSpec) -> Callable[[int], int]:
     """Return what takes so many steps with nothing around them."""
     learner = TorchConvNetLearner(data, spec, threads=cores())
     network, mode = learner.model.forward, learner.model.mode
@@ -100,7 +116,7 @@ def bare_loop(data: FittedImages, spec: ConvNetSpec) -> Callable[[int], None]:
 
     waiting = batches()
 
-    def take(steps: int) -> None:
+    def take(steps: int) -> int:
         for _ in range(steps):
             x, y = next(waiting)
             mode.train = True
@@ -112,8 +128,55 @@ def bare_loop(data: FittedImages, spec: ConvNetSpec) -> Callable[[int], None]:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+        return steps
 
     return take
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Seconds a step, by the clock and of all processors together."""
+
+    wall: float
+    cpu: float
+
+
+def turn(take: Callable[[int], int], steps: int) -> Turn:
+    """Take some steps and the time."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    taken = take(steps)
+    return Turn((time.perf_counter() - wall) / taken, (time.process_time() - cpu) / taken)
+
+
+def measure(name: str, pairs: int, seconds: float) -> dict[str, float]:
+    """Return what a step takes in both ways, in seconds, and the median ratios."""
+    preset = CNN_PRESETS[name]
+    # Looks at validation images are no cost of the trainer's: the bare loop has none.
+    spec = preset.spec.changed(evaluate_every=1_000_000, device="cpu", epochs=1_000_000)
+    data = drawn_images(preset.images)
+    torch.set_num_threads(cores())
+    bare, ours = bare_loop(data, spec), trainer(data, spec)
+    # The first calls of the trainer tell their weights each; that is over soon.
+    for take in (bare, ours):
+        take(20)
+    steps = max(1, round(seconds / turn(bare, 5).wall))
+    turns: list[tuple[Turn, Turn]] = []
+    for number in range(pairs):
+        if number % 2:
+            after = turn(ours, steps)
+            turns.append((turn(bare, steps), after))
+        else:
+            turns.append((turn(bare, steps), turn(ours, steps)))
+
+    def middle(of: Callable[[Turn, Turn], float]) -> float:
+        return float(np.median([of(*pair) for pair in turns]))
+
+    return {
+        "bare_s": middle(lambda bare, _: bare.wall),
+        "trainer_s": middle(lambda _, ours: ours.wall),
+        "ratio": middle(lambda bare, ours: ours.wall / bare.wall),
+        "ratio_cpu": middle(lambda bare, ours: ours.cpu / bare.cpu),
+    }
 
 
 def main() -> None:
@@ -121,27 +184,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--preset", default="challenge-report")
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("presets", nargs="*", metavar="PRESET", help="of the CNN, on PyTorch")
+    parser.add_argument("--pairs", type=int, default=40, help="turns of each way")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a turn")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args()
-    preset = CNN_PRESETS[options.preset]
-    # Looks at validation images are no cost of the trainer's: the bare loop has none.
-    spec = preset.spec.changed(evaluate_every=1_000_000, device="cpu", epochs=1000)
-    data = drawn_images(preset.images)
-    torch.set_num_threads(cores())
-    ways = {"bare loop": bare_loop(data, spec), "trainer": trainer(data, spec)}
-    best = dict.fromkeys(ways, np.inf)
-    for take in ways.values():
-        take(3)
-    for _ in range(options.rounds):
-        for name, take in ways.items():
-            start = time.perf_counter()
-            take(options.steps)
-            best[name] = min(best[name], (time.perf_counter() - start) / options.steps)
-    for name, seconds in best.items():
-        print(f"{name:10} {seconds * 1e3:8.2f} ms a step")
-    print(f"trainer / bare loop  {best['trainer'] / best['bare loop']:.3f}")
+    found = {}
+    for name in options.presets or PRESETS:
+        found[name] = one = measure(name, options.pairs, options.seconds)
+        if not options.json:
+            print(
+                f"{name:20} bare {one['bare_s'] * 1e3:8.2f} ms, trainer "
+                f"{one['trainer_s'] * 1e3:8.2f} ms a step: {one['ratio']:.3f} by the clock, "
+                f"{one['ratio_cpu']:.3f} of the processors",
+                flush=True,
+            )
+    if options.json:
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":
