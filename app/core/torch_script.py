@@ -30,8 +30,10 @@ def torch_script(info: RunInfo, history: History) -> str:
     """Return a script that trains the same network on the same images, in the same order.
 
     It needs torch and NumPy, whose generators draw weights, order, flips, crops and masks as here
-    (and h5py for an HDF5 file, Pillow for a folder of classes). It moves live values where they were moved, ends where the run
-    ended, and gives the same curve within rounding, whichever engine the run was made with.
+    (and h5py for an HDF5 file, Pillow for a folder of classes). It moves live values where they
+    were moved and ends where the run ended. Of a run on PyTorch's modules it takes the very steps,
+    each sum in the same order: on the same machine loss, weights and accuracy are the same to the
+    last bit. Of a run of another engine the curve is the same within rounding.
 
     Raises
     ------
@@ -62,6 +64,7 @@ def torch_script(info: RunInfo, history: History) -> str:
         image_count=source.count,
         binary=source.dataset.endswith("binary"),
         image_shape=source.shape,
+        threads=info.threads,
         top=255.0 if source.value_range == "0..255" else 1.0,
         # A run that was ended early, or changed under way, is repeated like that.
         steps=len(history) or info.steps_per_epoch * spec.epochs,
@@ -176,8 +179,8 @@ class Dropout(nn.Module):
         keep = 1 - dropout if self.keep is None else self.keep
         if not self.training or keep == 1:
             return x
-        mask = torch.from_numpy(masks.random(tuple(x.shape)) < keep)
-        return x * mask.to(x.device, x.dtype) / keep
+        kept = torch.from_numpy(masks.random(tuple(x.shape)) < keep)
+        return x * (kept.to(x.device, x.dtype) / keep)
 
 
 class Batchnorm(nn.Module):
@@ -192,11 +195,14 @@ class Batchnorm(nn.Module):
     def forward(self, x):
         if not self.training:
             return F.batch_norm(x, self.running_mean, self.running_var, self.gamma, self.beta)
+        # With momentum 1, torch leaves the batch's own figures here.
+        mean, var = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
+        out = F.batch_norm(x, mean, var, self.gamma, self.beta, training=True, momentum=1.0)
+        count = x.numel() // x.shape[1]
         with torch.no_grad():
-            axes = [axis for axis in range(x.ndim) if axis != 1]
-            self.running_mean.lerp_(x.mean(axes), 0.1)
-            self.running_var.lerp_(x.var(axes, correction=0), 0.1)
-        return F.batch_norm(x, None, None, self.gamma, self.beta, training=True)
+            self.running_mean.lerp_(mean, 1 - 0.9)
+            self.running_var.lerp_(var * ((count - 1) / count), 1 - 0.9)
+        return out
 
 
 class GlobalAvgPool(nn.Module):
@@ -428,6 +434,7 @@ def augmented(batch, rng):
 
 # --- the first weights
 
+torch.set_num_threads(threads)
 where = "cuda" if device in ("auto", "cuda") and torch.cuda.is_available() else "cpu"
 network = network.to(where, getattr(torch, precision))
 rng = np.random.default_rng([seed, 1])
@@ -438,17 +445,19 @@ with torch.no_grad():
             shape = tuple(module.weight.shape)
             inputs = math.prod(shape[1:])
             deviation = weight_scale if initialisation == "normal" else math.sqrt(2 / inputs)
-            # This program keeps W of an affine layer as (inputs, outputs).
+            # Filterscope keeps W of an affine layer as (inputs, outputs).
             linear = isinstance(module, nn.Linear)
             size = shape[::-1] if linear else shape
             if initialisation == "uniform":
                 drawn = rng.uniform(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs), size)
             else:
                 drawn = rng.normal(0, deviation, size)
-            module.weight.copy_(torch.from_numpy(drawn.T if linear else drawn))
+            drawn = torch.from_numpy(drawn.astype(precision)).to(where)
+            module.weight = nn.Parameter(drawn.t() if linear else drawn)
             module.bias.zero_()
             decayed.append(module.weight)
 weights = list(network.parameters())
+decays = [any(w is one for one in decayed) for w in weights]
 first, second = ([torch.zeros_like(w) for w in weights] for _ in range(2))
 
 # --- training
@@ -511,17 +520,23 @@ def move(step, slopes):
     eta = rate(step - 1)
     for w, g, m, v in zip(weights, slopes, first, second):
         if solver == "sgd":
-            w -= eta * g
+            w.add_(g, alpha=-eta)
         elif solver in ("momentum", "nesterov"):
-            m.mul_(momentum).sub_(eta * g)
-            w += m if solver == "momentum" else momentum * m - eta * g
+            m.mul_(momentum).add_(g, alpha=-eta)
+            if solver == "momentum":
+                w.add_(m)
+            else:
+                w.add_(m, alpha=momentum).add_(g, alpha=-eta)
         elif solver == "adam":
-            m.mul_(0.9).add_(g, alpha=0.1)
-            v.mul_(0.999).addcmul_(g, g, value=0.001)
-            w -= eta * (m / (1 - 0.9**step)) / ((v / (1 - 0.999**step)).sqrt() + 1e-8)
+            m.lerp_(g, 1 - 0.9)
+            v.mul_(0.999).addcmul_(g, g, value=1 - 0.999)
+            roots = v.sqrt().mul_((1 - 0.999**step) ** -0.5).add_(1e-8)
+            w.addcdiv_(m, roots, value=-eta / (1 - 0.9**step))
         else:
-            v.mul_(0.99 if solver == "rmsprop" else 1).addcmul_(g, g, value=0.01 if solver == "rmsprop" else 1)
-            w -= eta * g / (v.sqrt() + 1e-8)
+            if solver == "rmsprop":
+                v.mul_(0.99)
+            v.addcmul_(g, g, value=1 - 0.99 if solver == "rmsprop" else 1)
+            w.addcdiv_(g, v.sqrt().add_(1e-8), value=-eta)
 
 
 per_epoch = -(-train // batch_size)
@@ -538,9 +553,13 @@ for step in range(1, steps + 1):
     masks = np.random.default_rng([seed, 8, step - 1])
     network.train()
     data = loss_of(scores_of(images), torch.from_numpy(y[rows]).to(where))
-    squares = sum(w.square().sum() for w in decayed)
-    slopes = torch.autograd.grad(data + reg / 2 * squares, weights)
-    losses.append(data.item() + reg / 2 * squares.item())
+    slopes = torch.autograd.grad(data, weights)
+    squares = 0.0
+    if reg:
+        with torch.no_grad():
+            squares = (reg / 2 * torch.stack([w.norm() for w in decayed]).square().sum()).item()
+        slopes = [g.add(w, alpha=reg) if decay else g for g, w, decay in zip(slopes, weights, decays)]
+    losses.append(data.item() + squares)
     move(step, slopes)
     if len(validation_rows) and (step % (evaluate_every or per_epoch) == 0 or step % per_epoch == 0):
         evaluations.append((step, accuracy(validation_rows)))

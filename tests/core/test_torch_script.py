@@ -21,7 +21,7 @@ from app.core.data.image_reader import open_images
 from app.core.errors import UsageError
 from app.core.events import Steps
 from app.core.history import History
-from app.core.learners import ConvNetLearner
+from app.core.learners import make_convnet_learner
 from app.core.run_exports import export_run
 from app.core.runs import Recorder, RunFolder
 from app.core.specs import ConvNetSpec, ImageSpec
@@ -31,7 +31,7 @@ from tests.core.data import cifar_files
 from tests.core.learners_of_images import images as made_images
 from tests.core.learners_of_images import spec as small_spec
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 IMAGES = {"train_count": 80, "validation_count": 20}
 
@@ -60,7 +60,7 @@ def record(
     recorder, control, waiting = Recorder(run), Control(), list(live or [])
     count = len(data.split.train)
     for event in train(
-        ConvNetLearner(data, spec, threads=1),
+        make_convnet_learner(data, spec, threads=1),
         spec,
         control,
         examples=count,
@@ -157,6 +157,39 @@ def test_layers_losses_solvers_and_schedules(
         np.testing.assert_allclose(found["losses"], history.terms.sum(axis=1), rtol=1e-6)
     else:
         agree(run, tmp_path, 1e-6)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"solver": "nesterov", "learning_rate": 0.05, "schedule": "one_cycle", "mirror_looks": True},
+        {"solver": "adam", "dropout": 0.3, "label_smoothing": 0.1},
+        {
+            "layers": "conv 4, pool 2, batchnorm, relu, residual(conv 8, groupnorm 2, elu), dropout keep 0.8, affine 8, relu",
+            "solver": "momentum",
+            "learning_rate": 0.02,
+            "mixed_precision": "bfloat16",
+            "channels_last": True,
+        },
+        {"solver": "rmsprop", "loss": "svm", "reg": 0.0},
+    ],
+)  # fmt: skip
+def test_a_run_on_pytorch_is_repeated_to_the_last_bit(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    """Thousands of steps make something else of one bit: the script rounds as the learner does."""
+    settings = small_spec(engine="torch", evaluate_every=2, **values)
+    run = record(tmp_path, str(few(tmp_path)), settings, flip=True, crop=1)
+    found, _ = repeat(run, tmp_path)
+    history, _ = run.read_history()
+    np.testing.assert_allclose(found["losses"], history.terms.sum(axis=1), rtol=1e-7)
+    evaluated = [[e.step, e.validation_accuracy] for e in history.evaluations]
+    np.testing.assert_array_equal(found["evaluations"], evaluated)
+    theirs = torch.load(tmp_path / "weights.pt", weights_only=True)
+    mine = torch.load(io.BytesIO(export_run(run, "weights", "pt")[0]), weights_only=True)
+    assert len(theirs) == len(mine)
+    for one, other in zip(theirs.values(), mine.values(), strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
 @pytest.mark.slow
@@ -269,7 +302,6 @@ def test_every_other_export_of_the_run(tmp_path: Path) -> None:
     """Weights as torch and ONNX know them name the validation images as the run did."""
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
-    torch = pytest.importorskip("torch")
     run = record(tmp_path, str(few(tmp_path)), small_spec(), normalisation="mean_image")
     assert run.info.best is not None
     data = fit_images(open_images(run.info.source.path), run.info.convnet[1])
