@@ -14,6 +14,8 @@ import psutil
 import pytest
 
 from app.cli import main
+from app.cli.parser import build_parser
+from app.cli.study import read_specs
 from app.core.studies.folder import list_studies
 from tests.core.trained import images, write
 
@@ -80,6 +82,22 @@ def test_a_file_is_a_study_and_options_change_it(patches, tmp_path, capsys) -> N
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "report-rho DATA --epochs 7",
+        "report-rho --epochs 7 DATA",
+        "--epochs 7 report-rho DATA",
+        "--epochs 7 report-rho --set lam=0.1 DATA --workers 1",
+    ],
+)
+def test_words_and_options_come_in_any_order(line, patches, capsys) -> None:
+    words = line.replace("DATA", patches).split()
+    assert main(["study", *words, "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["count"] == 3
+    assert read_specs(build_parser().parse_args(["study", *words]))[0].data == patches
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["nothing"], "“nothing” is no study"),
@@ -93,6 +111,8 @@ def test_a_file_is_a_study_and_options_change_it(patches, tmp_path, capsys) -> N
         (["--vary", "rho=0.1", "a", "b"], "one word too many"),
         (["report", "--preset", "sparse"], "has its own network"),
         (["report", "--workers", "0"], "There can be 1 to 256 workers"),
+        (["reprt", "--page", "x.html", "a.npy"], "“reprt” is no study"),
+        (["report", "a.npy", "--page", "x.html", "b.npy"], "one word too many"),
         (["report", "--tls-ca", "x.pem"], "belong to --scheduler"),
         (["report", "--scheduler", "10.0.0.5:8786"], "can run code on this computer"),
         (["report", "--page", "/nowhere/at/all.html"], "There is no folder"),

@@ -9,7 +9,35 @@ from typing import Any
 from app.core.errors import UsageError
 from app.core.params import Parameter, Spec, describe, format_number, parse_setting
 
-__all__ = ["command", "json_flag", "parse_setting", "read_assignments", "settings_help", "shown"]
+__all__ = [
+    "AnyOrder",
+    "command",
+    "json_flag",
+    "parse_setting",
+    "read_assignments",
+    "settings_help",
+    "shown",
+]
+
+
+class AnyOrder(argparse.ArgumentParser):
+    """A parser that takes words and options in any order, ``report --page x.html DATA`` too.
+
+    Argparse by itself gives all words that may be left out the ones before the first option.
+    """
+
+    _mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Argparse: take options first, then the words that are left."""
+        # A command of commands hands all that follows to one of them.
+        if self._mixing or self._subparsers is not None:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
 
 
 def command(

@@ -12,6 +12,7 @@ from app.cli.bench import add_bench
 from app.cli.check import add_check
 from app.cli.export import add_export
 from app.cli.info import add_info
+from app.cli.options import AnyOrder
 from app.cli.processes import refuse_several
 from app.cli.race import add_race
 from app.cli.range import add_range
@@ -72,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"filterscope {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=AnyOrder)
     add_info(commands)
     add_train(commands)
     add_range(commands)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
@@ -18,9 +17,10 @@ from app.core.studies.conduct import (
     StudyEvent,
 )
 from app.core.studies.folder import StudyFolder, list_studies
-from app.core.studies.pools import open_pool
-from app.core.studies.results import StudyResults, read_results
+from app.core.studies.pools import Place
+from app.core.studies.results import StudyResults, read_results, words_of
 from app.core.studies.spec import StudySpec
+from app.core.studies.watch import Watch
 from app.workers.study_worker import StudyWorker
 from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
@@ -32,6 +32,13 @@ LOOK_MS = 100
 
 class StudySession(QObject):
     """Studies as the window has them.
+
+    Attributes
+    ----------
+    results : list of StudyResults
+        All studies as the disk has them, the newest first.
+    watch : Watch
+        What is heard of those that are conducted.
 
     Signals
     -------
@@ -59,10 +66,12 @@ class StudySession(QObject):
         super().__init__(parent)
         self._runner = runner
         self.results: list[StudyResults] = []
+        self.watch = Watch()
         self.ended: list[StudyEnded] = []
         self._worker: StudyWorker | None = None
+        self._place: Place | None = None
         self._listing: TaskWorker[list[StudyResults]] | None = None
-        self._again = False
+        self._again = self._all_again = False
         self._paging: TaskWorker[tuple[Path, list[str]]] | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
@@ -79,22 +88,32 @@ class StudySession(QObject):
         return [] if self._worker is None else self._worker.studies
 
     @property
+    def opening(self) -> str:
+        """What is waited for before the first run begins; empty otherwise."""
+        if self._worker is None or self._worker.opened or self._place is None:
+            return ""
+        return self._place.opening
+
+    @property
     def stopping(self) -> bool:
         """Whether they are to end."""
         return self._worker is not None and self._worker.control.stopping
 
     # --- conducting
 
-    def begin(self, specs: Sequence[StudySpec], workers: int, *, dask: bool = False) -> None:
+    def begin(self, specs: Sequence[StudySpec], place: Place) -> None:
         """Make new studies and conduct them; raises `FilterscopeError` when one cannot be made."""
-        self.go_on([StudyFolder.create(spec) for spec in specs], workers, dask=dask)
+        self.go_on([StudyFolder.create(spec) for spec in specs], place)
 
-    def go_on(self, studies: Sequence[StudyFolder], workers: int, *, dask: bool = False) -> None:
+    def go_on(self, studies: Sequence[StudyFolder], place: Place) -> None:
         """Train what is missing of studies."""
         if self.busy:
             return
         self.ended = []
-        self._worker = StudyWorker(studies, partial(open_pool, workers, dask=dask, window=True))
+        self.watch.begin(studies)
+        self._place = place
+        # A cluster takes a while to answer: it is asked in the thread.
+        self._worker = StudyWorker(studies, lambda: place.open(window=True))
         self._worker.ended.connect(self._on_ended)
         self._runner.start(self._worker)
         self._timer.start()
@@ -119,14 +138,24 @@ class StudySession(QObject):
                 self._take(event)
 
     def _take(self, event: StudyEvent) -> None:
+        self.watch.take(event)
         if isinstance(event, Said):
             self.told.emit(event.message)
         elif isinstance(event, StudyEnded):
             self.ended.append(event)
         elif isinstance(event, MemberBegan | MemberMoved | MemberEnded):
             self.happened.emit(event)
-        if isinstance(event, MemberEnded):
-            self.refresh()
+        if isinstance(event, MemberEnded) and event.state == "lost":
+            self.told.emit(f"{self._name(event)}: {event.message} It is begun once more.")
+        if isinstance(event, MemberBegan | MemberEnded):
+            # A search plans its runs as it goes.
+            self._list()
+
+    def _name(self, event: MemberEnded) -> str:
+        """Return what a run is called."""
+        study = next(one for one in self.conducted if one.info.study_id == event.study_id)
+        member = study.info.members[event.number]
+        return f"{words_of(study.spec, member.values)}, seed {member.seed}"
 
     def _on_ended(self) -> None:
         worker = self._worker
@@ -134,6 +163,7 @@ class StudySession(QObject):
             return
         self._look()
         self._worker = None
+        self.watch.end()
         self._timer.stop()
         if worker.bug:
             self.problem.emit("Conducting a study failed.", "", worker.bug)
@@ -146,11 +176,21 @@ class StudySession(QObject):
 
     def refresh(self) -> None:
         """Read all studies again, in the background."""
+        self._all_again = True
+        self._list()
+
+    def _list(self) -> None:
+        """Read all studies again, or those alone that are conducted: others do not change."""
         if self._listing is not None:
             self._again = True
             return
+        everything, self._all_again = self._all_again or not self.conducted, False
+        conducted, before = self.conducted, self.results
 
         def job(task: Task) -> list[StudyResults]:
+            if not everything:
+                news = {one.path: read_results(StudyFolder.open(one.path)) for one in conducted}
+                return [news.get(one.study.path, one) for one in before]
             found = []
             for study in list_studies():
                 if task.cancelled():
@@ -175,7 +215,7 @@ class StudySession(QObject):
             self.listed.emit()
         if self._again:
             self._again = False
-            self.refresh()
+            self._list()
 
     # --- the page
 

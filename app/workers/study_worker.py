@@ -26,6 +26,8 @@ class StudyWorker(Worker):
 
     Attributes
     ----------
+    opened : bool
+        Whether those who train are there.
     error : tuple of str or None
         Message and hint of an expected failure.
     """
@@ -34,6 +36,7 @@ class StudyWorker(Worker):
         super().__init__()
         self.control = StudyControl()
         self.studies = list(studies)
+        self.opened = False
         self.error: tuple[str, str] | None = None
         self._open_pool: Callable[[], Pool] | None = open_pool
         self._events: deque[StudyEvent] = deque()
@@ -45,6 +48,7 @@ class StudyWorker(Worker):
         assert open_pool is not None, "a worker conducts once"
         try:
             with open_pool() as pool:
+                self.opened = True
                 for event in conduct(self.studies, pool, self.control):
                     with self._lock:
                         self._events.append(event)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import Qt
 
 from app.core.errors import UsageError
+from app.core.studies.cluster import ClusterAddress
 from app.core.studies.conduct import MemberEnded, StudyControl, conduct
 from app.core.studies.local import LocalPool
 from app.core.studies.results import read_results
@@ -32,7 +36,7 @@ def panel(qtbot, tmp_path, monkeypatch, file):
     panel.open_page = panel.opened.append
     panel.problems = []
     panel.problem.connect(lambda *words: panel.problems.append(words))
-    panel.form.workers.setText("1")
+    panel.form.place_box.workers.setText("1")
     qtbot.addWidget(panel)
     panel.resize(1200, 800)
     panel.show()
@@ -103,6 +107,121 @@ def test_a_study_of_two_settings_is_begun_and_seen(panel, qtbot) -> None:
     assert b"<!doctype html>" in panel.opened[0].read_bytes()[:20]
 
 
+def test_a_study_at_work_shows_how_each_run_stands(panel, qtbot) -> None:
+    fill(panel, "0.1, 0.3", epochs="1000000")
+    qtbot.mouseClick(panel.form.begin, Qt.MouseButton.LeftButton)
+    # Its curve and its filters are there before the run has ended, and its costs are said.
+    qtbot.waitUntil(lambda: len(panel.curves.curves) == 1, timeout=60_000)
+    assert panel.curves.curves[0].growing
+    qtbot.waitUntil(lambda: len(panel.filters.columns) == 1, timeout=60_000)
+    (column,) = panel.filters.columns
+    assert column.words.text().startswith("ρ 0.1   epoch ")
+    first = panel.curves.curves[0].x[-1]
+    qtbot.waitUntil(lambda: panel.curves.curves[0].x[-1] > first, timeout=60_000)
+    qtbot.waitUntil(lambda: panel.note.text().endswith("left"), timeout=60_000)
+    assert panel.note.text().startswith("1 at work, 1 waiting, about ")
+    assert states(panel) == ["at work", "waiting"]
+    assert float(panel.runs.item(0, 4).text()) > 0
+    assert panel.bar.isVisible()
+    assert "of 1000000" in panel.runs.item(0, 3).text()
+    with qtbot.waitSignal(panel.filters.chosen):
+        qtbot.mouseClick(column, Qt.MouseButton.LeftButton)
+    assert panel.trial == 0
+    qtbot.mouseClick(panel.stop, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: idle(panel), timeout=60_000)
+    assert panel.note.text() == "1 stopped, 1 waiting"
+    assert not panel.bar.isVisible()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="A process cannot be killed so there")
+def test_a_killed_worker_is_told_and_its_run_is_begun_once_more(panel, qtbot) -> None:
+    told = []
+    panel.told.connect(told.append)
+    fill(panel, "0.1", epochs="1000000")
+    qtbot.mouseClick(panel.form.begin, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(
+        lambda: bool(panel.runs.item(0, 4) and panel.runs.item(0, 4).text()), timeout=60_000
+    )
+    seen = panel.session.watch.of(panel.results.study.info.study_id, 0)
+    pid = int(seen.worker.split()[1])
+    os.kill(pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: states(panel) == ["at work, once more"], timeout=60_000)
+    assert told == [
+        f"ρ 0.1, seed 0: Process {pid} ended in the middle (signal 9). It is begun once more."
+    ]
+    assert f"Process {pid} ended in the middle" in panel.runs.item(0, 2).toolTip()
+    qtbot.mouseClick(panel.stop, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: idle(panel), timeout=60_000)
+    assert states(panel) == ["stopped"]
+
+
+def test_keys_choose_and_open_a_run(panel, qtbot, tmp_path, file) -> None:
+    study = small_study(tmp_path, file=file)
+    panel.refresh()
+    qtbot.waitUntil(lambda: panel.results is not None and idle(panel), timeout=60_000)
+    panel.runs.setCurrentCell(0, 0)
+    qtbot.keyClick(panel.runs, Qt.Key.Key_Down)
+    assert panel.trial == 1
+    with qtbot.waitSignal(panel.run_wanted) as wanted:
+        qtbot.keyClick(panel.runs, Qt.Key.Key_Return)
+    assert wanted.args == [study.run_path(study.info.members[1])]
+
+
+def test_only_what_can_be_filled_in_is_shown(panel) -> None:
+    form, box = panel.form, panel.form.place_box
+    assert not form.fields[1][1].isVisible()
+    choose(form.fields[1][0], "hidden_units")
+    assert form.fields[1][1].isVisible()
+    assert not form.trials.isVisible()
+    choose(form.search, "random")
+    assert form.trials.isVisible()
+    assert not box.address.isVisible()
+    choose(box.where, "scheduler")
+    assert box.address.isVisible()
+    assert box.files["key"].isVisible()
+    assert not box.workers.isVisible()
+    assert "can run code on this computer" in box.words.text()
+
+
+def test_a_scheduler_is_asked_for_as_on_the_command_line(panel, tmp_path) -> None:
+    form, box = panel.form, panel.form.place_box
+    fill(panel, "0.1, 0.3")
+    choose(box.where, "scheduler")
+    assert "is no address of a scheduler" in form.count.text()
+    box.address.setText("10.0.0.5:8786")
+    assert "without TLS anybody on the way can take over" in form.count.text()
+    assert not form.begin.isEnabled()
+    box.trusted.setChecked(True)
+    assert form.count.text() == "2 runs"
+    assert form.place().cluster == ClusterAddress("10.0.0.5:8786", trusted=True)
+    box.trusted.setChecked(False)
+    files = [write(tmp_path / f"{name}.npy", images(1)) for name in box.files]
+    for line, path in zip(box.files.values(), files, strict=True):
+        line.setText(str(path))
+    assert form.place().cluster == ClusterAddress("10.0.0.5:8786", *files)
+    assert form.begin.isEnabled()
+
+
+def test_a_scheduler_that_does_not_answer_is_told_once(panel, qtbot, monkeypatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("app.core.studies.cluster.SECONDS_TO_CONNECT", 0.3)
+    fill(panel, "0.1, 0.3")
+    choose(panel.form.place_box.where, "scheduler")
+    panel.form.place_box.address.setText("127.0.0.1:9")
+    qtbot.mouseClick(panel.form.begin, Qt.MouseButton.LeftButton)
+    # It is asked beside the window.
+    assert panel.session.busy
+    assert "connecting to 127.0.0.1:9 …" in panel.note.text()
+    qtbot.waitUntil(lambda: idle(panel), timeout=60_000)
+    ((message, hint, bug),) = panel.problems
+    panel.problems.clear()
+    assert "The scheduler at 127.0.0.1:9 does not answer" in message
+    assert "Is it running" in hint
+    assert bug == ""
+    assert states(panel) == ["waiting", "waiting"]
+    assert panel.go_on.isEnabled()
+
+
 def test_stop_keeps_all_and_go_on_ends_it(panel, qtbot) -> None:
     fill(panel, "0.1, 0.3", epochs="1000000")
     qtbot.mouseClick(panel.form.begin, Qt.MouseButton.LeftButton)
@@ -130,11 +249,16 @@ def test_both_studies_of_the_report_are_one_click(panel, qtbot, monkeypatch) -> 
     assert {spec.spec.batch_size for spec in begun} == {128}
 
 
+def test_how_many_run_at_once_is_checked_at_once(panel) -> None:
+    panel.form.place_box.workers.setText("0")
+    assert "a whole number from 1 to 256" in panel.form.count.text()
+    assert not panel.form.begin.isEnabled()
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         ("seeds", "no", "neither a number"),
-        ("workers", "0", "a whole number from 1 to 256"),
         ("epochs", "1.5", "Epochs: a whole number"),
     ],
 )

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import queue
+import tempfile
 import time
 import uuid
 from dataclasses import dataclass
@@ -19,7 +21,9 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.core.data.preprocess import PREFIX, sweep_work_files
 from app.core.errors import FilterscopeError, UsageError
+from app.core.storage import remove_folder
 from app.core.studies.dask_job import read_files, stop_here, train_here, write_files
 from app.core.studies.job import Job
 from app.core.studies.pool import Report, share_threads
@@ -68,18 +72,23 @@ class ClusterAddress:
             )
         given = [file for file in (self.ca, self.certificate, self.key) if file is not None]
         if given and len(given) < 3:
-            raise UsageError("TLS needs three files: --tls-ca, --tls-cert and --tls-key.")
+            raise UsageError(
+                "TLS needs three files: the certificate of whom to believe, our own, and its key."
+            )
         for file in given:
             if not file.is_file():
                 raise UsageError(f"{file} is not a file.")
         if parts.scheme == "tls" and not given:
-            raise UsageError("A tls:// address needs --tls-ca, --tls-cert and --tls-key.")
+            raise UsageError(
+                "A tls:// address needs three files: the certificate of whom to believe, our own, "
+                "and its key."
+            )
         if not given and not self.trusted and not _is_loopback(host):
             raise UsageError(
                 f"{host} is not this computer, and without TLS anybody on the way can take over. "
                 + TRUST,
-                "Give --tls-ca, --tls-cert and --tls-key, or, where you trust everybody on that "
-                "network, --trust-network.",
+                "Give the three TLS files of its cluster, or say that you trust everybody on that "
+                "network.",
             )
 
     @property
@@ -138,6 +147,7 @@ class DaskPool:
         self._stopping = False
         self._counted = (-1.0, 0)
         self._cluster: Any = None
+        self._scratch: Path | None = None
         if cluster is not None:
             cluster.check()
         try:
@@ -156,10 +166,15 @@ class DaskPool:
 
     def _start(self) -> Any:
         """Start a cluster of our own."""
+        # Dask would put its locks into a folder of everybody's that stays. That of a process that
+        # was killed is swept by the next one.
+        sweep_work_files()
+        self._scratch = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-dask-"))
         with self._dask.config.set(
             {
                 # A worker that goes away is told to us, who begin its run once more.
                 "distributed.scheduler.allowed-failures": 0,
+                "temporary-directory": str(self._scratch),
                 # The servers that would show diagnostics have nothing to show.
                 "distributed.scheduler.http.routes": [],
                 "distributed.worker.http.routes": [],
@@ -181,6 +196,7 @@ class DaskPool:
                     memory_limit=0,
                 )
             except ImportError as error:
+                remove_folder(self._scratch)
                 raise FilterscopeError(
                     f"A Dask cluster could not be started: {error}.",
                     'Install what it needs with: python -m pip install "filterscope[studies]"',
@@ -326,6 +342,8 @@ class DaskPool:
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+        if self._scratch is not None:
+            remove_folder(self._scratch)
 
 
 def _one_line(error: BaseException) -> str:

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from app.core.errors import UsageError
 from app.core.studies.cluster import ClusterAddress, DaskPool
 from app.core.studies.local import LocalPool
 from app.core.studies.pool import Pool
 from app.core.threads import cores
 
-__all__ = ["MOST_WORKERS", "open_pool"]
+__all__ = ["MOST_WORKERS", "Place", "open_pool"]
 
 MOST_WORKERS = 256
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study's runs are trained, see `open_pool`."""
+
+    workers: int
+    dask: bool = False
+    cluster: ClusterAddress | None = None
+
+    def open(self, *, window: bool = False) -> Pool:
+        """Return the pool; it may take a while to answer."""
+        return open_pool(self.workers, dask=self.dask, cluster=self.cluster, window=window)
+
+    @property
+    def opening(self) -> str:
+        """What is waited for until the pool is open."""
+        if self.cluster is not None:
+            return f"connecting to {self.cluster.address} …"
+        return "starting Dask …" if self.dask else "starting …"
 
 
 def open_pool(

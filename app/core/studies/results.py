@@ -104,6 +104,12 @@ class StudyResults:
         return found
 
     @property
+    def missing(self) -> bool:
+        """Whether a run has to be trained yet, or a trial to be chosen."""
+        states = [state for trial in self.trials for state in trial.states]
+        return len(states) < self.spec.run_count or any(s not in FINISHED for s in states)
+
+    @property
     def objective(self) -> str:
         """What runs are judged by, in words."""
         return OBJECTIVES[self.spec.objective][0]

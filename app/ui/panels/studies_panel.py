@@ -3,51 +3,42 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PyQt6.QtCore import Qt, QUrl, pyqtSignal
-from PyQt6.QtGui import QDesktopServices, QPixmap
-from PyQt6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QScrollArea,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtCore import Qt, QTimer, QUrl, pyqtSignal
+from PyQt6.QtGui import QDesktopServices
+from PyQt6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSplitter, QWidget
 
-from app.core.compare.curves import RunCurve, curve_of, together
-from app.core.curves import bin_curve
-from app.core.errors import Cancelled, FilterscopeError, UsageError
-from app.core.export import mosaic_png
-from app.core.history import History
-from app.core.runs import RunInfo
+from app.core.errors import FilterscopeError, UsageError
 from app.core.studies.folder import FINISHED
+from app.core.studies.look import MOST_TRIALS, Look, Looker
 from app.core.studies.presets import preset_study
-from app.core.studies.results import StudyResults, TrialResult, heat_map, words_of
+from app.core.studies.results import StudyResults, heat_map
 from app.core.studies.spec import StudySpec
-from app.core.takeaway.contents import contents_of
+from app.core.studies.watch import AT_WORK, about
+from app.ui.panels.studies.filters import FilterStrip
 from app.ui.panels.studies.form import StudyForm
 from app.ui.panels.studies.maps import ParallelPlot, TrialMap
-from app.ui.panels.studies.run_list import RunList
+from app.ui.panels.studies.run_list import SAID, RunList
 from app.ui.study_session import StudySession
 from app.ui.widgets.card import Card, TabbedCard, quiet_label
 from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.run_curves import PALETTE, RunCurves
-from app.workers.task_worker import Task, TaskWorker
+from app.workers.task_worker import TaskWorker
 from app.workers.thread import Runner
 
 __all__ = ["StudiesPanel"]
 
-MOST_TRIALS = 8
-SPARK_POINTS = 120
+# While runs train, so often their curves and filters are read anew.
+LOOK_MS = 1000
 CURVES, FILTERS, MAP, PARALLEL = range(4)
 
+EMPTY = (
+    "A study trains one network several times, with other values of a setting, and shows what that "
+    "changes.\nThe two of the exercise’s report are one click away, at the left."
+)
 # What of a lab a study takes: its settings, its data, or why it cannot.
 Given = Callable[[str], dict[str, Any]]
 
@@ -81,8 +72,10 @@ class StudiesPanel(QWidget):
         self.open_page: Callable[[Path], None] = _open_in_browser
         self.session = StudySession(runner, self)
         self.trial: int | None = None
-        self._reading: TaskWorker[Any] | None = None
-        self._read_for: tuple[str, int] | None = None
+        self._looker = Looker(PALETTE)
+        self._reading: TaskWorker[Look] | None = None
+        self._read_for: tuple[object, ...] | None = None
+        self._looks = 0
         # Studies that were begun together have one page.
         self._together: list[str] = []
         layout = QHBoxLayout(self)
@@ -105,6 +98,9 @@ class StudiesPanel(QWidget):
         self.session.page_ready.connect(self._on_page)
         self.session.told.connect(self.told)
         self.session.problem.connect(self.problem)
+        self._timer = QTimer(self)
+        self._timer.setInterval(LOOK_MS)
+        self._timer.timeout.connect(self._on_tick)
         self._show()
 
     # --- building
@@ -113,7 +109,8 @@ class StudiesPanel(QWidget):
         card = Card("Study", "study")
         self.note = card.note
         self.studies = ChoiceBox("studyChoice", "Study", "Which study is shown, the newest first")
-        self.studies.setMinimumWidth(220)
+        self.studies.setMinimumWidth(180)
+        self.studies.setMaximumWidth(420)
         self.studies.currentIndexChanged.connect(self._on_study)
         card.title_row.insertWidget(1, self.studies)
         self.go_on = self._button("studyGoOn", "Go on", "Train what is missing of this study")
@@ -126,15 +123,21 @@ class StudiesPanel(QWidget):
         self.page.clicked.connect(lambda _: self.write_page())
         for button in (self.go_on, self.stop, self.page):
             card.add_tool(button)
-        self.runs = RunList()
+        self.bar = QProgressBar()
+        self.bar.setObjectName("studyBar")
+        self.bar.setAccessibleName("How much of the study is done")
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.bar.hide()
+        card.body.addWidget(self.bar)
+        self.runs = RunList(self.session.watch)
         self.runs.chosen.connect(self.show_trial)
         self.runs.opened.connect(self.run_wanted)
         card.body.addWidget(self.runs)
-        self.empty = quiet_label(
-            "There are no studies yet. Those of the exercise’s report are one click away.",
-            "noStudies",
-        )
-        card.body.addWidget(self.empty)
+        self.empty = quiet_label(EMPTY, "noStudies")
+        self.empty.setWordWrap(True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        card.body.addWidget(self.empty, 1)
         return card
 
     def _button(self, name: str, text: str, tip: str) -> QPushButton:
@@ -148,23 +151,18 @@ class StudiesPanel(QWidget):
             ["Curves", "Filters", "Heat map", "All trials"],
             "studyPictures",
             [
-                "Cost of the trials over each other; a band reaches over the seeds",
-                "Filters of the first trials",
-                "The mean result over the two settings that vary",
+                "Cost of the trials over each other, also while they train; a band reaches over the "
+                "seeds",
+                "Filters of the trials, also while they form",
+                "The mean result over the two settings that vary; it needs two",
                 "Every trial as a line across its settings",
             ],
         )
         self.curves = RunCurves()
         card.add_page(self.curves)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        inside = QWidget()
-        self._filters = QHBoxLayout(inside)
-        self._filters.setContentsMargins(0, 0, 0, 0)
-        self._filters.setSpacing(18)
-        self._filters.addStretch(1)
-        area.setWidget(inside)
-        card.add_page(area)
+        self.filters = FilterStrip()
+        self.filters.chosen.connect(self.show_trial)
+        card.add_page(self.filters)
         self.map = TrialMap()
         self.map.chosen.connect(self.show_trial)
         card.add_page(self.map)
@@ -239,43 +237,88 @@ class StudiesPanel(QWidget):
         self._read()
 
     def _count(self) -> None:
+        """Say how the study stands, and allow what can be done with it now."""
         results = self.results
-        busy = self.session.busy
-        states = {} if results is None else results.states
-        words = [f"{count} {state}" for state, count in states.items()]
-        if self.session.stopping:
+        session = self.session
+        busy = session.busy
+        states = {} if results is None else session.watch.states(results)
+        words = [f"{count} {SAID.get(state, state)}" for state, count in states.items()]
+        if session.stopping:
             words.append("stopping …")
+        elif session.opening:
+            words.append(session.opening)
+        elif busy:
+            left = self._left()
+            if left:
+                words.append(left)
         self.note.setText(", ".join(words))
-        missing = results is not None and bool(results.study.unfinished())
-        asked = results is not None and (
-            results.spec.search == "optuna" and len(results.trials) < results.spec.trials
+        mine = results is not None and any(
+            study.path == results.study.path for study in session.conducted
         )
-        self.go_on.setEnabled(not busy and (missing or asked))
-        self.stop.setEnabled(busy and not self.session.stopping)
-        known = any(states.get(state, 0) for state in ("done", "converged"))
-        self.page.setEnabled(known)
+        self.bar.setVisible(mine)
+        if mine and results is not None:
+            self.bar.setValue(round(1000 * session.watch.share(results)))
+        missing = results is not None and bool(results.missing)
+        self.go_on.setEnabled(not busy and missing)
+        self.stop.setEnabled(busy and not session.stopping)
+        self.page.setEnabled(any(states.get(state, 0) for state in FINISHED))
+
+    def _left(self) -> str:
+        """Return how long all that is conducted will take, in words."""
+        paths = {study.path for study in self.session.conducted}
+        conducted = [one for one in self.session.results if one.study.path in paths]
+        seconds = self.session.watch.seconds_left(conducted)
+        if seconds is None:
+            return ""
+        return f"{about(seconds)} left{' for both studies' if len(conducted) > 1 else ''}"
 
     def show_trial(self, trial: int | None) -> None:
         """Show one trial above the others."""
         self.trial = trial
         self.runs.show_trial(trial)
+        self.filters.show_trial(trial)
         self.parallel.highlight(trial)
+        self._read()
 
     # --- curves and filters, read beside the window
+
+    def _on_tick(self) -> None:
+        self._looks += 1
+        self._count()
+        if self.isVisible():
+            self._read()
 
     def _read(self) -> None:
         results = self.results
         if results is None or not results.trials:
-            self._show_read([], [], {})
+            self._show_look(Look([], [], {}))
             return
-        state = (results.study.info.study_id, sum(results.states.get(s, 0) for s in FINISHED))
-        if state == self._read_for:
+        name = results.study.info.study_id
+        states = self.session.watch.states(results)
+        many = len(results.trials) > MOST_TRIALS
+        wanted = (
+            name,
+            sum(states.get(state, 0) for state in FINISHED),
+            self.trial if many else None,
+            self._looks if states.get(AT_WORK) else 0,
+        )
+        if wanted == self._read_for:
             return
         if self._reading is not None:
-            self._reading.request_stop()
+            if self._read_for is not None and self._read_for[0] != name:
+                self._reading.request_stop()
             return
-        self._read_for = state
-        self._reading = TaskWorker(_reader(results))
+        self._read_for = wanted
+        live = {}
+        for trial in results.trials:
+            for member in trial.members:
+                seen = self.session.watch.of(name, member.number)
+                if seen is not None:
+                    live[member.number] = (list(seen.costs), list(seen.accuracies))
+        chosen = self.trial
+        self._reading = TaskWorker(
+            lambda task: self._looker.look(results, live=live, chosen=chosen, cancel=task.cancelled)
+        )
         self._reading.ended.connect(self._on_read)
         self._runner.start(self._reading)
 
@@ -290,41 +333,25 @@ class StudiesPanel(QWidget):
         elif worker.error is not None:
             self.problem.emit(*worker.error, "")
         elif worker.result is not None:
-            self._show_read(*worker.result)
+            self._show_look(worker.result)
         self._read()
 
-    def _show_read(
-        self,
-        curves: list[RunCurve],
-        filters: list[tuple[str, bytes]],
-        costs: Mapping[int, list[tuple[float, float]]],
-    ) -> None:
+    def _show_look(self, look: Look) -> None:
         results = self.results
         if results is not None:
-            self.runs.set_costs(results.study.info.study_id, costs)
+            self.runs.set_costs(results.study.info.study_id, look.costs)
         accuracy = results is not None and results.spec.objective == "accuracy"
         many = results is not None and len(results.trials) > MOST_TRIALS
-        self.pictures.note.setText(f"the best {MOST_TRIALS} have a curve" if many else "")
-        self.curves.set_options(log_x=not accuracy, log_y=not accuracy)
-        self.curves.set_curves(curves, "per cent right" if accuracy else "cost")
-        while self._filters.count() > 1:
-            item = self._filters.takeAt(0)
-            widget = None if item is None else item.widget()
-            if widget is not None:
-                widget.deleteLater()
-        for place, (name, data) in enumerate(filters):
-            column = QWidget()
-            inside = QVBoxLayout(column)
-            inside.setContentsMargins(0, 0, 0, 0)
-            picture, pixmap = QLabel(), QPixmap()
-            pixmap.loadFromData(data)
-            picture.setPixmap(pixmap)
-            picture.setObjectName(f"studyFilters{place}")
-            picture.setAccessibleName(f"Filters with {name}")
-            inside.addWidget(quiet_label(name))
-            inside.addWidget(picture)
-            inside.addStretch(1)
-            self._filters.insertWidget(place, column)
+        words = f"the best {MOST_TRIALS} and the chosen one" if many else ""
+        self.pictures.note.setText(words)
+        shown = [(curve.name, curve.colour) for curve in look.curves]
+        if shown and shown == [(curve.name, curve.colour) for curve in self.curves.curves]:
+            self.curves.renew(look.curves)
+        else:
+            # Validation is asked once an epoch: few points, which need no logarithmic axis.
+            self.curves.set_options(log_x=not accuracy, log_y=not accuracy)
+            self.curves.set_curves(look.curves, "per cent right" if accuracy else "cost")
+        self.filters.set_pictures(look.pictures)
 
     # --- what is done
 
@@ -335,8 +362,9 @@ class StudiesPanel(QWidget):
             more: dict[str, Any] = {
                 name: given[name] for name in ("data", "layout", "value_range") if name in given
             }
-            if self.form.epochs.text().strip():
-                more["set"] = {"epochs": self.form.values()["set"]["epochs"]}
+            epochs = self.form.epoch_count()
+            if epochs is not None:
+                more["set"] = {"epochs": epochs}
             self._begin([preset_study(name, **more) for name in names])
         except FilterscopeError as error:
             self.form.tell(error)
@@ -367,7 +395,7 @@ class StudiesPanel(QWidget):
     def _begin(self, specs: list[StudySpec]) -> None:
         self.form.tell(None)
         before = {one.study.info.study_id for one in self.session.results}
-        self.session.begin(specs, self.form.worker_count(), dask=self.form.dask)
+        self.session.begin(specs, self.form.place())
         self._together = [
             study.info.study_id
             for study in self.session.conducted
@@ -379,12 +407,12 @@ class StudiesPanel(QWidget):
         if results is None:
             return
         try:
-            workers = self.form.worker_count()
+            place = self.form.place()
         except UsageError as error:
             self.form.tell(error)
             return
         self.form.tell(None)
-        self.session.go_on([results.study], workers, dask=self.form.dask)
+        self.session.go_on([results.study], place)
 
     def _on_stop(self) -> None:
         self.session.stop()
@@ -392,6 +420,7 @@ class StudiesPanel(QWidget):
 
     def _on_busy(self, busy: bool) -> None:
         self.form.set_busy(busy)
+        (self._timer.start if busy else self._timer.stop)()
         self._count()
         if busy or not self.session.ended:
             return
@@ -405,7 +434,8 @@ class StudiesPanel(QWidget):
             self.told.emit(f"{finished} runs are done. “Open page” shows all of them.")
 
     def _on_happened(self, event: Any) -> None:
-        self.runs.take(event)
+        self.runs.hear(event.study_id, event.number)
+        self._count()
 
     def write_page(self) -> None:
         """Write the page of the study that is shown, and of those begun with it; then open it."""
@@ -421,66 +451,6 @@ class StudiesPanel(QWidget):
     def _on_page(self, path: Path) -> None:
         self.told.emit(f"The page is {path}.")
         self.open_page(path)
-
-
-Read = tuple[list[RunCurve], list[tuple[str, bytes]], dict[int, list[tuple[float, float]]]]
-
-
-def _reader(results: StudyResults) -> Callable[[Task], Read]:
-    """Return the job that reads curves and filters of a study's first trials."""
-
-    def job(task: Task) -> Read:
-        curves: list[RunCurve] = []
-        filters: list[tuple[str, bytes]] = []
-        costs: dict[int, list[tuple[float, float]]] = {}
-        what = "validation" if results.spec.objective == "accuracy" else "cost"
-        for place, trial in enumerate(_shown(results)):
-            name = words_of(results.spec, trial.values)
-            colour = PALETTE[place % len(PALETTE)]
-            seeds = []
-            for member, run in zip(trial.members, trial.runs, strict=True):
-                if run is None or run.info.outcome is None or task.cancelled():
-                    continue
-                try:
-                    history = run.read_history()[0]
-                except FilterscopeError:
-                    continue
-                seeds.append(curve_of(run.info, history, what, "epoch", name=name, colour=colour))
-                small = bin_curve(*_cost(run.info, history), SPARK_POINTS)
-                costs[member.number] = list(
-                    zip(small.x.tolist(), small.mean[:, 0].tolist(), strict=True)
-                )
-            if seeds:
-                curves.append(together(seeds, name, colour) if len(seeds) > 1 else seeds[0])
-            shown = trial.shown_run
-            if shown is not None and not task.cancelled():
-                try:
-                    tiles = contents_of(shown).filters()
-                except FilterscopeError:
-                    continue
-                zoom = 2 if tiles.tile_shape[0] >= 12 else 6
-                filters.append((name, mosaic_png(tiles, zoom)))
-        if task.cancelled():
-            raise Cancelled("Another study is read.")
-        return curves, filters, costs
-
-    return job
-
-
-def _shown(results: StudyResults) -> list[TrialResult]:
-    """Return the trials that have a curve: all, or the best of many."""
-    if len(results.trials) <= MOST_TRIALS:
-        return list(results.trials)
-    sign = 1 if results.spec.least_is_best else -1
-    judged = [trial for trial in results.trials if trial.mean is not None]
-    best = sorted(judged, key=lambda trial: sign * (trial.mean or 0.0))[:MOST_TRIALS]
-    return sorted(best, key=lambda trial: trial.number)
-
-
-def _cost(info: RunInfo, history: History) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return epochs (N,) and costs (N, 1)."""
-    curve = curve_of(info, history, "cost", "epoch")
-    return curve.x, curve.y
 
 
 def _when(text: str) -> str:

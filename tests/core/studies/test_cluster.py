@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.core.data.preprocess import PREFIX
 from app.core.errors import FilterscopeError, UsageError
 from app.core.runs import RunFolder
 from app.core.studies.cluster import ClusterAddress, DaskPool
@@ -28,6 +30,7 @@ from tests.core.studies.small import small_study
 from tests.core.studies.test_conduct import LONG, same_bits
 from tests.core.trained import record
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 
 
@@ -53,13 +56,23 @@ def worker_pid(pool: DaskPool, address: str) -> int:
     return pool._client.run(os.getpid)[address]
 
 
-def test_a_killed_worker_loses_nothing_and_only_loopback_listens(tmp_path: Path, logs) -> None:
+def test_a_killed_worker_loses_nothing_and_only_loopback_listens(
+    tmp_path: Path, monkeypatch, logs
+) -> None:
     logs.expect("marked as failed because 1 workers died")
     logs.expect("Restarting worker")
     before = listeners()
+    # Nothing of it stays: its folder is one of ours, not Dask's own.
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    dead = temporary / f"{PREFIX}{2**22 + 1}-dask-x"
+    dead.mkdir()
     study = small_study(tmp_path, set={"epochs": 3000})
     events, killed = [], []
     with DaskPool(2, threads=1) as pool:
+        (scratch,) = temporary.iterdir()
+        assert scratch.name.startswith(f"{PREFIX}{os.getpid()}-dask-")
         assert listeners() - before == {"127.0.0.1"}
         assert pool._client.scheduler.address.startswith("tls://127.0.0.1:")
         for event in conduct([study], pool, StudyControl()):
@@ -69,6 +82,7 @@ def test_a_killed_worker_loses_nothing_and_only_loopback_listens(tmp_path: Path,
                 killed.append(began.worker)
                 os.kill(worker_pid(pool, began.worker), signal.SIGKILL)
     assert listeners() == before
+    assert list(temporary.iterdir()) == []
     lost = [
         (e.number, e.message) for e in events if isinstance(e, MemberEnded) and e.state == "lost"
     ]
@@ -98,14 +112,17 @@ def test_stop_keeps_what_is_trained(tmp_path: Path) -> None:
 
 def test_files_come_back_from_a_cluster_that_is_there_and_go_on_there(tmp_path: Path) -> None:
     study = small_study(tmp_path, set={"epochs": 4000}, vary=[{"name": "rho", "values": [0.2]}])
-    with distributed.LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp://",
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-    ) as cluster:
+    with (
+        dask.config.set({"temporary-directory": str(tmp_path)}),
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp://",
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+    ):
         address = ClusterAddress(cluster.scheduler_address)
         control = StudyControl()
         with DaskPool(1, cluster=address) as pool:
@@ -141,7 +158,7 @@ def test_a_cluster_that_does_not_answer_is_told(monkeypatch) -> None:
         ("tcp://10.0.0.5", "no address of a scheduler"),
         ("tcp://10.0.0.5:port", "no address of a scheduler"),
         ("http://10.0.0.5:8786", "no address of a scheduler"),
-        ("tls://10.0.0.5:8786", "needs --tls-ca"),
+        ("tls://10.0.0.5:8786", "needs three files"),
         ("tcp://10.0.0.5:8786", "is not this computer.*can run code on this computer"),
         ("example.org:8786", "is not this computer"),
         ("[2001:db8::1]:8786", "is not this computer"),

@@ -5,16 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QGridLayout, QLabel, QLineEdit, QPushButton, QWidget
+from PyQt6.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.core.errors import FilterscopeError, UsageError
 from app.core.params import Spec, describe
 from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
+from app.core.studies.pools import Place
 from app.core.studies.spec import StudySpec
 from app.core.studies.typed import parse_seeds, parse_varied
-from app.core.threads import cores
+from app.ui.panels.studies.place_box import PlaceBox
 from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.choice_box import ChoiceBox
+from app.ui.widgets.fading_scroll import FadingScroll
 
 __all__ = ["StudyForm"]
 
@@ -27,7 +37,22 @@ SEARCHES = {
     "random": "at random",
     "optuna": "by what was found (Optuna)",
 }
-WHERE = {"processes": "processes of this computer", "dask": "Dask workers of this computer"}
+LABEL_WIDTH = 54
+REPORT_BUTTONS = (
+    ("rhoStudy", "ρ", "ρ 0.2, 0.5 and 0.8, as in the exercise’s report", ["report-rho"]),
+    (
+        "hiddenStudy",
+        "Hidden units",
+        "25, 64 and 100 hidden units, as in the exercise’s report",
+        ["report-hidden"],
+    ),
+    (
+        "reportStudy",
+        "Both",
+        "Both studies of the exercise’s report, one after the other, and one page of them",
+        ["report-rho", "report-hidden"],
+    ),
+)
 # What stands in the form at first, so that a person sees how values are typed.
 FIRST = {"autoencoder": ("rho", "0.05, 0.2, 0.5"), "cnn": ("learning_rate", "1e-4..1e-2:log:3")}
 
@@ -49,106 +74,135 @@ class StudyForm(Card):
     def __init__(self) -> None:
         super().__init__("New study", "studyForm")
         self.setFixedWidth(330)
-        for name, text, tip, presets in (
-            (
-                "rhoStudy",
-                "ρ study",
-                "ρ 0.2, 0.5 and 0.8, as in the exercise’s report",
-                ["report-rho"],
-            ),
-            (
-                "hiddenStudy",
-                "Hidden units study",
-                "25, 64 and 100 hidden units, as in the exercise’s report",
-                ["report-hidden"],
-            ),
-            (
-                "reportStudy",
-                "Both, as one page",
-                "Both studies of the exercise’s report, one after the other",
-                ["report-rho", "report-hidden"],
-            ),
-        ):
-            button = QPushButton(text)
-            button.setObjectName(name)
-            button.setToolTip(tip)
-            button.clicked.connect(lambda _, wanted=presets: self.report_clicked.emit(wanted))
-            self.body.addWidget(button)
-            setattr(self, name, button)
-        self.body.addSpacing(10)
-        self.body.addWidget(self._build_form())
+        self._busy = False
+        inside = QWidget()
+        self._column = QVBoxLayout(inside)
+        self._column.setContentsMargins(0, 0, 6, 0)
+        self._column.setSpacing(6)
+        self.place_box = PlaceBox()
+        self._build_report()
+        self._build_own()
+        self._heading("Every study")
+        self.epochs = self._line(
+            "studyEpochs",
+            "Epochs",
+            "Of each run; empty for 1000 in a study of the report, for those of the lab otherwise",
+        )
+        self.epochs.setPlaceholderText("as in the report, or in the lab")
+        self._column.addWidget(self._rows([("Epochs", self.epochs)])[0])
+        self._column.addWidget(self.place_box)
+        self._column.addStretch(1)
         self.error = QLabel()
         self.error.setObjectName("studyError")
         self.error.setProperty("error", True)
         self.error.setWordWrap(True)
         self.error.hide()
-        self.begin = QPushButton("Begin own study")
-        self.begin.setObjectName("ownStudy")
-        self.begin.setToolTip("Train every combination with every seed; each is a run that is kept")
-        self.begin.clicked.connect(lambda _: self.own_clicked.emit())
-        self.count = quiet_label(name="studyCount")
-        self.count.setWordWrap(True)
+        self.body.addWidget(FadingScroll("studyFormScroll", inside), 1)
         self.body.addWidget(self.error)
-        self.body.addWidget(self.count)
-        self.body.addWidget(self.begin)
-        self.body.addStretch(1)
+        self.place_box.changed.connect(self._count)
         self._on_kind()
 
-    def _build_form(self) -> QWidget:
-        inside = QWidget()
-        grid = QGridLayout(inside)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setVerticalSpacing(6)
+    def _heading(self, text: str) -> None:
+        if self._column.count():
+            self._column.addSpacing(8)
+        label = QLabel(text)
+        label.setObjectName("cardTitle")
+        self._column.addWidget(label)
+
+    def _build_report(self) -> None:
+        self._heading("Of the exercise’s report")
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        for name, text, tip, presets in REPORT_BUTTONS:
+            button = QPushButton(text)
+            button.setObjectName(name)
+            button.setAccessibleName(f"Begin the report’s study: {text}")
+            button.setToolTip(tip)
+            button.clicked.connect(lambda _, wanted=presets: self.report_clicked.emit(wanted))
+            row.addWidget(button, 1)
+            setattr(self, name, button)
+        self._column.addLayout(row)
+        words = quiet_label("Three runs each, on the patches that are open in the Data lab.")
+        words.setWordWrap(True)
+        self._column.addWidget(words)
+
+    def _build_own(self) -> None:
+        self._heading("Of your own")
         self.network = self._choice(
-            "studyNetwork", "Network", {"autoencoder": "autoencoder", "cnn": "CNN"}
+            "studyNetwork",
+            "Network",
+            "Which lab gives the data, and the settings that do not vary",
+            {"autoencoder": "autoencoder", "cnn": "CNN"},
         )
         self.network.currentIndexChanged.connect(self._on_kind)
         rows: list[tuple[str, QWidget]] = [("Network", self.network)]
         self.fields: list[tuple[ChoiceBox, QLineEdit]] = []
         for number in range(2):
-            field = ChoiceBox(f"studyField{number}", "Setting to vary", "Which setting is varied")
+            field = ChoiceBox(
+                f"studyField{number}",
+                "Setting to vary" if number == 0 else "Second setting to vary",
+                "Which setting is varied; every value of one meets every value of the other",
+            )
             values = self._line(
                 f"studyValues{number}",
-                "Its values",
+                f"Values of the {'first' if number == 0 else 'second'} setting",
                 "A list such as 0.2, 0.5, 0.8, or a range: 0.001..10:log:5 is five values, equal "
-                "factors apart",
+                "factors apart; between lists of layers stands |",
             )
-            field.currentIndexChanged.connect(self._count)
+            values.setPlaceholderText("0.2, 0.5   or   0.001..10:log:5")
+            field.currentIndexChanged.connect(self._on_field)
             self.fields.append((field, values))
-            rows += [("Vary" if number == 0 else "and", field), ("over", values)]
-        self.seeds = self._line("studySeeds", "Seeds", "How many, or a list such as 0, 3, 7")
-        self.seeds.setText("1")
-        self.epochs = self._line(
-            "studyEpochs", "Epochs", "Of each run; empty for those of the lab’s settings"
+            rows += [("Vary" if number == 0 else "and", field), ("Values", values)]
+        self.seeds = self._line(
+            "studySeeds",
+            "Seeds",
+            "How many, or a list such as 0, 3, 7. Each combination is trained once with each: what "
+            "differs between seeds is chance",
         )
-        self.epochs.setPlaceholderText("as in the lab")
-        self.search = self._choice("studySearch", "Which combinations", SEARCHES)
-        self.search.currentIndexChanged.connect(self._count)
+        self.seeds.setText("1")
+        self.search = self._choice(
+            "studySearch", "Which combinations", "Which combinations are trained", SEARCHES
+        )
+        self.search.currentIndexChanged.connect(self._on_field)
         self.trials = self._line("studyTrials", "Trials", "How many combinations a search tries")
         self.trials.setText("20")
-        self.workers = self._line(
-            "studyWorkers", "Workers", "Runs that are trained at once; they share the cores"
-        )
-        self.workers.setText(str(max(1, cores() - 1) if cores() > 2 else cores()))
-        self.where = self._choice("studyWhere", "Where", WHERE)
-        rows += [
-            ("Seeds", self.seeds),
-            ("Epochs", self.epochs),
-            ("Try", self.search),
-            ("Trials", self.trials),
-            ("Workers", self.workers),
-            ("in", self.where),
-        ]
+        rows += [("Seeds", self.seeds), ("Try", self.search), ("Trials", self.trials)]
+        inside, self._labels = self._rows(rows)
+        self._column.addWidget(inside)
+        self.begin = QPushButton("Begin")
+        self.begin.setObjectName("ownStudy")
+        self.begin.setProperty("primary", True)
+        self.begin.setAccessibleName("Begin the study of your own")
+        self.begin.setToolTip("Train every combination with every seed; each is a run that is kept")
+        self.begin.clicked.connect(lambda _: self.own_clicked.emit())
+        self.count = quiet_label(name="studyCount")
+        self.count.setWordWrap(True)
+        foot = QHBoxLayout()
+        foot.addWidget(self.count, 1)
+        foot.addWidget(self.begin)
+        self._column.addLayout(foot)
+
+    def _rows(self, rows: list[tuple[str, QWidget]]) -> tuple[QWidget, dict[str, QLabel]]:
+        """Return lines of a word and a field each, and the words by their fields' names."""
+        inside = QWidget()
+        grid = QGridLayout(inside)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(6)
+        labels = {}
         for row, (text, widget) in enumerate(rows):
             label = quiet_label(text)
+            label.setFixedWidth(LABEL_WIDTH)
             label.setBuddy(widget)
             grid.addWidget(label, row, 0)
             grid.addWidget(widget, row, 1)
+            labels[widget.objectName()] = label
+            # What is in it does not make it wider than the card.
+            widget.setMinimumWidth(60)
         grid.setColumnStretch(1, 1)
-        return inside
+        return inside, labels
 
-    def _choice(self, name: str, accessible: str, choices: dict[str, str]) -> ChoiceBox:
-        box = ChoiceBox(name, accessible, accessible)
+    def _choice(self, name: str, accessible: str, tip: str, choices: dict[str, str]) -> ChoiceBox:
+        box = ChoiceBox(name, accessible, tip)
         for key, text in choices.items():
             box.addItem(text, key)
         return box
@@ -168,17 +222,9 @@ class StudyForm(Card):
         """Which kind of network."""
         return str(self.network.currentData())
 
-    @property
-    def dask(self) -> bool:
-        """Whether workers are those of a Dask cluster."""
-        return str(self.where.currentData()) == "dask"
-
-    def worker_count(self) -> int:
-        """Return how many runs are trained at once; raises `UsageError`."""
-        text = self.workers.text().strip()
-        if not text.isdecimal() or not 1 <= int(text) <= 256:
-            raise UsageError("Workers: a whole number from 1 to 256 is needed.")
-        return int(text)
+    def place(self) -> Place:
+        """Return where runs are trained; raises `UsageError`."""
+        return self.place_box.place()
 
     def _on_kind(self) -> None:
         first, values = FIRST[self.kind]
@@ -197,6 +243,17 @@ class StudyForm(Card):
                 field.setCurrentIndex(field.findData(first))
             field.blockSignals(False)
             line.setText(values if number == 0 else "")
+        self._on_field()
+
+    def _on_field(self) -> None:
+        """Show what can be filled in: values of what varies, trials of a search."""
+        second, values = self.fields[1]
+        for widget, wanted in (
+            (values, bool(second.currentData())),
+            (self.trials, self.search.currentData() != "grid"),
+        ):
+            widget.setVisible(wanted)
+            self._labels[widget.objectName()].setVisible(wanted)
         self._count()
 
     def values(self) -> dict[str, Any]:
@@ -213,11 +270,16 @@ class StudyForm(Card):
             "seeds": parse_seeds(self.seeds.text()),
             "search": self.search.currentData(),
         }
-        if self.epochs.text().strip():
-            found["set"] = {"epochs": self._whole(self.epochs, "Epochs")}
+        epochs = self.epoch_count()
+        if epochs is not None:
+            found["set"] = {"epochs": epochs}
         if found["search"] != "grid":
             found["trials"] = self._whole(self.trials, "Trials")
         return found
+
+    def epoch_count(self) -> int | None:
+        """Return the epochs of each run, None for as many as it has; raises `UsageError`."""
+        return self._whole(self.epochs, "Epochs") if self.epochs.text().strip() else None
 
     def _whole(self, line: QLineEdit, what: str) -> int:
         text = line.text().strip()
@@ -232,25 +294,22 @@ class StudyForm(Card):
 
     def _count(self) -> None:
         """Say how many runs that would be."""
-        if not hasattr(self, "count"):
+        if not hasattr(self, "error"):
             return
-        self.trials.setEnabled(self.search.currentData() != "grid")
         try:
             spec = StudySpec.build(self.values())
-            self.worker_count()
+            self.place()
         except FilterscopeError as error:
             self.count.setText(f"{error.message} {error.hint}".strip())
             self.begin.setEnabled(False)
             return
-        self.begin.setEnabled(True)
+        self.begin.setEnabled(not self._busy)
         runs = spec.run_count
         self.count.setText(f"{runs} run{'' if runs == 1 else 's'}")
 
     def set_busy(self, busy: bool) -> None:
         """Begin nothing while a study is conducted."""
-        for name in ("rhoStudy", "hiddenStudy", "reportStudy"):
+        self._busy = busy
+        for name, *_ in REPORT_BUTTONS:
             getattr(self, name).setEnabled(not busy)
-        if busy:
-            self.begin.setEnabled(False)
-        else:
-            self._count()
+        self._count()

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PyQt6.QtCore import QPointF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QIcon, QPainter, QPen, QPixmap, QPolygonF
+from PyQt6.QtGui import QIcon, QKeyEvent, QPainter, QPen, QPixmap, QPolygonF
 from PyQt6.QtWidgets import QAbstractItemView, QTableWidget, QTableWidgetItem
 
 from app.core.curves import bin_curve
-from app.core.studies.conduct import MemberBegan, MemberEnded, MemberMoved
+from app.core.studies.folder import Member
 from app.core.studies.results import StudyResults, words_of
+from app.core.studies.watch import Seen, Watch
 from app.ui.theme import theme
 
 __all__ = ["RunList"]
 
 TITLES = ("Run", "Seed", "State", "Epoch", "Cost", "Result")
-WIDTHS = (240, 60, 110, 110, 150, 110)
+WIDTHS = (200, 60, 140, 110, 200, 110)
 SPARK = QSize(120, 18)
-SAID = {"converged": "done", "expected": "failed", "bug": "failed"}
-
-
-@dataclass
-class _Live:
-    """What is heard of a run while it trains."""
-
-    state: str = "waiting"
-    epoch: float = 0.0
-    epochs: int = 0
-    costs: list[tuple[float, float]] = field(default_factory=list)
-    message: str = ""
+SAID = {
+    "converged": "done",
+    "expected": "failed",
+    "bug": "failed",
+    "running": "at work elsewhere",
+    "crashed": "ended in the middle",
+    "lost": "lost its worker",
+}
 
 
 class RunList(QTableWidget):
@@ -49,14 +45,17 @@ class RunList(QTableWidget):
     chosen = pyqtSignal(int)
     opened = pyqtSignal(object)
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch) -> None:
         super().__init__(0, len(TITLES))
+        self._watch = watch
         self.setObjectName("studyRuns")
         self.setAccessibleName("Runs of the study")
         self.setToolTip("A click shows a trial, a double click its run in the Runs lab")
         self.setHorizontalHeaderLabels(TITLES)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setTabKeyNavigation(False)
         self.setShowGrid(False)
         self.setWordWrap(False)
         self.setIconSize(SPARK)
@@ -71,9 +70,9 @@ class RunList(QTableWidget):
         for column, width in enumerate(WIDTHS):
             self.setColumnWidth(column, width)
         self.results: StudyResults | None = None
-        self._live: dict[tuple[str, int], _Live] = {}
-        # Of runs that were trained before: their costs, by number.
-        self._before: dict[tuple[str, int], list[tuple[float, float]]] = {}
+        # Costs of runs that have ended, and what was read of those at work, by number.
+        self._costs: dict[tuple[str, int], list[tuple[float, float]]] = {}
+        self._members: list[tuple[Member, str, float | None, float | None]] = []
         self._rows: list[tuple[int, Path]] = []
         self.cellClicked.connect(lambda row, _: self.chosen.emit(self._rows[row][0]))
         self.cellDoubleClicked.connect(lambda row, _: self.opened.emit(self._rows[row][1]))
@@ -85,41 +84,54 @@ class RunList(QTableWidget):
         self._fill()
 
     def set_costs(self, study_id: str, costs: Mapping[int, list[tuple[float, float]]]) -> None:
-        """Show the costs of runs that have ended, by their numbers."""
+        """Show costs that were read of runs, by their numbers."""
         for number, points in costs.items():
-            self._before[study_id, number] = points
+            self._costs[study_id, number] = points
         self._fill()
 
-    def take(self, event: MemberBegan | MemberMoved | MemberEnded) -> None:
-        """Keep what happened to a run, of whichever study, and show it."""
-        live = self._live.setdefault((event.study_id, event.number), _Live())
-        if isinstance(event, MemberBegan):
-            live.state = "at work" if event.attempt == 1 else "once more"
-        elif isinstance(event, MemberMoved):
-            live.state, live.epoch, live.epochs = "at work", event.epoch, event.epochs
-            if event.cost is not None:
-                live.costs.append((event.epoch, event.cost))
-        else:
-            live.state, live.message = event.state, event.message
-        if self.results is not None and event.study_id == self.results.study.info.study_id:
-            self._show(event.number)
+    def hear(self, study_id: str, number: int) -> None:
+        """Show what was heard of a run."""
+        results = self.results
+        if results is not None and study_id == results.study.info.study_id:
+            self._show(number)
 
     def show_trial(self, trial: int | None) -> None:
-        """Choose the runs of a trial."""
+        """Choose the first run of a trial, unless one of its runs is chosen."""
+        row = self.currentRow()
+        if self.selectedItems() and row < len(self._rows) and self._rows[row][0] == trial:
+            return
         self.clearSelection()
         for row, (number, _) in enumerate(self._rows):
             if number == trial:
                 self.selectRow(row)
                 break
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Qt: arrows choose as a click does, Enter opens as a double click does."""
+        super().keyPressEvent(event)
+        row = self.currentRow()
+        if event is None or not 0 <= row < len(self._rows):
+            return
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.opened.emit(self._rows[row][1])
+        elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End):
+            self.chosen.emit(self._rows[row][0])
+
     def _fill(self) -> None:
         results = self.results
-        members = [] if results is None else [m for trial in results.trials for m in trial.members]
-        self.setRowCount(len(members))
+        self._members = []
+        if results is not None:
+            for trial in results.trials:
+                rows = zip(trial.members, trial.runs, trial.states, trial.judged, strict=True)
+                for member, run, state, judged in rows:
+                    outcome = None if run is None else run.info.outcome
+                    epoch = None if outcome is None else outcome.epoch
+                    self._members.append((member, state, judged, epoch))
+        self.setRowCount(len(self._members))
         self._rows = []
         if results is None:
             return
-        for row, member in enumerate(members):
+        for row, (member, *_) in enumerate(self._members):
             self._rows.append((member.trial, results.study.run_path(member)))
             for column in range(len(TITLES)):
                 if self.item(row, column) is None:
@@ -136,34 +148,33 @@ class RunList(QTableWidget):
 
     def _show(self, row: int) -> None:
         results = self.results
-        if results is None or row >= self.rowCount():
+        if results is None or row >= len(self._members):
             return
-        live = self._live.get((results.study.info.study_id, row))
-        members = [
-            (member, run, state, judged)
-            for trial in results.trials
-            for member, run, state, judged in zip(
-                trial.members, trial.runs, trial.states, trial.judged, strict=True
-            )
-        ]
-        if row >= len(members):
-            return
-        member, run, state, judged = members[row]
-        outcome = None if run is None else run.info.outcome
-        if live is not None and outcome is None:
-            state = live.state
-        failures = "\n".join(member.failures)
-        self._write(row, 2, SAID.get(state, state), failures)
+        name = results.study.info.study_id
+        member, on_disk, judged, epoch = self._members[row]
+        seen = self._watch.of(name, row) or Seen()
+        state = self._watch.state(name, row, on_disk)
+        words = SAID.get(state, state)
+        if state == "at work" and (seen.attempt > 1 or member.failures):
+            words += ", once more"
+        told = [*member.failures]
+        if seen.message and seen.message not in told:
+            told.append(seen.message)
+        if state == "at work":
+            told.append(f"Trained by {seen.worker}.")
+        self._write(row, 2, words, "\n".join(told))
         epochs = results.spec.member_specs(member.values, member.seed)[0].epochs
-        done = live.epoch if live is not None else 0.0
-        if outcome is not None:
-            done = outcome.epoch
+        done = seen.epoch or (0.0 if epoch is None else epoch)
+        if epoch is not None and state == on_disk:
+            done = epoch
         self._write(row, 3, f"{done:.0f} of {epochs}" if done else "")
+        read, heard = self._costs.get((name, row), []), seen.costs
+        costs = heard if state == "at work" and len(heard) > 1 else read or heard
         item = self.item(row, 4)
-        costs = live.costs if live is not None else []
-        costs = self._before.get((results.study.info.study_id, row), costs) or costs
         if item is not None:
             item.setIcon(QIcon(self._spark(costs)) if len(costs) > 1 else QIcon())
+        now = f"{heard[-1][1]:.4g}" if state == "at work" and heard else ""
+        self._write(row, 4, now, "The cost of the last batch" if now else "")
         value = ""
         if judged is not None:
             value = f"{judged:.1%}" if results.spec.objective == "accuracy" else f"{judged:.5g}"
