@@ -84,6 +84,7 @@ def run_show(options: argparse.Namespace) -> int:
     """``filterscope runs show RUN``."""
     from app.core.run_table import find_run, read_row
     from app.core.runs import RunFolder
+    from app.core.runs.info import when_in_words
 
     run = RunFolder.open(find_run(options.run_folder))
     history, note = run.read_history()
@@ -95,7 +96,8 @@ def run_show(options: argparse.Namespace) -> int:
         return 0
     info = run.info
     noun = "images" if info.kind == "cnn" else "patches"
-    print(f"{run.path}\n{info.state}, {len(history)} steps, {info.engine}, started {info.started}")
+    started = when_in_words(info.started)
+    print(f"{run.path}\n{info.state}, {len(history)} steps, {info.engine}, started {started}")
     print(f"data            {info.source.path} {info.source.dataset}, {info.source.count} {noun}")
     if info.parent is not None:
         moved = [f"{name} {shown(old)} → {shown(new)}" for name, old, new in info.parent.changes]

@@ -16,7 +16,7 @@ from app.core.errors import UsageError
 from app.core.params import describe
 from app.core.resume import where_it_stopped
 from app.core.runs import RunFolder
-from app.core.runs.folder import folders_of
+from app.core.runs.folder import by_start, folders_of
 from app.core.runs.labels import RunLabels, read_labels
 from app.core.settings import data_folder
 from app.core.storage import make_folder, move_folder
@@ -132,7 +132,7 @@ def read_rows(root: Path | None = None, cancel: Cancel | None = None) -> list[Ru
             rows.append(read_row(RunFolder.open(folder)))
         except UsageError:
             continue
-    return sorted(rows, key=lambda row: (row.run.info.started, row.path.name), reverse=True)
+    return sorted(rows, key=lambda row: by_start(row.run), reverse=True)
 
 
 def _size(folder: Path) -> int:

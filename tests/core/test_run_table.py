@@ -24,6 +24,7 @@ from app.core.run_table import (
     settings_that_differ,
 )
 from app.core.runs import RunFolder, list_runs
+from app.core.runs.info import when_in_words
 from app.core.runs.labels import RunLabels, parse_tags, read_labels, write_labels
 from app.core.runs.recorder import least_epoch_cost
 from app.core.specs import AutoencoderSpec, PreprocessSpec
@@ -81,6 +82,25 @@ def test_newest_first_and_what_is_no_run_is_left_out(root, file):
     assert started == sorted(started, reverse=True)
     assert len(read_rows(root, cancel=lambda: True)) == 0
     assert read_rows(root / "nowhere") == []
+
+
+def test_runs_that_began_at_the_same_moment_stand_in_the_order_of_their_names(root, file):
+    runs = [record(root, file, SPEC.changed(hidden_units=units)) for units in (4, 5, 6)]
+    started = [run.info.started for run in runs]
+    # One after the other, however fast: the listing is that of their start.
+    assert len(set(started)) == 3
+    assert [run.path for run in list_runs(root)] == [run.path for run in reversed(runs)]
+    for run in runs:
+        run.write_info(run.info.changed(started=started[0]))
+    named = sorted((run.path for run in runs), reverse=True)
+    assert [run.path for run in list_runs(root)] == named
+    assert [row.path for row in read_rows(root)] == named
+
+
+def test_the_start_of_a_run_is_told_to_the_second():
+    assert when_in_words("2026-11-25T10:00:01.250000+01:00") == "2026-11-25 09:00:01 UTC"
+    assert when_in_words("0001-01-01T00:00:00+14:00") == "0001-01-01T00:00:00+14:00"
+    assert when_in_words("some day") == "some day"
 
 
 def test_a_search_finds_settings_tags_and_notes(run):

@@ -46,7 +46,7 @@ from app.core.settings import read_json
 from app.core.specs import ConvNetSpec, ImageSpec, PreprocessSpec, TrainingSpec
 from app.core.storage import explain, make_folder, save_bytes, sweep_parts, writable_problem
 
-__all__ = ["DiskUse", "RunFolder", "as_filters", "folders_of", "list_runs"]
+__all__ = ["DiskUse", "RunFolder", "as_filters", "by_start", "folders_of", "list_runs"]
 
 
 @dataclass(frozen=True)
@@ -410,13 +410,14 @@ def _clear(folder: Path) -> None:
 def list_runs(root: Path) -> list[RunFolder]:
     """Return the runs below `root`, newest first; folders that are none are left out."""
     runs = []
-    try:
-        folders = sorted(root.iterdir(), reverse=True)
-    except OSError:
-        return []
-    for folder in folders:
+    for folder in folders_of(root):
         try:
             runs.append(RunFolder.open(folder))
         except UsageError:
             continue
-    return sorted(runs, key=lambda run: run.info.started, reverse=True)
+    return sorted(runs, key=by_start, reverse=True)
+
+
+def by_start(run: RunFolder) -> tuple[str, str]:
+    """Return what puts runs into the order of their start; the name decides between equals."""
+    return run.info.started, run.path.name

@@ -27,6 +27,7 @@ __all__ = [
     "SourceInfo",
     "TestScore",
     "WeightsInfo",
+    "when_in_words",
 ]
 
 Kind = Literal["autoencoder", "cnn"]
@@ -232,8 +233,17 @@ class RunInfo(Spec):
 
 
 def now() -> str:
-    """Return the time as it is written into a run."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    """Return the time as it is written into a run: so finely that no two runs begin at the same."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+
+
+def when_in_words(text: str) -> str:
+    """Return such a time as a person reads it, or what stands there instead of one."""
+    try:
+        when = datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        return text
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def git_state() -> str:

@@ -9,6 +9,7 @@ import nbformat
 
 from app.core.history import History
 from app.core.runs import RunInfo
+from app.core.runs.info import when_in_words
 from app.core.script import repeat_script
 
 __all__ = ["notebook_bytes"]
@@ -53,7 +54,7 @@ def notebook_bytes(info: RunInfo, history: History) -> bytes:
         "# A sparse autoencoder, trained again\n\n"
         "This notebook repeats a run of Filterscope with NumPy alone (h5py reads an HDF5 file, "
         "Pillow shows the filters). It gives the same curve within rounding.\n\n"
-        f"Run `{info.run_id}`, started {info.started}, seed {info.spec.seed}."
+        f"Run `{info.run_id}`, started {when_in_words(info.started)}, seed {info.spec.seed}."
     )
     cells = [_library.v4.new_markdown_cell(lead)]
     for part in parts:

@@ -11,7 +11,7 @@ from app.core.chart import Chart, Curve
 from app.core.errors import Cancelled, FilterscopeError
 from app.core.params import Spec, describe, format_number
 from app.core.run_table import read_row
-from app.core.runs.info import ParentInfo
+from app.core.runs.info import ParentInfo, when_in_words
 from app.core.runs.labels import read_labels
 from app.core.takeaway.contents import AutoencoderContents, Contents, ConvNetContents
 from app.core.takeaway.page import Figure, Grid, Page, Section, Table
@@ -279,8 +279,8 @@ class _Report:
     def footer(self) -> list[str]:
         info = self.info
         lines = [
-            f"Run {info.run_id}, started {info.started}"
-            + (f", ended {info.ended}" if info.ended else "")
+            f"Run {info.run_id}, started {when_in_words(info.started)}"
+            + (f", ended {when_in_words(info.ended)}" if info.ended else "")
             + f"; {info.engine or 'engine unknown'}, {info.threads} threads."
         ]
         if info.parent is not None:
