@@ -44,6 +44,7 @@ from app.core.events import Steps
 from app.core.learners import AutoencoderLearner
 from app.core.settings import Settings
 from app.core.training import train
+from app.ui.application import SWITCH_SECONDS
 from app.ui.labs.lab import Lab
 from app.ui.main_window import MainWindow
 from app.ui.theme import theme
@@ -98,6 +99,7 @@ def live(seconds: float) -> None:
 
 
 def open_window() -> MainWindow:
+    sys.setswitchinterval(SWITCH_SECONDS)
     window = MainWindow(Settings())
     window.keep_settings = False
     window.show()

@@ -23,7 +23,7 @@ SATURATED_ABOVE = 1 - 1e-3
 QUICK_ROWS = 2_048
 MOST_ROWS = 10_240
 # While a hand moves, as many rows as need so many products: some milliseconds. But some at least.
-PROMPT_PRODUCTS, LEAST_ROWS = 60_000_000, 64
+PROMPT_PRODUCTS, LEAST_ROWS = 20_000_000, 64
 BINS = 60
 
 

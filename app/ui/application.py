@@ -18,7 +18,11 @@ from app.launch import IMAGE_NAMES
 from app.ui.main_window import MainWindow
 from app.ui.theme import theme
 
-__all__ = ["run"]
+__all__ = ["SWITCH_SECONDS", "run"]
+
+# A thread that computes in Python gives the interpreter up so soon when another waits for it. By
+# default it is five times as long, and the window waits for several threads in turn.
+SWITCH_SECONDS = 0.001
 
 
 class _CrashRelay(QObject):
@@ -47,6 +51,7 @@ def run(
     reset_settings : bool
         Start from the defaults, and keep them.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(
         Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
     )

@@ -90,6 +90,11 @@ class ScrubSession(QObject):
         under_way = self._worker is not None or self._looking is not None
         return under_way or self._wish is not None or self._rest.isActive()
 
+    @property
+    def _moves(self) -> bool:
+        """Whether a hand moves the bar: whatever can wait does."""
+        return self._rest.isActive() or (self._wish is not None and self._wish[1])
+
     # --- what the lab says
 
     def follow(self, training: Training | None) -> None:
@@ -122,7 +127,7 @@ class ScrubSession(QObject):
         """Offer what was kept meanwhile: the training has gone on."""
         if self.timeline is None:
             return
-        if time.monotonic() - self._looked >= LOOK_SECONDS:
+        if time.monotonic() - self._looked >= LOOK_SECONDS and not self._moves:
             self.look()
         if self.bar.isVisible():
             self._show_place()
@@ -317,7 +322,8 @@ class ScrubSession(QObject):
 
     def _on_rest(self) -> None:
         """Look at the same moment as the live views do: the hand rests."""
-        if self.held is not None and self._wish is None:
+        # While another place is read, the hand rests when that one is in sight.
+        if self.held is not None and self._wish is None and self._worker is None:
             self._wish = self.held.snapshot.step, False
             self._start()
 

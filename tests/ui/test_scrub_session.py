@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -297,6 +298,28 @@ def test_the_newest_wish_wins(qtbot: QtBot, lab: AutoencoderLab) -> None:
     settled(qtbot, lab)
     # The first was under way; all between it and the last are left out.
     assert shown_steps == [steps[0], steps[-2], steps[-2]]
+
+
+def test_a_hand_does_not_rest_at_a_place_that_it_left(
+    qtbot: QtBot, lab: AutoencoderLab, monkeypatch
+) -> None:
+    train(qtbot, lab)
+    first, second = lab.scrub.timeline.steps[1:3]
+    read, may_read = lab.scrub.timeline.snapshot, threading.Event()
+
+    def slow(step: int):
+        assert step != second or may_read.wait(20)
+        return read(step)
+
+    monkeypatch.setattr(lab.scrub.timeline, "snapshot", slow)
+    lab.scrub.show_step(first)
+    lab.scrub.show_step(second)
+    qtbot.waitUntil(lambda: seen_step(lab) == first, timeout=10_000)
+    qtbot.waitUntil(lambda: not lab.scrub._rest.isActive(), timeout=10_000)
+    may_read.set()
+    settled(qtbot, lab)
+    assert seen_step(lab) == second
+    assert lab.panel.scrub_bar.slider.value() == lab.scrub.timeline.place(second)
 
 
 def test_values_in_force_are_those_of_the_moment(qtbot: QtBot, lab: AutoencoderLab) -> None:

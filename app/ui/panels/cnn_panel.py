@@ -289,7 +289,9 @@ class CnnPanel(QWidget):
             return
         now = time.monotonic()
         seconds = CURVES_SECONDS if self.moment is None else PATIENT_SECONDS
-        if grew and now - self._last_curves >= seconds:
+        # Long curves take as long as a place of the scrub bar does: never while a hand moves.
+        dragged = self.moment is not None and self.moment.prompt
+        if grew and not dragged and now - self._last_curves >= seconds:
             self._draw_curves()
         if self.moment is not None:
             return

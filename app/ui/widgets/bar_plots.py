@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, pyqtSignal
 
 from app.ui.theme import theme
-from app.ui.widgets.plots import Plot, pen
+from app.ui.widgets.plots import Plot, calm_top, pen
 
 __all__ = ["HistogramPlot", "UnitBars"]
 
@@ -71,10 +71,10 @@ class UnitBars(Plot):
             y = (heights[:, None] * np.array([0, 1, 1, 0])).ravel()
             self._bars[name].setData(x, y)
         self._line.setPos(self._rho)
-        top = max(float(self._values.max(initial=0.0)), self._rho) * 1.12
+        top = calm_top(1.05 * max(float(self._values.max(initial=0.0)), self._rho))
         count = max(len(units), 1)
         self.getPlotItem().getViewBox().setRange(
-            xRange=(-0.7, count - 0.3), yRange=(0, max(top, 1e-6)), padding=0
+            xRange=(-0.7, count - 0.3), yRange=(0, top), padding=0
         )
 
     def repaint_theme(self) -> None:
@@ -145,7 +145,7 @@ class HistogramPlot(Plot):
         )
         self.getPlotItem().getViewBox().setRange(
             xRange=(float(edges[0]), float(edges[-1])),
-            yRange=(0, max(top * 1.08, 1e-9)),
+            yRange=(0, calm_top(1.02 * top)),
             padding=0.01,
         )
 

@@ -13,7 +13,10 @@ from PyQt6.QtWidgets import QSizePolicy
 
 from app.ui.theme import theme
 
-__all__ = ["Plot", "to_plottable"]
+__all__ = ["Plot", "calm_top", "to_plottable"]
+
+# Where an axis that follows what is highest may end, in each decade.
+TOPS = np.array([1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0])
 
 
 def to_plottable(
@@ -29,6 +32,18 @@ def to_plottable(
     if log_y:
         good &= y > 0
     return x[good], y[good]
+
+
+def calm_top(highest: float) -> float:
+    """Return where an axis from 0 ends so that `highest` is below it, rounded up.
+
+    While what is drawn grows and shrinks a little, the axis stays as it is: the eye can compare,
+    and nothing but the bars is drawn anew.
+    """
+    if not np.isfinite(highest) or highest <= 0:
+        return 1e-6
+    decade = 10.0 ** np.floor(np.log10(highest))
+    return float(decade * TOPS[np.searchsorted(TOPS, min(highest / decade, 10.0))])
 
 
 def _plain_power(exponent: int) -> str:
@@ -91,6 +106,9 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.setAccessibleName(f"{y_label} against {x_label}")
         self.hideButtons()
         self.setMouseEnabled(x=False, y=False)
+        for axis in axes.values():
+            # Its letters and ticks are drawn when they are other ones, not whenever a curve is.
+            axis.setCacheMode(axis.CacheMode.DeviceCoordinateCache)
         self.setFrameShape(self.Shape.NoFrame)
         self.setMinimumHeight(90)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)

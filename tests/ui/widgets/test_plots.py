@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from app.ui.theme import theme
 from app.ui.widgets.bar_plots import HistogramPlot, UnitBars
 from app.ui.widgets.cost_plot import CostPlot, Mark, change_text
-from app.ui.widgets.plots import _Axis, to_plottable
+from app.ui.widgets.plots import _Axis, calm_top, to_plottable
 
 NAMES = ("reconstruction", "decay", "sparsity")
 ODD = {
@@ -238,3 +238,24 @@ def test_a_low_axis_has_a_tick_where_its_label_is_written(qapp) -> None:
     axis = _Axis(orientation="left")
     ((_, places),) = axis.logTickValues(-1.1, 1.1, 50, [])
     assert any(abs(place) < 0.8 for place in places)
+
+
+@pytest.mark.parametrize("highest", [1e-9, 0.0123, 0.05, 0.0999, 1.0, 7.3, 9.99, 123_456.0])
+def test_an_axis_ends_a_little_above_what_is_highest(highest: float) -> None:
+    top = calm_top(highest)
+    assert highest <= top * (1 + 1e-12) <= 1.35 * highest
+    assert calm_top(0.99 * top) == top
+
+
+@pytest.mark.parametrize("nothing", [0.0, -1.0, np.nan, np.inf])
+def test_an_axis_of_nothing_has_an_end(nothing: float) -> None:
+    assert calm_top(nothing) > 0
+
+
+def test_an_axis_stays_where_it_is_while_bars_move_a_little(bars: UnitBars) -> None:
+    ends = set()
+    for height in np.linspace(0.21, 0.23, 9):
+        bars.set_values(np.array([0.1, height]), 0.05, {})
+        ends.add(bars.getPlotItem().getViewBox().viewRange()[1][1])
+    assert len(ends) == 1
+    assert ends.pop() > 0.23
