@@ -256,7 +256,10 @@ CNN_PRESETS: dict[str, ConvNetPreset] = {
     ),
     "challenge-gpu": ConvNetPreset(
         "The open challenge, on a GPU",
-        "The same network at its full width, for a GPU with room; 24 epochs. Not measured yet.",
+        "A wide residual network of nine layers, for a GPU with room; 24 epochs. Not measured yet.",
+        # Width, batch, peak of the rate, decay and epochs are those with which Page 2018 reports
+        # 94 % of the test images; labels smoothed by 0.2 and looks at mirror images came later and
+        # helped in Jordan 2024, “94% on CIFAR-10 in 3.29 Seconds on a Single GPU”.
         ConvNetSpec(
             layers=_residual(64),
             engine="torch",
@@ -270,7 +273,7 @@ CNN_PRESETS: dict[str, ConvNetPreset] = {
             epochs=24,
             initialisation="he",
             reg=5e-4,
-            label_smoothing=0.1,
+            label_smoothing=0.2,
             mirror_looks=True,
         ),
         ImageSpec(normalisation="cifar10", flip=True, crop=4),
