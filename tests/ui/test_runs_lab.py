@@ -339,6 +339,10 @@ def test_a_filter_stands_where_its_twin_does(
     np.testing.assert_allclose(page.grids[0].mosaic.pixels, page.grids[1].mosaic.pixels, atol=1)
     assert page.score.text().startswith("stability 1.000")
     assert set(page.grids[0]._frames.values()) == {"good"}
+    said = {grade: words.text() for grade, words in page.legend.words.items()}
+    assert said["alike"] == "5 the same, |r| ≥ 0.9"
+    assert said["chance"].startswith("0 ")
+    assert not page.legend.words["alone"].isVisible()
     # Hovering one frames its twin, in either order, and says how alike they are.
     for paired in (True, False):
         page.paired.setChecked(paired)
@@ -346,10 +350,14 @@ def test_a_filter_stands_where_its_twin_does(
         unit = int(page.order[1][2])
         assert int(page.order[0][page.grids[0].selected]) == int(there[unit])
         assert page.score.text() == f"unit {there[unit]} and unit {unit}:  r 1.000"
+        # And so says a tag at each of the two.
+        twin = page.grids[0].selected
+        assert [grid._tag for grid in page.grids] == [(twin, "r 1.00"), (2, "r 1.00")]
         assert f"its twin is unit {there[unit]}" in page.grids[1].describe(2)
     assert [int(unit) for unit in page.order[1]] == list(range(5))
     page.grids[1].tile_hovered.emit(-1)
     assert page.grids[0].selected is None
+    assert [grid._tag for grid in page.grids] == [None, None]
     assert page.score.text().startswith("stability")
 
 
@@ -385,9 +393,13 @@ def test_more_filters_than_the_other_has_stand_last_without_a_frame(
     assert [frames[cell] for cell in range(5, 8)] == ["faint"] * 3
     assert "faint" not in [frames[cell] for cell in range(5)]
     assert "without a twin" in page.grids[larger].describe(7)
-    assert page.score.text().endswith("3 without a twin")
+    assert page.legend.words["alone"].text() == "3 no twin"
+    assert page.legend.words["alone"].isVisible()
+    assert page.grids[larger]._dimmed == {5, 6, 7}
+    assert page.grids[1 - larger]._dimmed == frozenset()
     page.grids[larger].tile_hovered.emit(7)
     assert page.grids[1 - larger].selected is None
+    assert page.grids[larger]._tag is None
     assert window.exporter.save("run_pairs", tmp_path / "pairs.csv")
     assert (tmp_path / "pairs.csv").read_text().startswith("first,second,correlation")
 

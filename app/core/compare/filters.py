@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.compare.matching import Matching, match_units
-from app.core.errors import UsageError
+from app.core.data.files import Cancel
+from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.run_exports import reopen
 from app.core.runs import RunFolder
 from app.core.specs import PreprocessSpec
 
-__all__ = ["FilterPair", "Filters", "FiltersOverTime", "compare_at"]
+__all__ = ["FilterPair", "Filters", "FiltersOverTime", "Seen", "compare_at", "look"]
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,83 @@ def compare_at(
     sign_matters = any(run.run.info.kind == "cnn" for run in (first, second))
     matching = match_units(seen[0].columns, seen[1].columns, sign_matters=sign_matters)
     return FilterPair(seen[0], seen[1], matching)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is seen of one or two runs at a moment, or why there is nothing.
+
+    Attributes
+    ----------
+    runs : tuple of FiltersOverTime
+    shown : tuple of Filters
+        Of each run those nearest to the moment.
+    pair : FilterPair or None
+        Which belong together, of two runs that can be compared.
+    problem : str
+        What could not be read, or why they cannot be compared.
+    """
+
+    runs: tuple[FiltersOverTime, ...] = ()
+    shown: tuple[Filters, ...] = ()
+    pair: FilterPair | None = None
+    problem: str = ""
+
+    @property
+    def epochs(self) -> NDArray[np.float64]:
+        """Every moment at which some of the runs has weights, in epochs, in order."""
+        return np.unique(np.concatenate([np.empty(0), *(run.epochs for run in self.runs)]))
+
+    def order(self, number: int, *, paired: bool) -> NDArray[np.int64]:
+        """Return which unit of a run stands in each cell: twins in the same one, if `paired`."""
+        if self.pair is None or not paired:
+            return np.arange(len(self.shown[number].tiles))
+        matching = self.pair.matching
+        return matching.order_second() if number else matching.order_first()
+
+
+def look(
+    folders: Sequence[Path],
+    known: Mapping[Path, FiltersOverTime],
+    epoch: float | None,
+    cancel: Cancel,
+) -> Seen:
+    """Read the filters of one or two runs at `epoch`, or the newest of each, and pair them.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+    known : mapping
+        Those that were read before, by their folder.
+    epoch : float or None
+    cancel : callable
+
+    Raises
+    ------
+    Cancelled
+        Others were chosen.
+    """
+    runs: list[FiltersOverTime] = []
+    shown: list[Filters] = []
+    try:
+        for folder in folders:
+            if cancel():
+                raise Cancelled("Others were chosen.")
+            run = known.get(folder)
+            if run is None:
+                # One that is trained has other weights by now than when the table was read.
+                run = FiltersOverTime(RunFolder.open(folder))
+            else:
+                run.look_again()
+            runs.append(run)
+            end = float(run.epochs[-1])
+            shown.append(run.at(end if epoch is None else min(epoch, end)))
+        pair = compare_at(runs[0], runs[1], epoch) if len(runs) == 2 else None
+    except Cancelled:
+        raise
+    except FilterscopeError as error:
+        return Seen(tuple(runs[: len(shown)]), tuple(shown), None, str(error))
+    return Seen(tuple(runs), tuple(shown), pair)
 
 
 def _size(shape: tuple[int, ...]) -> str:

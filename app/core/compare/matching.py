@@ -10,18 +10,31 @@ different neural networks learn the same representations?”.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.errors import UsageError
 
-__all__ = ["ALIKE", "Matching", "correlations", "match_units"]
+__all__ = ["ALIKE", "WEAK", "Grade", "Matching", "correlations", "grade_of", "match_units"]
 
 # From this correlation on, two filters are called the same.
 ALIKE = 0.9
+# Below this likeness a pair is no more alike than chance makes one.
+WEAK = 0.5
 # A filter whose values vary by less than this share of their size is flat: rounding, no picture.
 FLAT = 1e-6
+
+
+Grade = Literal["alike", "akin", "chance", "alone"]
+
+
+def grade_of(likeness: float | None) -> Grade:
+    """Return how alike a pair is, in one word; ``alone`` where there is no pair."""
+    if likeness is None:
+        return "alone"
+    return "alike" if likeness >= ALIKE else "akin" if likeness >= WEAK else "chance"
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,24 @@ class Matching:
     def share_alike(self, least: float = ALIKE) -> float:
         """Return the share of the pairs that are alike by `least` or more."""
         return float((self.likeness >= least).mean()) if len(self.first) else 0.0
+
+    def twin(self, unit: int, *, of_second: bool = False) -> tuple[int, float] | None:
+        """Return the partner of a unit of the first (or second) network, and their r; or None."""
+        mine, other = (self.second, self.first) if of_second else (self.first, self.second)
+        (found,) = np.nonzero(mine == unit)
+        if not len(found):
+            return None
+        return int(other[found[0]]), float(self.correlation[found[0]])
+
+    def grades(self, *, of_second: bool = False) -> dict[int, Grade]:
+        """Return for each unit of the first (or second) network how alike its pair is."""
+        units = self.second if of_second else self.first
+        alone = self.only_second if of_second else self.only_first
+        found = {
+            unit: grade_of(value)
+            for unit, value in zip(units.tolist(), self.likeness.tolist(), strict=True)
+        }
+        return {**found, **dict.fromkeys(alone.tolist(), grade_of(None))}
 
     def order_second(self) -> NDArray[np.int64]:
         """Return the second network's units, each at the place of its partner, the others last.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ from app.core.mosaic import Mosaic, mosaic
 from app.ui.theme import theme
 
 __all__ = ["MosaicView"]
+
+# How much of a dimmed tile is covered, of 255.
+VEIL = 170
 
 
 class MosaicView(QWidget):
@@ -67,6 +70,8 @@ class MosaicView(QWidget):
         self.band_names: tuple[str, ...] = ()
         self._bands: NDArray[Any] | None = None
         self._frames: dict[int, str] = {}
+        self._dimmed: frozenset[int] = frozenset()
+        self._tag: tuple[int, str] | None = None
         self._mosaic: Mosaic | None = None
         self._image = QImage()
         self._buffer: NDArray[np.uint8] | None = None
@@ -109,6 +114,20 @@ class MosaicView(QWidget):
         """Frame tiles in the named theme colour, ``{index: colour name}``."""
         if frames != self._frames:
             self._frames = frames
+            self.update()
+
+    def dim(self, tiles: Iterable[int]) -> None:
+        """Draw these tiles faintly: they stand aside."""
+        dimmed = frozenset(tiles)
+        if dimmed != self._dimmed:
+            self._dimmed = dimmed
+            self.update()
+
+    def tag(self, index: int | None, text: str = "") -> None:
+        """Write a few letters at a tile, until another is tagged; None tags none."""
+        tag = None if index is None else (index, text)
+        if tag != self._tag:
+            self._tag = tag
             self.update()
 
     def select(self, index: int | None) -> None:
@@ -230,14 +249,23 @@ class MosaicView(QWidget):
         ratio = self.devicePixelRatioF()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, zoom * ratio < 1)
         painter.drawImage(target, self._image)
+        veil = theme.colour("card")
+        veil.setAlpha(VEIL)
+        for index in self._dimmed:
+            if index < self.count:
+                for band in range(len(self._bands if self._bands is not None else ())):
+                    painter.fillRect(self.tile_rect(index, band), veil)
+        # No wider than its half of the gap, so that it is seen whose frame it is.
+        width = min(2.0, max(1.0, zoom / 2))
         for index, colour in self._frames.items():
             if index < self.count:
-                self._frame(painter, index, theme.colour(colour), 2.0, Qt.PenStyle.SolidLine)
+                self._frame(painter, index, theme.colour(colour), width, Qt.PenStyle.SolidLine)
         if self._hovered >= 0:
             self._frame(painter, self._hovered, theme.colour("quiet"), 1.5, Qt.PenStyle.SolidLine)
         if self.selected is not None:
             self._frame(painter, self.selected, theme.colour("accent"), 3.0, Qt.PenStyle.SolidLine)
         self._name_bands(painter, left)
+        self._write_tag(painter)
         if self.hasFocus() and self.selected is None:
             painter.setPen(QPen(theme.colour("accent"), 1, Qt.PenStyle.DotLine))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
@@ -255,6 +283,28 @@ class MosaicView(QWidget):
         for band in range(len(self._bands)):
             half = width / 2
             painter.drawRect(self.tile_rect(index, band).adjusted(-half, -half, half, half))
+
+    def _write_tag(self, painter: QPainter) -> None:
+        """Write the tag above its tile, or below where there is no room."""
+        if self._tag is None or self._tag[0] >= self.count:
+            return
+        tile, text = self.tile_rect(self._tag[0]), self._tag[1]
+        font = painter.font()
+        font.setPixelSize(12)
+        painter.setFont(font)
+        metrics = painter.fontMetrics()
+        width, height = metrics.horizontalAdvance(text) + 12.0, metrics.height() + 4.0
+        top = tile.top() - height - 4
+        if top < 0:
+            top = min(tile.bottom() + 4, self.height() - height)
+        left = min(max(0.0, tile.center().x() - width / 2), self.width() - width)
+        box = QRectF(left, top, width, height)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.colour("accent"))
+        painter.drawRoundedRect(box, 4, 4)
+        painter.setPen(theme.colour("accent_text"))
+        painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), text)
 
     def _name_bands(self, painter: QPainter, left: float) -> None:
         if not self.band_names or self._mosaic is None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from app.cli import main
-from app.core.compare.filters import FiltersOverTime, compare_at
+from app.core.compare.filters import FiltersOverTime, compare_at, look
 from app.core.data.preprocess import preprocess
 from app.core.data.reader import open_patches
-from app.core.errors import UsageError
+from app.core.errors import Cancelled, UsageError
 from app.core.memory import to_safetensors
 from app.core.runs import RunFolder
 from app.core.specs import AutoencoderSpec, PreprocessSpec
@@ -127,3 +127,29 @@ def test_of_a_network_with_relus_the_sign_counts(tmp_path):
     found = compare_at(first, second).matching
     assert found.sign_matters
     assert compare_at(first, first).matching.stability == pytest.approx(1)
+
+
+def test_two_runs_are_looked_at_together_and_read_once(permuted):
+    first, second, order = permuted
+    seen = look([first.path, second.path], {}, None, lambda: False)
+    assert (len(seen.shown), seen.problem) == (2, "")
+    np.testing.assert_array_equal(seen.epochs, np.unique(seen.runs[0].epochs))
+    np.testing.assert_array_equal(order[seen.order(1, paired=True)], seen.order(0, paired=True))
+    np.testing.assert_array_equal(seen.order(1, paired=False), np.arange(SPEC.hidden_units))
+    known = {run.run.path: run for run in seen.runs}
+    again = look([first.path, second.path], known, 0.0, lambda: False)
+    assert again.runs == seen.runs
+    assert [shown.step for shown in again.shown] == [0, 0]
+    with pytest.raises(Cancelled):
+        look([first.path], {}, None, lambda: True)
+
+
+def test_what_cannot_be_read_is_said_beside_what_can(permuted):
+    first, second, _ = permuted
+    for _, path in second.keyframes():
+        path.unlink()
+    seen = look([first.path, second.path], {}, None, lambda: False)
+    assert len(seen.shown) == 1
+    assert seen.pair is None
+    assert "no weights" in seen.problem
+    assert len(look([], {}, None, lambda: False).epochs) == 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.compare.matching import correlations, match_units
+from app.core.compare.matching import ALIKE, WEAK, correlations, grade_of, match_units
 from app.core.errors import UsageError
 
 
@@ -123,3 +123,28 @@ def test_chance_alone_is_far_from_one_and_not_at_zero():
 def test_filters_of_other_patches_are_refused():
     with pytest.raises(UsageError, match="48 weights, the other 64"):
         match_units(filters(3, 48), filters(3, 64))
+
+
+def test_each_unit_knows_its_twin_and_how_alike_they_are():
+    rng = np.random.default_rng(3)
+    first = rng.normal(size=(60, 3))
+    second = np.stack([first[:, 2], first[:, 0] + rng.normal(size=60)], axis=1)
+    found = match_units(first, second)
+    unit, r = found.twin(2)
+    assert (unit, r) == (0, pytest.approx(1))
+    assert found.twin(0, of_second=True) == (2, pytest.approx(1))
+    middle = np.corrcoef(first[:, 0], second[:, 1])[0, 1]
+    assert found.twin(0) == (1, pytest.approx(middle))
+    assert found.twin(1) is None
+    assert found.grades() == {2: "alike", 0: "akin", 1: "alone"}
+    assert found.grades(of_second=True) == {0: "alike", 1: "akin"}
+    assert WEAK <= middle < ALIKE
+
+
+@pytest.mark.parametrize(
+    ("likeness", "grade"),
+    [(1.0, "alike"), (ALIKE, "alike"), (0.89, "akin"), (WEAK, "akin"), (0.49, "chance"),
+     (-0.9, "chance"), (None, "alone")],
+)  # fmt: skip
+def test_a_likeness_in_one_word(likeness, grade):
+    assert grade_of(likeness) == grade

@@ -174,3 +174,44 @@ def test_gaps_follow_the_theme(view: MosaicView) -> None:
     assert grab(view).pixelColor(gap) == theme.colour("card")
     theme.choose("dark")
     assert grab(view).pixelColor(gap) == theme.colour("card")
+
+
+def test_frames_of_neighbours_do_not_lie_over_each_other(view: MosaicView) -> None:
+    view.set_tiles(tiles())
+    view.set_frames({0: "bad", 1: "good"})
+    picture = grab(view)
+    middle = QPointF(0, view.tile_rect(0).height() / 2)
+    right = view.tile_rect(0).topRight() + middle
+    left = view.tile_rect(1).topLeft() + middle
+    assert picture.pixelColor(QPoint(round(right.x()), round(right.y()))) == theme.colour("bad")
+    assert picture.pixelColor(QPoint(round(left.x()) - 1, round(left.y()))) == theme.colour("good")
+
+
+def test_dimmed_tiles_are_nearer_to_the_card(view: MosaicView) -> None:
+    view.set_tiles(np.zeros((4, 1, 8, 8), np.float32))
+    view.set_scale("unit")
+    plain = grab(view)
+    view.dim([2])
+    dimmed = grab(view)
+    for tile, same in ((0, True), (2, False)):
+        place = view.tile_rect(tile).center().toPoint()
+        assert (plain.pixelColor(place) == dimmed.pixelColor(place)) is same
+    assert dimmed.pixelColor(view.tile_rect(2).center().toPoint()).lightness() > 150
+
+
+def test_a_tag_is_written_at_its_tile_within_the_view(view: MosaicView) -> None:
+    view.set_tiles(tiles())
+    before = grab(view)
+    for tile in (0, 5, view.count - 1):
+        view.tag(tile, "r 0.50")
+        after = grab(view)
+        accent = theme.colour("accent")
+        seen = [
+            (x, y)
+            for x in range(after.width())
+            for y in range(after.height())
+            if after.pixelColor(x, y) == accent
+        ]
+        assert len(seen) > 200
+    view.tag(None)
+    assert grab(view) == before

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
-from app.core.compare.filters import FilterPair, Filters, FiltersOverTime, compare_at
-from app.core.compare.matching import ALIKE
-from app.core.errors import Cancelled, FilterscopeError
+from app.core.compare.filters import Seen, look
 from app.core.export import columns_csv
 from app.core.run_table import RunRow
-from app.core.runs import RunFolder
+from app.ui.panels.runs.pair_legend import COLOURS, PairLegend
 from app.ui.widgets.card import ChoiceButton, ToggleButton, elided_label
 from app.ui.widgets.mosaic_view import MosaicView
 from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
 
-__all__ = ["FiltersPage", "colour_of"]
+__all__ = ["FiltersPage"]
 
 SCALES = {"own": "own scale", "common": "common scale", "diverging": "diverging"}
-# Below this likeness a pair is no more alike than chance makes one.
-WEAK = 0.5
 SCORE_MEANING = (
     "Stability: mean |r| of the pairs, which are chosen so that it is the greatest; r is Pearson’s "
     "correlation of two filters over their pixels. A filter and its negative are the same to a "
@@ -34,36 +29,21 @@ SCORE_MEANING = (
 )
 
 
-def colour_of(likeness: float) -> str:
-    """Return the theme's colour for the frame of a pair."""
-    return "good" if likeness >= ALIKE else "warm" if likeness >= WEAK else "bad"
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What a job found: the runs over time, what is shown, or why there is nothing."""
-
-    runs: tuple[FiltersOverTime, ...] = ()
-    shown: tuple[Filters, ...] = ()
-    pair: FilterPair | None = None
-    problem: str = ""
-
-
 class FiltersPage(QWidget):
     """Two grids with one slider for time. Paired, a filter and its twin stand in the same cell.
 
-    A frame says how alike a pair is; hovering one frames its twin and tells the correlation.
+    A frame says how alike a pair is; pointing at one frames its twin and tells the correlation.
     """
 
     def __init__(self, runner: Runner) -> None:
         super().__init__()
         self.setObjectName("filtersPage")
         self._runner = runner
-        self._worker: TaskWorker[_Seen] | None = None
+        self._worker: TaskWorker[Seen] | None = None
         self._again = False
         self._rows: list[RunRow] = []
         self._read_for: list[RunRow] = []
-        self.seen = _Seen()
+        self.seen = Seen()
         self.problem = ""
         # Which unit stands in each cell.
         self.order: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * 2
@@ -107,6 +87,8 @@ class FiltersPage(QWidget):
         foot.addWidget(self.moment)
         foot.addWidget(self.score, 3)
         layout.addLayout(foot)
+        self.legend = PairLegend()
+        layout.addWidget(self.legend)
         self.scale = ChoiceButton(
             "runFilterScale", "How weights become grey levels", SCALES, self._on_scale
         )
@@ -149,11 +131,12 @@ class FiltersPage(QWidget):
             self._again = True
             return
         rows = list(self._rows)
+        folders = [row.path for row in rows]
         epoch = self._epoch()
         known = {run.run.path: run for run in self.seen.runs} if self._read_for == rows else {}
 
-        def job(task: Task) -> _Seen:
-            return _look(rows, known, epoch, task)
+        def job(task: Task) -> Seen:
+            return look(folders, known, epoch, task.cancelled)
 
         self._read_for = rows
         self._worker = TaskWorker(job)
@@ -172,7 +155,7 @@ class FiltersPage(QWidget):
             self.seen = worker.result
         else:
             text = " ".join(worker.error) if worker.error else worker.bug
-            self.seen = _Seen(problem=text)
+            self.seen = Seen(problem=text)
         self._set_time()
         self._show()
 
@@ -183,8 +166,7 @@ class FiltersPage(QWidget):
 
     def _set_time(self) -> None:
         """Let the slider stop at every moment at which some of the runs has weights."""
-        epochs = [run.epochs for run in self.seen.runs]
-        every = np.unique(np.concatenate(epochs)) if epochs else np.empty(0)
+        every = self.seen.epochs
         at_end = self.time.value() >= len(self._epochs) - 1
         now = self._epoch()
         self._epochs = every
@@ -211,21 +193,22 @@ class FiltersPage(QWidget):
         self.paired.setEnabled(pair is not None)
         for number, grid in enumerate(self.grids):
             grid.select(None)
+            grid.tag(None)
             if number >= len(seen.shown):
                 grid.set_tiles(None)
                 grid.set_frames({})
+                grid.dim(())
                 grid.empty_text = self._why_empty(number)
                 grid.update()
                 self.names[number].setText("")
                 continue
             shown = seen.shown[number]
-            order = np.arange(len(shown.tiles))
-            if pair is not None and self.paired.isChecked():
-                matching = pair.matching
-                order = matching.order_second() if number else matching.order_first()
-            self.order[number] = order
+            order = self.order[number] = seen.order(number, paired=self.paired.isChecked())
             grid.set_tiles(shown.tiles[order])
-            grid.set_frames(self._frames(number))
+            grades = {} if pair is None else pair.matching.grades(of_second=bool(number))
+            cells = {cell: grades[unit] for cell, unit in enumerate(order.tolist()) if grades}
+            grid.set_frames({cell: COLOURS[grade] for cell, grade in cells.items()})
+            grid.dim(cell for cell, grade in cells.items() if grade == "alone")
             name = seen.runs[number].run.path.name
             self.names[number].setText(f"{name}   epoch {shown.epoch:.4g} (step {shown.step})")
         self._show_score()
@@ -237,41 +220,23 @@ class FiltersPage(QWidget):
             return "Choose two runs" if number == 0 else ""
         return "Choose a second run to compare with" if number == 1 else ""
 
-    def _frames(self, number: int) -> dict[int, str]:
-        """Return a colour for each cell: how alike its pair is; faint where it has none."""
-        pair = self.seen.pair
-        if pair is None:
-            return {}
-        likeness = self._likeness(number)
-        order = self.order[number]
-        return {
-            cell: colour_of(likeness[unit]) if unit in likeness else "faint"
-            for cell, unit in enumerate(order.tolist())
-        }
-
-    def _likeness(self, number: int) -> dict[int, float]:
-        assert self.seen.pair is not None
-        matching = self.seen.pair.matching
-        units = matching.second if number else matching.first
-        return dict(zip(units.tolist(), matching.likeness.tolist(), strict=True))
-
     def _show_score(self) -> None:
         seen = self.seen
         epochs = [shown.epoch for shown in seen.shown]
         self.moment.setText(f"epoch {max(epochs):.4g}" if epochs else "")
         if seen.pair is None:
+            self.legend.show_counts(None, sign_matters=False)
             self.score.setText(seen.problem if len(seen.shown) == 2 else "")
             return
         found = seen.pair.matching
+        counts = Counter(found.grades().values())
+        counts["alone"] += len(found.only_second)
+        self.legend.show_counts(counts, sign_matters=found.sign_matters)
         sign = "r" if found.sign_matters else "|r|"
-        words = [
-            f"stability {found.stability:.3f}",
-            f"{found.share_alike():.0%} of {len(found.first)} pairs with {sign} ≥ {ALIKE:g}",
-        ]
-        left_over = len(found.only_first) + len(found.only_second)
-        if left_over:
-            words.append(f"{left_over} without a twin")
-        self.score.setText("   ·   ".join(words))
+        self.score.setText(
+            f"stability {found.stability:.3f}: the mean {sign} of all twins. "
+            "1: both runs learned the same; epoch 0: chance"
+        )
 
     # --- one filter and its twin
 
@@ -281,14 +246,8 @@ class FiltersPage(QWidget):
         if pair is None or not 0 <= cell < len(self.order[number]):
             return None
         unit = int(self.order[number][cell])
-        mine, other = pair.matching.first, pair.matching.second
-        if number:
-            mine, other = other, mine
-        (found,) = np.nonzero(mine == unit)
-        if not len(found):
-            return None
-        place = int(found[0])
-        return unit, int(other[place]), float(pair.matching.correlation[place])
+        found = pair.matching.twin(unit, of_second=bool(number))
+        return None if found is None else (unit, *found)
 
     def _describe(self, number: int) -> Callable[[int], str]:
         def describe(cell: int) -> str:
@@ -311,15 +270,22 @@ class FiltersPage(QWidget):
 
     def _on_hover(self, number: int) -> Callable[[int], None]:
         def hovered(cell: int) -> None:
-            other = self.grids[1 - number]
+            mine_grid, other = self.grids[number], self.grids[1 - number]
             found = self.twin(number, cell)
             if found is None:
                 other.select(None)
+                for grid in self.grids:
+                    grid.tag(None)
                 self._show_score()
                 return
             unit, twin, r = found
             (cells,) = np.nonzero(self.order[1 - number] == twin)
-            other.select(int(cells[0]) if len(cells) else None)
+            there = int(cells[0]) if len(cells) else None
+            other.select(there)
+            # Where the eye is, in both grids.
+            said = f"r {r:.2f}".replace("-", "−")
+            mine_grid.tag(cell, said)
+            other.tag(there, said)
             mine, theirs = (twin, unit) if number else (unit, twin)
             self.score.setText(f"unit {mine} and unit {theirs}:  r {r:.3f}".replace("-", "−"))
 
@@ -343,28 +309,3 @@ class FiltersPage(QWidget):
         return columns_csv(
             {"first": found.first, "second": found.second, "correlation": found.correlation}
         )
-
-
-def _look(
-    rows: list[RunRow], known: dict[Path, FiltersOverTime], epoch: float | None, task: Task
-) -> _Seen:
-    """Read the filters of one or two runs at a moment, and pair them."""
-    runs: list[FiltersOverTime] = []
-    shown: list[Filters] = []
-    try:
-        for row in rows:
-            if task.cancelled():
-                raise Cancelled("Others were chosen.")
-            run = known.get(row.path)
-            if run is None:
-                # One that is trained has other weights by now than when the table was read.
-                run = FiltersOverTime(RunFolder.open(row.path))
-            else:
-                run.look_again()
-            runs.append(run)
-            end = float(run.epochs[-1])
-            shown.append(run.at(end if epoch is None else min(epoch, end)))
-        pair = compare_at(runs[0], runs[1], epoch) if len(runs) == 2 else None
-    except FilterscopeError as error:
-        return _Seen(tuple(runs[: len(shown)]), tuple(shown), None, str(error))
-    return _Seen(tuple(runs), tuple(shown), pair)
