@@ -451,7 +451,7 @@ def test_what_does_not_fit_into_memory_is_said_at_the_start(values, monkeypatch)
 
 
 def test_lbfgs_is_for_few_images(monkeypatch):
-    monkeypatch.setattr("app.core.learners.convnet.MOST_LBFGS_IMAGES", 79)
+    monkeypatch.setattr("app.core.learners.whole_set.MOST_LBFGS_IMAGES", 79)
     with pytest.raises(FilterscopeError, match="all 80 images"):
         ConvNetLearner(data(), spec(solver="lbfgs"))
 

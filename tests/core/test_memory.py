@@ -17,7 +17,7 @@ from app.core.data.batches import EpochOrder
 from app.core.errors import FilterscopeError
 from app.core.events import Failed, Finished
 from app.core.learners import AutoencoderLearner, make_convnet_learner
-from app.core.learners.convnet import need_of
+from app.core.learners.need import need_of
 from app.core.memory import Need, enough_for, enough_memory, to_safetensors
 from app.core.specs import AutoencoderSpec
 from app.core.training import train

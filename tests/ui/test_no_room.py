@@ -8,7 +8,7 @@ import psutil
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.core.learners.convnet import need_of
+from app.core.learners.need import need_of
 from app.ui.main_window import MainWindow
 from app.ui.training_session import State
 from tests.ui.test_convnet_lab import SPEC, cnn, ended

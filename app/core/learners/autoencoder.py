@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core import kernels
-from app.core.learners.protocol import Evaluation, StepOutcome
+from app.core.learners.protocol import Evaluation, GivenUp, StepOutcome
 from app.core.memory import enough_memory
 from app.core.models import autoencoder
 from app.core.solvers.first_order import MEMORY
@@ -27,10 +27,6 @@ RELEASE_ROWS = 65_536
 # remembers, each also as it was before the last call, in a checkpoint and in its file's bytes
 # (three times), besides the gradient. L-BFGS remembers 20 pairs.
 COPIES = {solver: 6 * (1 + memory) + 1 for solver, memory in MEMORY.items()} | {"lbfgs": 6 * 41}
-
-
-class _GivenUp(Exception):  # noqa: N818 - no error
-    """An iteration over very many rows was interrupted; nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +235,7 @@ class AutoencoderLearner:
         if self._release is not None:
             self._release()
         if interrupt is not None and interrupt[0]:
-            raise _GivenUp
+            raise GivenUp
 
     def _iterate(self, spec: AutoencoderSpec, interrupt: NDArray[np.int32]) -> StepOutcome:
         """Take one iteration of L-BFGS over all rows."""
@@ -258,7 +254,7 @@ class AutoencoderLearner:
         none = np.empty((0, len(self.term_names)))
         try:
             cost, _ = self.lbfgs.step(self.theta, function)
-        except _GivenUp:
+        except GivenUp:
             return StepOutcome(none)
         if not np.isfinite(cost):
             return StepOutcome(none, finite=False)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from app.core.data.image_preprocess import FittedImages, augmentation_rng
 from app.core.errors import Cancelled, FilterscopeError, UsageError
-from app.core.learners.convnet import TRAIN_SAMPLE, BestModel, Part
+from app.core.learners.judging import TRAIN_SAMPLE, BestModel, Part
 from app.core.learners.protocol import Evaluation, Learner, StepOutcome
 from app.core.memory import Need, enough_for
 from app.core.nn.looks import scores_of_looks

@@ -9,7 +9,11 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Evaluation", "Learner", "StepOutcome"]
+__all__ = ["Evaluation", "GivenUp", "Learner", "StepOutcome"]
+
+
+class GivenUp(Exception):  # noqa: N818 - no error
+    """A pause or a stop came in the middle of a step or of a look; nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,17 +24,12 @@ from app.core.devices import (
     load_torch,
 )
 from app.core.distributed import Group
-from app.core.learners.convnet import (
-    NETWORK,
-    SMALLER,
-    ConvNetLearner,
-    _Mark,
-    _Whole,
-    need_of,
-)
+from app.core.learners.convnet import ConvNetLearner, Mark
 from app.core.learners.device_images import SHARE, DeviceImages
+from app.core.learners.need import NETWORK, SMALLER, need_of
 from app.core.learners.on_device import OnDevice
 from app.core.learners.protocol import StepOutcome
+from app.core.learners.whole_set import Whole
 from app.core.memory import enough_for
 from app.core.nn.looks import scores_of_looks
 from app.core.nn.network import Network
@@ -107,7 +102,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
             self._mixed = False
             self.notes.append(f"the {self.device.title} has no bfloat16; float32 is used")
         self._slopes: dict[str, Tensor] = {}
-        self._older: _Mark | None = None
+        self._older: Mark | None = None
         # Whether a look at images is shared among the group, and what all asked for last.
         self._together = False
         self._asking: Tensor | None = None
@@ -367,7 +362,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
             theta, memory, running = (
                 cast(Any, one.clone()) for one in (self._theta, self._memory, self._running)
             )
-            self._mark = _Mark(theta, memory, running, self.taken)
+            self._mark = Mark(theta, memory, running, self.taken)
 
     def _undo_last_step(self) -> None:
         """Return to the weights that gave the last finite loss; see `ConvNetLearner`."""
@@ -389,7 +384,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
 
     # --- L-BFGS
 
-    def _whole(self, spec: ConvNetSpec, check: Callable[[], None]) -> tuple[_Whole, Array]:
+    def _whole(self, spec: ConvNetSpec, check: Callable[[], None]) -> tuple[Whole, Array]:
         """Return what all training images say at the host's weights, and the gradient."""
         import torch
 
@@ -428,7 +423,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         terms[1] = float(squares)
         whole = torch.cat([one.reshape(-1) for one in decayed.values()]).cpu().numpy()
         parts = self.network._views_of_averages(averages.cpu().numpy())
-        return _Whole(terms, accuracy, parts), whole
+        return Whole(terms, accuracy, parts), whole
 
     # --- evaluation
 

@@ -13,7 +13,7 @@ import numpy as np
 from app.core.data.image_preprocess import FittedImages
 from app.core.data.patches import Patches
 from app.core.learners.autoencoder import COPIES
-from app.core.learners.convnet import need_of
+from app.core.learners.need import need_of
 from app.core.memory import Need, enough_for, enough_memory
 from app.core.models.autoencoder import parameter_count
 from app.core.nn.description import weight_shapes

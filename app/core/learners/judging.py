@@ -1,0 +1,221 @@
+"""How a network of layers is judged: validation, the best model so far, the test images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.data.image_preprocess import FittedImages
+from app.core.errors import Cancelled
+from app.core.learners.protocol import Evaluation, GivenUp
+from app.core.nn.looks import scores_of_looks
+from app.core.nn.network import Network
+from app.core.predictions import Predictions
+from app.core.specs import ConvNetSpec, TrainingSpec
+
+__all__ = ["TRAIN_SAMPLE", "BestModel", "Judging", "Part"]
+
+# Training images that are looked at beside the validation images, always the same.
+TRAIN_SAMPLE = 1000
+# Of these, so many show how layers answer.
+BEHAVIOUR_IMAGES = 50
+# Products that the twins' loops may be asked for in an evaluation: some ten seconds.
+TWIN_PRODUCTS = 500_000_000
+
+Array = NDArray[Any]
+Part = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class BestModel:
+    """The weights with the highest validation accuracy so far.
+
+    `weights` maps names to arrays as `Network.weights` does.
+    """
+
+    step: int
+    accuracy: float
+    loss: float
+    theta: Array = field(repr=False)
+    running: Array = field(repr=False)
+
+
+class Judging:
+    """The part of a learner that looks at images without learning from them.
+
+    Attributes
+    ----------
+    best : BestModel or None
+        None until the first evaluation with validation images.
+    last_evaluation : Evaluation or None
+    mirror_looks : bool
+        The best model was chosen by looks of this kind: one kind for the whole of a training.
+    """
+
+    data: FittedImages
+    network: Network
+    taken: int
+    best: BestModel | None
+    last_evaluation: Evaluation | None
+    mirror_looks: bool
+    _evaluated_at: int
+    # The training images that are looked at.
+    _sample: NDArray[np.int64]
+
+    def steps_per_epoch(self, spec: TrainingSpec) -> int:
+        """Return how many steps visit every image once."""
+        raise NotImplementedError
+
+    def _check(self, interrupt: NDArray[np.int32]) -> Callable[[], None]:
+        raise NotImplementedError
+
+    def _threads(self) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
+    def evaluation_due(self, spec: ConvNetSpec) -> bool:
+        """Return whether an epoch, or `evaluate_every` steps, are done and were not looked at."""
+        if self.taken == self._evaluated_at:
+            return False
+        every = spec.evaluate_every or self.steps_per_epoch(spec)
+        return self.taken % every == 0 or self.taken % self.steps_per_epoch(spec) == 0
+
+    def validate(self, spec: ConvNetSpec, interrupt: NDArray[np.int32]) -> Evaluation | None:
+        """Look at the fixed sample of training images and at the validation images."""
+        try:
+            with self._threads(), np.errstate(all="ignore"):
+                train = self._predict(self.network, self._few(self._sample), self._check(interrupt))
+                rows = self._few(self.data.split.validation)
+                found = self._predict(self.network, rows, self._check(interrupt))
+                seen = self._behave(self._check(interrupt))
+        except GivenUp:
+            return None
+        self._evaluated_at = self.taken
+        if not len(rows):
+            self.last_evaluation = Evaluation(train.accuracy, None, None, False, *seen)
+            return self.last_evaluation
+        best = self.best is None or found.accuracy > self.best.accuracy
+        if best:
+            network = self.network
+            self.best = BestModel(
+                self.taken,
+                found.accuracy,
+                found.loss,
+                network.theta.copy(),
+                network.running.copy(),
+            )
+        self.last_evaluation = Evaluation(train.accuracy, found.accuracy, found.loss, best, *seen)
+        return self.last_evaluation
+
+    def _behave(self, check: Callable[[], None]) -> tuple[dict[str, Array], tuple[str, ...]]:
+        """Return how each row answers to some images: mean, deviation, share that is always 0.
+
+        It is one more pass of a few images beside the many that an evaluation asks for.
+        """
+        rows = self._few(self._sample)[:BEHAVIOUR_IMAGES]
+        layers, found = [], []
+        images = self.data.rows(rows, self.network.dtype)
+        for layer, out in self.network.outputs(images, check=check):
+            dead = (out == 0).reshape(*out.shape[:2], -1).all(axis=(0, 2)).mean()
+            found.append((out.mean(), out.std(), dead))
+            layers.append(layer.row.text)
+        columns = np.array(found, np.float32).reshape(-1, 3).T
+        return dict(zip(("mean", "deviation", "dead"), columns, strict=True)), tuple(layers)
+
+    def _few(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return as many rows as the engine can look at in some seconds, spread over all."""
+        if not self.network.sliced:
+            return rows
+        most = max(10, TWIN_PRODUCTS // max(self.network.description.multiply_adds, 1))
+        return rows if len(rows) <= most else rows[:: -(-len(rows) // most)]
+
+    def _predict(
+        self, network: Network, rows: NDArray[np.int64], check: Callable[[], None]
+    ) -> Predictions:
+        scores = np.empty((len(rows), network.classes))
+        for start in range(0, len(rows), 250):
+            piece = rows[start : start + 250]
+
+            def ask(mirrored: bool, piece: NDArray[np.int64] = piece) -> Array:
+                return network.scores(self.data.rows(piece, network.dtype, mirrored), check=check)
+
+            scores[start : start + 250] = scores_of_looks(ask, self.mirror_looks)
+        return Predictions.of_scores(rows, self.data.labels(rows), scores)
+
+    def score(
+        self,
+        part: Part,
+        *,
+        best: bool = True,
+        cancel: Callable[[], bool] | None = None,
+        progress: Callable[[float, str], None] | None = None,
+    ) -> Predictions:
+        """Return what the network says of the images of one part, each looked at once.
+
+        The test images are for the end: who asks marks them as used, see `RunFolder.mark_tested`.
+
+        Parameters
+        ----------
+        part : {"train", "validation", "test"}
+            Of the training images, the fixed sample.
+        best : bool
+            Whether the model that validation chose is asked, where there is one; else the
+            present one. It may be called while another thread trains.
+
+        Raises
+        ------
+        Cancelled
+            `cancel` returned true.
+        """
+        rows = self._sample if part == "train" else getattr(self.data.split, part)
+        network = (
+            self.best_network() if best else self._copy(self.network.theta, self.network.running)
+        )
+        asked = 0
+
+        def check() -> None:
+            nonlocal asked
+            if cancel is not None and cancel():
+                raise Cancelled("The evaluation was given up.")
+            if progress is not None:
+                asked += 1
+                progress(min(1.0, asked * 10 / max(len(rows), 1)), "Asking the network")
+
+        with self._threads(), np.errstate(all="ignore"):
+            return self._predict(network, rows, check)
+
+    def best_network(self) -> Network:
+        """Return a network of its own with the best weights, or the present ones without any."""
+        if self.best is None:
+            return self._copy(self.network.theta, self.network.running)
+        return self._copy(self.best.theta, self.best.running)
+
+    def _copy(self, theta: Array, running: Array) -> Network:
+        network = Network(
+            [layer.row for layer in self.network.description.layers if len(layer.place) == 1],
+            self.network.input_shape,
+            self.network.classes,
+            dtype=str(self.network.dtype),
+            engine="reference" if self.network.sliced else None,
+        )
+        network.theta[...] = theta
+        network.running[...] = running
+        return network
+
+    def evaluate(self, spec: ConvNetSpec) -> NDArray[np.float64]:
+        """Return the terms (2,) over the fixed sample of training images."""
+        rows = self._few(self._sample)
+        data, network = 0.0, self.network
+        with self._threads(), np.errstate(all="ignore"):
+            for start in range(0, len(rows), 50):
+                piece = rows[start : start + 50]
+                scores = network.scores(self.data.rows(piece, network.dtype))
+                loss, _ = network.data_loss(
+                    scores, self.data.labels(piece), spec.loss, spec.label_smoothing
+                )
+                data += loss * len(piece) / len(rows)
+            return np.array([data, network.l2(spec.reg)])
