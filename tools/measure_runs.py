@@ -1,9 +1,10 @@
-"""Measure runs on the disk: ``python -m tools.measure_runs [list] [open] [cost]``.
+"""Measure runs on the disk: ``python -m tools.measure_runs [list] [open] [cost] [short]``.
 
 ``list``  how long a table of 1,000 runs takes to read
 ``open``  how long a run of 1,000 epochs × 80 steps with 500 keyframes takes to open
 ``cost``  which share of a training's time its record takes, the network of the first preset and
           the exercise's convolutional network, each with and without a recorder in turns
+``short`` the same of the first 25 seconds, with the checkpoints and the end
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ from app.core.training import train
 TERMS = AutoencoderLearner.term_names
 # Seconds of one turn with or without a recorder, and how many turns of each.
 TURN, TURNS = 2.0, 11
+# Seconds of a short training.
+SHORT = 25.0
 
 
 def new_run(root: Path, spec: AutoencoderSpec, count: int = 10_240) -> RunFolder:
@@ -205,6 +208,35 @@ def measure_cost(root: Path) -> None:
         )
 
 
+def measure_short(root: Path) -> None:
+    """Train for a short while, then stop; all of it is recorded."""
+    for name, run, learner, spec, examples in _networks(root):
+        recorder, control, taking = Recorder(run), Control(), 0.0
+        began = time.perf_counter()
+        for event in train(
+            learner,
+            spec,
+            control,
+            examples=examples,
+            order=EpochOrder(examples, spec.seed),
+            run_id=run.info.run_id,
+        ):
+            made = time.perf_counter()
+            recorder.take(event)
+            taking += time.perf_counter() - made
+            if made - began > SHORT and not control.stopping:
+                while_training = taking / (time.perf_counter() - began)
+                control.stop(in_haste=True)
+        made = time.perf_counter()
+        recorder.close()
+        taking += time.perf_counter() - made
+        whole = time.perf_counter() - began
+        print(
+            f"{name}: recording took {while_training:.2%} of {SHORT:.0f} s, "
+            f"{taking / whole:.2%} with all that is written at the end"
+        )
+
+
 def _networks(root: Path) -> Iterator[tuple[str, RunFolder, Any, TrainingSpec, int]]:
     spec = PRESETS["sparse"].spec.changed(epochs=1_000_000)
     learner = AutoencoderLearner(patches(10_240), spec, threads=1)
@@ -228,7 +260,12 @@ def _networks(root: Path) -> Iterator[tuple[str, RunFolder, Any, TrainingSpec, i
 
 def main() -> None:
     """Measure what is asked for; all by default."""
-    measures = {"list": measure_list, "open": measure_open, "cost": measure_cost}
+    measures = {
+        "list": measure_list,
+        "open": measure_open,
+        "cost": measure_cost,
+        "short": measure_short,
+    }
     for name in sys.argv[1:] or measures:
         with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):
             measures[name](Path(folder))

@@ -29,6 +29,7 @@ __all__ = [
     "Snapshot",
     "Started",
     "Steps",
+    "frozen",
     "frozen_copy",
 ]
 
@@ -40,6 +41,13 @@ def frozen_copy(array: NDArray[Any], dtype: Any = np.float32) -> NDArray[Any]:
         copy = np.array(array, dtype=dtype, order="C", copy=True)
     copy.flags.writeable = False
     return copy
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view of an array that nobody else will change."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,6 +328,35 @@ def test_after_a_stop_nobody_waits_for_a_slow_engine(seconds, known):
             assert (event.terms is not None) is known
 
 
+def test_the_first_checkpoint_of_a_large_network_waits_until_it_is_worth_its_time(monkeypatch):
+    size = sum(array.nbytes for array in AutoencoderLearner(rows(), spec()).state().values())
+
+    def moments(rate):
+        monkeypatch.setattr("app.core.training.DISK_RATE", rate)
+        clock, now = itertools.count(0, 0.001), [0.0]
+
+        def tell():
+            now[0] = next(clock)
+            return now[0]
+
+        events = begin(spec(epochs=400), clock=tell, checkpoint_seconds=0.2, most_steps=1)
+        return [now[0] for event in events if isinstance(event, Checkpoint)]
+
+    small, large = moments(np.inf), moments(size / 0.02)
+    assert 0.2 <= small[1] - small[0] < 0.3
+    assert 2.0 <= large[1] - large[0] < 2.1
+    # What the later ones took is known.
+    assert large[2] - large[1] < 0.3
+
+
+def test_what_a_checkpoint_says_stays_as_it_was():
+    events = list(begin(spec(), checkpoint_seconds=0.0))
+    states = [event.state["theta"] for event in of(Checkpoint, events)]
+    assert len(states) > 2
+    assert not any(theta.flags.writeable for theta in states)
+    assert not np.array_equal(states[0], states[1])
+
+
 def test_in_haste_nothing_more_is_computed_than_what_is_kept():
     control = Control()
     events = []
