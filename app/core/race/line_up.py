@@ -12,6 +12,7 @@ import numpy as np
 
 from app.core.data.image_preprocess import FittedImages
 from app.core.data.patches import Patches
+from app.core.errors import FilterscopeError
 from app.core.learners.autoencoder import COPIES
 from app.core.learners.need import need_of
 from app.core.memory import Need, enough_for, enough_memory
@@ -24,6 +25,7 @@ from app.core.runs import RunFolder
 from app.core.runs.labels import RunLabels, write_labels
 from app.core.runs.room import RoomNeed, check_room, room_need
 from app.core.specs import AutoencoderSpec, ConvNetSpec
+from app.core.storage import remove_folder
 from app.core.studies.job import check_fits
 
 __all__ = ["line_up", "new_ids", "tag_of"]
@@ -62,12 +64,17 @@ def line_up(
     warning = check_room(root, _room(data, specs), "This race")
     labels = RunLabels(tags=(tag_of(run_ids),))
     runs: list[RunFolder] = []
-    for spec, run_id in zip(specs, run_ids, strict=True):
-        run = _run(data, spec, root, threads, run_id)
-        # What is said of all of them is said once.
-        run.warning = "" if runs else warning
-        write_labels(run.path, labels)
-        runs.append(run)
+    try:
+        for spec, run_id in zip(specs, run_ids, strict=True):
+            runs.append(_run(data, spec, root, threads, run_id))
+            write_labels(runs[-1].path, labels)
+            # What is said of all of them is said once.
+            runs[-1].warning = "" if len(runs) > 1 else warning
+    except FilterscopeError:
+        # None of them trains: the folders of those that could be made say nothing.
+        for run in runs:
+            remove_folder(run.path)
+        raise
     return [
         Racer(name, run, spec, partial(learner_of, run.info, data, spec, threads))
         for name, run, spec in zip(names_of(specs), runs, specs, strict=True)

@@ -44,7 +44,14 @@ from app.core.runs.room import check_room, room_need
 from app.core.runs.statistics import UnitStatistics, parse_units
 from app.core.settings import read_json
 from app.core.specs import ConvNetSpec, ImageSpec, PreprocessSpec, TrainingSpec
-from app.core.storage import explain, make_folder, save_bytes, sweep_parts, writable_problem
+from app.core.storage import (
+    explain,
+    make_folder,
+    remove_folder,
+    save_bytes,
+    sweep_parts,
+    writable_problem,
+)
 
 __all__ = ["DiskUse", "RunFolder", "as_filters", "by_start", "folders_of", "list_runs"]
 
@@ -133,18 +140,28 @@ class RunFolder:
         run = cls(folder, info)
         run.warning = run.check_room()
         make_folder(folder, exist_ok=path is not None)
-        problem = writable_problem(folder)
+        try:
+            run._furnish(root, clear=path is not None)
+        except FilterscopeError:
+            if path is None:
+                # A folder in which there is no run would only be in the way.
+                remove_folder(folder)
+            raise
+        return run
+
+    def _furnish(self, root: Path, *, clear: bool) -> None:
+        """Make what a new run's folder has; raises `StorageError`."""
+        problem = writable_problem(self.path)
         if problem is not None:
             raise problem
         for name in ("keyframes", "checkpoints"):
-            make_folder(folder / name, exist_ok=True)
-        if path is not None:
-            _clear(folder)
-        for other in {folder, *folders_of(root)}:
+            make_folder(self.path / name, exist_ok=True)
+        if clear:
+            _clear(self.path)
+        for other in {self.path, *folders_of(root)}:
             for part in (other, other / "keyframes", other / "checkpoints"):
                 sweep_parts(part)
-        run.write_info(info)
-        return run
+        self.write_info(self.info)
 
     def check_room(self) -> str:
         """Return a sentence when all that the training will write may not fit on the disk.

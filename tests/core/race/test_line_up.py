@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from app.core import storage
 from app.core.errors import DiskFullError, FilterscopeError, UsageError
 from app.core.race.entry import check_race, names_of, settings_of
 from app.core.race.line_up import line_up, new_ids, tag_of
@@ -113,6 +116,24 @@ def test_there_must_be_room_for_all_on_the_disk(tmp_path, monkeypatch) -> None:
     with pytest.raises(DiskFullError, match="This race needs"):
         begin(tmp_path, data, specs_of(rho=(0.1, 0.2, 0.3, 0.4)))
     assert list_runs(tmp_path / "runs") == []
+
+
+# What is written: run.json and the labels of each of three.
+@pytest.mark.parametrize("failing", range(6))
+def test_a_race_that_cannot_be_written_leaves_no_folder(tmp_path, monkeypatch, failing) -> None:
+    data, calls = patches(tmp_path), itertools.count()
+    write = storage.disk.write
+
+    def full(descriptor, data):
+        if next(calls) >= failing:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(storage.disk, "write", full)
+    with pytest.raises(DiskFullError):
+        begin(tmp_path, data, specs_of(rho=(0.1, 0.2, 0.3)))
+    assert next(calls) > failing
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_that_there_may_be_too_little_room_is_said_once(tmp_path, monkeypatch) -> None:
