@@ -34,7 +34,8 @@ from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec
 from app.core.studies.job import check_fits
 from app.core.threads import kernel_threads
-from app.ui.training_session import TICK_MILLISECONDS, State
+from app.ui.pace import TICK_MILLISECONDS
+from app.ui.training_session import State
 from app.ui.widgets.run_curves import PALETTE
 from app.workers.race_worker import RaceWorker
 from app.workers.thread import Runner

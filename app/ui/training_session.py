@@ -43,14 +43,12 @@ from app.core.specs.training import live_changes
 from app.core.threads import kernel_threads
 from app.core.timeline import Part, parts_of
 from app.core.training import Progress, train
+from app.ui.pace import TICK_MILLISECONDS, Pace
 from app.ui.recipes import Recipe
 from app.workers.thread import Runner
 from app.workers.training_worker import TrainingWorker
 
 __all__ = ["State", "Training", "TrainingSession"]
-
-# The screen is drawn at most this often; whatever comes in between is gathered.
-TICK_MILLISECONDS = 33
 
 
 class State(Enum):
@@ -122,6 +120,14 @@ class Training:
             self.parts = (*before, replace(last, until=self.progress.step), Part(run))
         self.run = run
 
+    @property
+    def gives_way(self) -> bool:
+        """Whether its steps wait for the interpreter while the window draws.
+
+        The kernels compute without it, and an own network has one of its own.
+        """
+        return self.spec.engine == "torch" and self.model is None
+
     def epochs(self) -> np.ndarray:
         """Place of every recorded step on an axis in epochs."""
         return self.history.steps / max(self.steps_per_epoch, 1)
@@ -135,8 +141,8 @@ class TrainingSession(QObject):
     state_changed()
         `state` is another.
     ticked(object, bool)
-        At most 30 times a second while there is news: the newest snapshot, if it is new,
-        and whether the curves grew.
+        At most 30 times a second while there is news, see `Pace`: the newest snapshot, if it
+        is new, and whether the curves grew.
     failed(str, str, str)
         Message, hint and, for a bug, the report.
     notice(str, str)
@@ -165,6 +171,7 @@ class TrainingSession(QObject):
         self._feed: Feed | None = None
         self._worker: TrainingWorker | None = None
         self._after: Callable[[], None] | None = None
+        self._pace = Pace()
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MILLISECONDS)
         self._timer.timeout.connect(self.tick)
@@ -266,7 +273,8 @@ class TrainingSession(QObject):
         self._worker.ended.connect(self._on_ended)
         self._set_state(State.STARTING)
         self._runner.start(self._worker)
-        self._timer.start()
+        self._pace.begin()
+        self._timer.start(TICK_MILLISECONDS)
 
     def put(self, training: Training) -> None:
         """Hold a training that ended in the past, as if it had just ended; tells nobody."""
@@ -323,15 +331,18 @@ class TrainingSession(QObject):
 
     def tick(self) -> None:
         """Gather what came in since the last time; the timer calls it."""
-        if self._feed is None or self.training is None:
+        training = self.training
+        if self._feed is None or training is None:
             return
         events, snapshot = self._feed.collect()
         for event in events:
             self._take(event)
         if snapshot is not None:
-            self.training.snapshot = snapshot
+            training.snapshot = snapshot
         if events or snapshot is not None:
             self.ticked.emit(snapshot, bool(events))
+        if self._timer.isActive():
+            self._timer.setInterval(self._pace.milliseconds(gives_way=training.gives_way))
 
     def _take(self, event: Event) -> None:
         training = self.training
