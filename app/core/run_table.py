@@ -17,7 +17,7 @@ from app.core.params import describe
 from app.core.resume import where_it_stopped
 from app.core.runs import RunFolder
 from app.core.runs.folder import by_start, folders_of
-from app.core.runs.labels import RunLabels, read_labels
+from app.core.runs.labels import RunLabels, race_of, read_labels
 from app.core.settings import data_folder
 from app.core.storage import make_folder, move_folder
 
@@ -66,6 +66,12 @@ class RunRow:
     def kind(self) -> str:
         """``autoencoder`` or ``cnn``."""
         return self.run.info.kind
+
+    @property
+    def family(self) -> str:
+        """What it was trained as a part of, such as ``study rho`` or ``race 1a2b3c``; or nothing."""
+        study = self.run.info.study
+        return f"study {study}" if study else race_of(self.labels)
 
     @property
     def words(self) -> str:

@@ -50,6 +50,8 @@ class Settings(Spec):
     last_folder: str = ""
     geometry: str = ""
     zoom: Annotated[int, Field(ge=1, le=64)] = 8
+    # Titles of the columns of the table of runs that somebody does not want to see.
+    hidden_columns: tuple[str, ...] = ()
 
     def save(self) -> None:
         """Write the settings; raises `StorageError`."""

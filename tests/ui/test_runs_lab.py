@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import QColorDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.core.memory import to_safetensors
+from app.core.race.line_up import tag_of
 from app.core.run_table import read_rows
 from app.core.runs import ParentInfo, RunFolder
 from app.core.runs.labels import RunLabels, read_labels, write_labels
@@ -122,6 +123,31 @@ def test_more_can_be_done_with_one_run(
     both = {action.text(): action for action in lab.runs.runs.menu().actions()}
     assert not both["Branch…"].isEnabled()
     assert both["Delete…"].isEnabled()
+
+
+def test_columns_are_hidden_and_shown_and_stay_so(
+    qtbot: QtBot, lab: MainWindow, make_window: Callable[[], MainWindow]
+) -> None:
+    runs = lab.runs.runs
+    size, name = column("Size"), column("Name")
+    offered = {action.text(): action for action in runs.columns_menu().actions() if action.text()}
+    # Without names nobody knows what a row is.
+    assert "Name" not in offered
+    assert TITLES[1:] == [text for text in offered if text != "All columns"]
+    with qtbot.waitSignal(runs.columns_hidden) as hidden:
+        offered["Size"].trigger()
+    assert hidden.args == [("Size",)]
+    assert runs.table.isColumnHidden(size)
+    assert not runs.table.isColumnHidden(name)
+    assert lab.settings.hidden_columns == ("Size",)
+    # A name that no column has any more, as after an update, hides none.
+    runs.hide_columns(("Size", "Name", "Shoe size"))
+    assert [place for place in range(len(TITLES)) if runs.table.isColumnHidden(place)] == [size]
+    again = {action.text(): action for action in runs.columns_menu().actions()}
+    assert not again["Size"].isChecked()
+    again["All columns"].trigger()
+    assert not runs.table.isColumnHidden(size)
+    assert lab.settings.hidden_columns == ()
 
 
 def test_numbers_sort_as_numbers(lab: MainWindow) -> None:
@@ -444,14 +470,16 @@ def test_runs_stand_below_what_they_went_on_from_and_below_their_study(
     window.show_lab(RUNS)
     settled(qtbot, window)
     panel = window.runs
-    assert set(names(panel)) == {root.path.name, "rho-and-seeds · 2 runs"}
+    assert set(names(panel)) == {root.path.name, "study rho-and-seeds · 2 runs"}
     at = panel.shown.index(names(panel).index(root.path.name), 0)
     below = panel.shown.index(0, 0, at)
     assert below.data() == child.path.name
     assert panel.shown.index(0, 0, below).data() == grandchild.path.name
     assert f"went on from {root.path.name}" in below.data(Qt.ItemDataRole.ToolTipRole)
+    told = below.siblingAtColumn(column("Settings")).data()
+    assert told == "from epoch 0.5: B 32, L 5, seed 1, 1 epoch"
     # A study stands for its runs, when it is chosen and when it is sorted.
-    study = panel.shown.index(names(panel).index("rho-and-seeds · 2 runs"), 0)
+    study = panel.shown.index(names(panel).index("study rho-and-seeds · 2 runs"), 0)
     panel.table.selectionModel().select(
         study,
         QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows,
@@ -469,10 +497,32 @@ def test_runs_stand_below_what_they_went_on_from_and_below_their_study(
     assert names(panel) == [root.path.name]
     assert panel.runs.note.text() == "1 of 5 runs"
     panel.runs.search.setText("rho-and-seeds")
-    assert names(panel) == ["rho-and-seeds · 2 runs"]
+    assert names(panel) == ["study rho-and-seeds · 2 runs"]
     panel.runs.search.clear()
     panel.runs.tree.setChecked(False)
     assert len(names(panel)) == 5
+
+
+def test_the_runs_of_a_race_stand_below_it(
+    qtbot: QtBot, make_window: Callable[[], MainWindow], tmp_path: Path
+) -> None:
+    file = write(tmp_path / "some patches.npy", images())
+    alone, *racers = (
+        record(data_folder(), file, SPEC.changed(epochs=1, seed=seed)) for seed in range(3)
+    )
+    tag = tag_of([run.info.run_id for run in racers])
+    for run in racers:
+        write_labels(run.path, RunLabels(tags=(tag, "good")))
+    window = make_window()
+    window.show_lab(RUNS)
+    settled(qtbot, window)
+    panel = window.runs
+    assert set(names(panel)) == {alone.path.name, f"{tag} · 2 runs"}
+    race = panel.shown.index(names(panel).index(f"{tag} · 2 runs"), 0)
+    below = {panel.shown.index(row, 0, race).data() for row in range(2)}
+    assert below == {run.path.name for run in racers}
+    panel.runs.search.setText(tag)
+    assert names(panel) == [f"{tag} · 2 runs"]
 
 
 # --- the trash

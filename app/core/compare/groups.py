@@ -14,6 +14,8 @@ __all__ = ["Group", "describe_runs", "group_runs", "own_settings", "seed_groups"
 
 # What says nothing about a difference in what was learned.
 SEED = "seed"
+# What is named after all else where settings are told in a line.
+LAST = (SEED, "epochs")
 MOST_WORDS = 3
 
 
@@ -50,11 +52,16 @@ def own_settings(info: RunInfo) -> str:
     for spec in (info.spec, info.preprocess):
         for parameter in describe(type(spec)):
             value = getattr(spec, parameter.name)
-            if value != parameter.default and parameter.name != SEED:
-                parts.append(f"{words[parameter.name]} {_shown(value)}".strip())
+            if value != parameter.default and parameter.name not in LAST:
+                # What has a symbol is what a lesson is about.
+                rank = not parameter.hyper.symbol
+                parts.append((rank, f"{words[parameter.name]} {_shown(value)}".strip()))
+    found = [text for _, text in sorted(parts, key=lambda part: part[0])]
     if info.spec.seed:
-        parts.append(f"seed {info.spec.seed}")
-    return ", ".join(parts)
+        found.append(f"seed {info.spec.seed}")
+    if info.spec.epochs != type(info.spec).model_fields["epochs"].default:
+        found.append(f"{info.spec.epochs} epoch{'s' * (info.spec.epochs > 1)}")
+    return ", ".join(found)
 
 
 def _settings(info: RunInfo) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,9 +14,11 @@ from app.core.runs.files import LABELS, read
 from app.core.settings import read_json
 from app.core.storage import save_bytes
 
-__all__ = ["RunLabels", "parse_tags", "read_labels", "write_labels"]
+__all__ = ["RunLabels", "parse_tags", "race_of", "read_labels", "write_labels"]
 
 MOST_BYTES = 1 << 16
+# As `app.core.race.line_up.tag_of` writes it.
+RACE = re.compile(r"race [0-9a-f]{6}")
 Tag = Annotated[str, Field(min_length=1, max_length=40)]
 
 
@@ -60,3 +63,8 @@ def parse_tags(text: str) -> tuple[str, ...]:
         raise UsageError(
             "These tags cannot be kept.", "Take at most 20, of at most 40 letters each."
         ) from None
+
+
+def race_of(labels: RunLabels) -> str:
+    """Return the tag by which the runs of a race are known; empty for a run of none."""
+    return next((tag for tag in labels.tags if RACE.fullmatch(tag)), "")

@@ -75,5 +75,5 @@ def test_seeds_are_drawn_as_one_under_a_name_without_a_seed():
 def test_what_is_not_the_default_in_few_words():
     assert own_settings(info(SPEC)) == ""
     spec = SPEC.changed(rho=0.2, solver="sgd", hidden_units=25, seed=7)
-    assert own_settings(info(spec)) == "sgd, ρ 0.2, L 25, seed 7"
+    assert own_settings(info(spec)) == "ρ 0.2, L 25, sgd, seed 7"
     assert own_settings(info(SPEC, preprocess=PreprocessSpec(clip=False))).endswith(" no")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,24 @@ def size_text(count: int) -> str:
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return f"{count} B"
+
+
+def started_text(text: str) -> str:
+    """Return when a run began by the clock on the wall, without a year that is this one's."""
+    try:
+        when = datetime.datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        return text[:16]
+    this_year = when.year == datetime.datetime.now().astimezone().year
+    return f"{when:%d %b %H:%M}" if this_year else f"{when:%Y-%m-%d}"
+
+
+def _settings_text(row: RunRow) -> str:
+    """Return where a branch begins, and the settings that are not the default."""
+    parent, own = row.run.info.parent, own_settings(row.run.info)
+    if parent is None:
+        return own
+    return f"from epoch {parent.epoch:.3g}" + (f": {own}" if own else "")
 
 
 def _value_text(row: RunRow, value: float | None) -> str:
@@ -66,7 +85,7 @@ class Column:
     """One column.
 
     `text` and `key` are of a run: what is shown, what is sorted by. `of_many` is what is shown of
-    the runs of a study, `key_of_many` what a study is sorted by.
+    the runs of a study or race, `key_of_many` what it is sorted by.
     """
 
     title: str
@@ -88,18 +107,18 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "Name", "Folder of the run: double-click to see it in its lab",
         lambda r: r.path.name, lambda r: r.path.name,
-        lambda rows: f"{rows[0].run.info.study} · {len(rows)} runs",
-        lambda rows: rows[0].run.info.study, 236,
+        lambda rows: f"{rows[0].family} · {len(rows)} run{'s' * (len(rows) > 1)}",
+        lambda rows: rows[0].family, 236,
     ),
     Column(
-        "Settings", "What it was told that is not the default",
-        lambda r: own_settings(r.run.info), lambda r: own_settings(r.run.info),
-        lambda rows: "", lambda rows: "", 160,
+        "Settings", "What it was told that is not the default; of a branch, where it begins",
+        _settings_text, _settings_text,
+        lambda rows: "", lambda rows: "", 190,
     ),
     Column(
         "Network", "What was trained",
         lambda r: NETWORKS[r.kind], lambda r: r.kind,
-        lambda rows: _same([NETWORKS[r.kind] for r in rows]), lambda rows: rows[0].kind, 88,
+        lambda rows: _same([NETWORKS[r.kind] for r in rows]), lambda rows: rows[0].kind, 96,
     ),
     Column(
         "State", "How it ended", lambda r: r.state, lambda r: r.state, _states, _states, 66,
@@ -107,12 +126,12 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "Best", "Least mean cost of an epoch, or best validation accuracy",
         lambda r: _value_text(r, r.best), lambda r: r.best,
-        _best_text, lambda rows: _better(rows).best, 70, True,
+        _best_text, lambda rows: _better(rows).best, 74, True,
     ),
     Column(
         "Last", "Cost at the end, or last validation accuracy",
         lambda r: _value_text(r, r.last), lambda r: r.last,
-        lambda rows: "", lambda rows: None, 70, True,
+        lambda rows: "", lambda rows: None, 74, True,
     ),
     Column(
         "Epochs", "Done, and asked for",
@@ -131,14 +150,14 @@ COLUMNS: tuple[Column, ...] = (
         66, True,
     ),
     Column(
-        "Started", "When it began, UTC",
-        lambda r: r.run.info.started[:16].replace("T", " "), lambda r: r.run.info.started,
-        lambda rows: max(r.run.info.started for r in rows)[:16].replace("T", " "),
-        lambda rows: max(r.run.info.started for r in rows), 124,
+        "Started", "When it began, by the clock of this computer",
+        lambda r: started_text(r.run.info.started), lambda r: r.run.info.started,
+        lambda rows: started_text(max(r.run.info.started for r in rows)),
+        lambda rows: max(r.run.info.started for r in rows), 100,
     ),
     Column(
         "Data", "What it learned from", lambda r: r.data, lambda r: r.data,
-        lambda rows: _same([r.data for r in rows]), lambda rows: rows[0].data, 116,
+        lambda rows: _same([r.data for r in rows]), lambda rows: rows[0].data, 124,
     ),
     Column(
         "Tags", "Words between commas: double-click or F2 to edit",
@@ -147,7 +166,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "Note", "Double-click or F2 to edit", lambda r: r.labels.note, lambda r: r.labels.note,
-        lambda rows: "", lambda rows: "", 150,
+        lambda rows: "", lambda rows: "", 110,
     ),
 )  # fmt: skip
 TITLES = [column.title for column in COLUMNS]

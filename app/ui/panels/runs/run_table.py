@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QItemSelection, QModelIndex, QPoint, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence
-from PyQt6.QtWidgets import QAbstractItemView, QLineEdit, QMenu, QSizePolicy, QTreeView
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QLineEdit,
+    QMenu,
+    QSizePolicy,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeView,
+)
 
 from app.core.errors import FilterscopeError
 from app.core.run_table import TRASH, RunRow, read_rows
@@ -41,6 +51,19 @@ class _Tree(QTreeView):
             super().keyPressEvent(event)
 
 
+class _Cell(QStyledItemDelegate):
+    """A cell whose text ends in dots where there is no room; of a name they are in its middle."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem | None, index: QModelIndex) -> None:
+        """Qt: how a cell is drawn."""
+        super().initStyleOption(option, index)
+        if option is not None:
+            # Names that are given by themselves begin and end differently, and are alike between.
+            middle = index.column() == 0
+            mode = Qt.TextElideMode.ElideMiddle if middle else Qt.TextElideMode.ElideRight
+            option.textElideMode = mode
+
+
 class RunTable(Card):
     """All runs, or those in the trash.
 
@@ -50,6 +73,8 @@ class RunTable(Card):
         Message, hint and, for a bug, the report.
     chosen()
         Other runs are chosen, or a colour is another.
+    columns_hidden(object)
+        Titles of the columns that the person hides from now on.
 
     Attributes
     ----------
@@ -59,6 +84,7 @@ class RunTable(Card):
 
     problem = pyqtSignal(str, str, str)
     chosen = pyqtSignal()
+    columns_hidden = pyqtSignal(object)
 
     def __init__(self, runner: Runner) -> None:
         super().__init__("Runs", "runs")
@@ -83,7 +109,7 @@ class RunTable(Card):
         self.tree = ToggleButton(
             "runTree",
             "tree",
-            "Runs below the run that they went on from, or the study that they belong to",
+            "Runs below the run that they went on from, or below their study or race",
             self._on_tree,
         )
         self.tree.blockSignals(True)
@@ -118,8 +144,7 @@ class RunTable(Card):
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         table.setUniformRowHeights(True)
-        # Names that are given by themselves begin and end differently, and are alike between.
-        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        table.setItemDelegate(_Cell(table))
         table.setAllColumnsShowFocus(True)
         table.setIndentation(16)
         table.setIconSize(QSize(9, 9))
@@ -135,6 +160,8 @@ class RunTable(Card):
         assert columns is not None
         columns.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         columns.setStretchLastSection(True)
+        columns.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        columns.customContextMenuRequested.connect(self._on_header)
         for place, column in enumerate(COLUMNS):
             table.setColumnWidth(place, column.width)
         table.setSortingEnabled(True)
@@ -156,6 +183,49 @@ class RunTable(Card):
         self.empty.setObjectName("noRuns")
         self.empty.hide()
         self.body.addWidget(self.empty)
+
+    # --- columns
+
+    def hide_columns(self, titles: Sequence[str]) -> None:
+        """Hide the columns with these titles, and show all others; the first is always there."""
+        for place, title in enumerate(TITLES):
+            self.table.setColumnHidden(place, title in titles and place > 0)
+
+    def hidden_titles(self) -> tuple[str, ...]:
+        """Return the titles of the columns that are hidden."""
+        return tuple(t for place, t in enumerate(TITLES) if self.table.isColumnHidden(place))
+
+    def columns_menu(self) -> QMenu:
+        """Return what the right mouse button offers on the titles."""
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        for place, title in enumerate(TITLES[1:], 1):
+            action = menu.addAction(title)
+            assert action is not None
+            action.setCheckable(True)
+            action.setChecked(not self.table.isColumnHidden(place))
+            action.setToolTip(COLUMNS[place].tip)
+            action.toggled.connect(partial(self._show_column, place))
+        menu.addSeparator()
+        every = menu.addAction("All columns")
+        assert every is not None
+        every.triggered.connect(self._show_all_columns)
+        return menu
+
+    def _on_header(self, position: QPoint) -> None:
+        header = self.table.header()
+        assert header is not None
+        menu = self.columns_menu()
+        menu.exec(header.mapToGlobal(position))
+        menu.deleteLater()
+
+    def _show_column(self, place: int, shown: bool) -> None:
+        self.table.setColumnHidden(place, not shown)
+        self.columns_hidden.emit(self.hidden_titles())
+
+    def _show_all_columns(self) -> None:
+        self.hide_columns(())
+        self.columns_hidden.emit(())
 
     # --- reading
 
@@ -273,7 +343,7 @@ class RunTable(Card):
     # --- what is chosen
 
     def chosen_rows(self) -> list[RunRow]:
-        """Return the chosen runs, in the order of the table; a study stands for its runs."""
+        """Return the chosen runs, in the order of the table; a study or race stands for its runs."""
         selection = self.table.selectionModel()
         assert selection is not None
         indices = sorted(selection.selectedRows(), key=_path_of)

@@ -31,7 +31,7 @@ SWATCH = 9
 
 @dataclass
 class _Node:
-    """A run (its place in `rows`), or a study with its runs (no place)."""
+    """A run (its place in `rows`), or a study or race with its runs (no place)."""
 
     row: int | None
     parent: int | None
@@ -40,7 +40,7 @@ class _Node:
 
 
 class RunModel(QAbstractItemModel):
-    """Runs below those that they went on from, and below the study that they belong to.
+    """Runs below those that they went on from, and below their study or race.
 
     Signals
     -------
@@ -83,20 +83,20 @@ class RunModel(QAbstractItemModel):
     def _build(self) -> None:
         self._nodes, self._roots, self._node_of_row = [], [], {}
         place_of = {row.path: place for place, row in enumerate(self.rows)}
-        studies: dict[str, int] = {}
+        families: dict[str, int] = {}
         above: list[int] = []  # the nodes from the root to the run before
         order = [(branch.depth, place_of[branch.row.path]) for branch in tree_of(self.rows)]
         if not self.nested:
             order = [(0, place) for place in range(len(self.rows))]
         for depth, place in order:
-            study = self.rows[place].run.info.study
+            family = self.rows[place].family
             del above[depth:]
             if above:
                 parent: int | None = above[-1]
-            elif study and self.nested:
-                if study not in studies:
-                    studies[study] = self._add(None, None)
-                parent = studies[study]
+            elif family and self.nested:
+                if family not in families:
+                    families[family] = self._add(None, None)
+                parent = families[family]
             else:
                 parent = None
             above.append(self._add(place, parent))
@@ -162,11 +162,11 @@ class RunModel(QAbstractItemModel):
         return len(COLUMNS)
 
     def place_of(self, index: QModelIndex) -> int | None:
-        """Return the place in `rows` of the run at `index`; None for a study."""
+        """Return the place in `rows` of the run at `index`; None for a study or race."""
         return self._nodes[index.internalId()].row if index.isValid() else None
 
     def rows_of(self, index: QModelIndex) -> list[RunRow]:
-        """Return the run at `index`, or all those of a study."""
+        """Return the run at `index`, or all those of a study or race."""
         node = self._nodes[index.internalId()]
         if node.row is not None:
             return [self.rows[node.row]]
@@ -298,7 +298,7 @@ class RunFilter(QSortFilterProxyModel):
     def filterAcceptsRow(self, source_row: int, source_parent: QModelIndex) -> bool:
         """Qt: whether a run is shown."""
         place = self._model.place_of(self._model.index(source_row, 0, source_parent))
-        # A study is there for its runs.
+        # A study or race is there for its runs.
         return self._has(place) if place is not None else not self._search
 
     def lessThan(self, left: QModelIndex, right: QModelIndex) -> bool:
