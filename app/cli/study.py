@@ -110,7 +110,7 @@ def run_study(options: argparse.Namespace) -> int:
     _check_page(options)
     pool = _pool(options)
     with pool:
-        return _conduct([StudyFolder.create(spec) for spec in specs], pool, options)
+        return _conduct(StudyFolder.create_all(specs), pool, options)
 
 
 def read_specs(options: argparse.Namespace) -> list[Any]:

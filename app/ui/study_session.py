@@ -87,6 +87,13 @@ class StudySession(QObject):
         """The studies that are conducted now."""
         return [] if self._worker is None else self._worker.studies
 
+    def begun_with(self, results: StudyResults) -> list[StudyResults]:
+        """Return a study and those that were begun as one with it, in their order."""
+        group = results.study.info.group
+        if not group:
+            return [results]
+        return [one for one in reversed(self.results) if one.study.info.group == group]
+
     @property
     def opening(self) -> str:
         """What is waited for before the first run begins; empty otherwise."""
@@ -103,7 +110,7 @@ class StudySession(QObject):
 
     def begin(self, specs: Sequence[StudySpec], place: Place) -> None:
         """Make new studies and conduct them; raises `FilterscopeError` when one cannot be made."""
-        self.go_on([StudyFolder.create(spec) for spec in specs], place)
+        self.go_on(StudyFolder.create_all(specs), place)
 
     def go_on(self, studies: Sequence[StudyFolder], place: Place) -> None:
         """Train what is missing of studies."""

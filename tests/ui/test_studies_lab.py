@@ -13,6 +13,7 @@ from PyQt6.QtCore import Qt
 from app.core.errors import UsageError
 from app.core.studies.cluster import ClusterAddress
 from app.core.studies.conduct import MemberEnded, StudyControl, conduct
+from app.core.studies.folder import StudyFolder
 from app.core.studies.local import LocalPool
 from app.core.studies.results import read_results
 from app.ui.panels.studies_panel import CURVES, MAP, StudiesPanel
@@ -155,6 +156,19 @@ def test_a_killed_worker_is_told_and_its_run_is_begun_once_more(panel, qtbot) ->
     assert states(panel) == ["stopped"]
 
 
+def test_a_search_that_knows_nothing_yet_has_no_heat_map(panel, qtbot) -> None:
+    pytest.importorskip("optuna")
+    fill(panel, "0.05..0.5:log", "4..8")
+    choose(panel.form.search, "optuna")
+    panel.form.trials.setText("3")
+    qtbot.mouseClick(panel.form.begin, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: panel.results is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: idle(panel), timeout=60_000)
+    assert states(panel) == ["done"] * 3
+    assert panel.pictures.tabs[MAP].isEnabled()
+    assert len(panel.map.found.trials) > 0
+
+
 def test_keys_choose_and_open_a_run(panel, qtbot, tmp_path, file) -> None:
     study = small_study(tmp_path, file=file)
     panel.refresh()
@@ -172,6 +186,7 @@ def test_only_what_can_be_filled_in_is_shown(panel) -> None:
     assert not form.fields[1][1].isVisible()
     choose(form.fields[1][0], "hidden_units")
     assert form.fields[1][1].isVisible()
+    assert form.count.text() == "Say which values of hidden units are tried."
     assert not form.trials.isVisible()
     choose(form.search, "random")
     assert form.trials.isVisible()
@@ -253,6 +268,32 @@ def test_how_many_run_at_once_is_checked_at_once(panel) -> None:
     panel.form.place_box.workers.setText("0")
     assert "a whole number from 1 to 256" in panel.form.count.text()
     assert not panel.form.begin.isEnabled()
+
+
+def test_studies_begun_as_one_stay_one_after_the_next_start(panel, qtbot, tmp_path, file) -> None:
+    specs = [small_study(tmp_path / "x", file=file).spec for _ in range(2)]
+    first, second = StudyFolder.create_all(specs, tmp_path / "runs")
+    (alone,) = StudyFolder.create_all(specs[:1], tmp_path / "runs")
+    panel.refresh()
+    qtbot.waitUntil(lambda: panel.studies.count() == 3 and idle(panel), timeout=60_000)
+    groups = [panel.session.begun_with(results) for results in panel.session.results]
+    assert [[one.study.path for one in group] for group in groups] == [
+        [alone.path],
+        [first.path, second.path],
+        [first.path, second.path],
+    ]
+    # What is missing of both is trained, and both are on the page.
+    choose(panel.studies, second.info.study_id)
+    qtbot.mouseClick(panel.go_on, Qt.MouseButton.LeftButton)
+    assert [study.path for study in panel.session.conducted] == [first.path, second.path]
+    qtbot.waitUntil(lambda: idle(panel), timeout=60_000)
+    assert states(panel) == ["done", "done"]
+    assert not panel.go_on.isEnabled()
+    qtbot.mouseClick(panel.page, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: bool(panel.opened), timeout=60_000)
+    text = panel.opened[0].read_text(encoding="utf-8")
+    assert first.info.study_id in text
+    assert second.info.study_id in text
 
 
 @pytest.mark.parametrize(

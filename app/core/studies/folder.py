@@ -64,6 +64,8 @@ class StudyInfo(Spec):
     spec: StudySpec
     members: Annotated[tuple[Member, ...], Field(max_length=MOST_RUNS)] = ()
     created: str
+    # The same for studies that were begun as one: they go on together and have one page.
+    group: Annotated[str, Field(max_length=64)] = ""
     versions: dict[str, str] = Field(default_factory=dict)
     git: str = ""
     # Of the data that the first run found; the others must find the same.
@@ -90,7 +92,13 @@ class StudyFolder:
         return self.info.spec
 
     @classmethod
-    def create(cls, spec: StudySpec, root: Path | None = None) -> StudyFolder:
+    def create_all(cls, specs: Sequence[StudySpec], root: Path | None = None) -> list[StudyFolder]:
+        """Make the folders of new studies that are begun as one, see `create`."""
+        group = uuid.uuid4().hex if len(specs) > 1 else ""
+        return [cls.create(spec, root, group=group) for spec in specs]
+
+    @classmethod
+    def create(cls, spec: StudySpec, root: Path | None = None, *, group: str = "") -> StudyFolder:
         """Make the folder of a new study below ``root/studies``; no run is begun.
 
         Raises
@@ -109,7 +117,12 @@ class StudyFolder:
                 continue
             break
         info = StudyInfo(
-            study_id=path.name, spec=spec, created=now(), versions=versions(), git=git_state()
+            study_id=path.name,
+            spec=spec,
+            created=now(),
+            group=group,
+            versions=versions(),
+            git=git_state(),
         )
         study = cls(path, info)
         if spec.search != "optuna":

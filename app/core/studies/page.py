@@ -445,23 +445,22 @@ class _Study:
             return []
         figures = []
         pairs = list(itertools.combinations([one.name for one in self.spec.vary], 2))
-        if self.spec.search == "grid":
-            for row, column in pairs[:MOST_MAPS]:
-                found = heat_map(self.results, row, column)
-                percent = self.spec.objective == "accuracy"
-                grid = Grid(
-                    found.values,
-                    [shown_value(value) for value in found.rows],
-                    [shown_value(value) for value in found.columns],
-                    found.row_name,
-                    found.column_name,
-                    ".1%" if percent else ".4g",
-                )
-                words = f"Mean {self.results.objective}; darker is more."
-                alt = f"{self.results.objective} over {found.row_name} and {found.column_name}"
-                figures.append(
-                    Figure(grid, words, alt, f"{found.row_name} and {found.column_name}")
-                )
+        for row, column in pairs[:MOST_MAPS]:
+            found = heat_map(self.results, row, column)
+            if found is None:
+                continue
+            percent = self.spec.objective == "accuracy"
+            grid = Grid(
+                found.values,
+                [shown_value(value) for value in found.rows],
+                [shown_value(value) for value in found.columns],
+                found.row_name,
+                found.column_name,
+                ".1%" if percent else ".4g",
+            )
+            words = f"Mean {self.results.objective}; darker is more."
+            alt = f"{self.results.objective} over {found.row_name} and {found.column_name}"
+            figures.append(Figure(grid, words, alt, f"{found.row_name} and {found.column_name}"))
         least = "least" if self.spec.least_is_best else "most"
         figures.append(
             Figure(

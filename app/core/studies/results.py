@@ -31,6 +31,8 @@ __all__ = [
 
 # A range that is not drawn on a logarithmic scale unless it spans so many times its low end.
 MOST_TICKS = 7
+# More values of a range than these are put together in a heat map.
+MOST_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -181,22 +183,29 @@ class HeatMap:
     trials: Mapping[tuple[int, int], int] = field(repr=False)
 
 
-def heat_map(results: StudyResults, row: str, column: str) -> HeatMap:
-    """Return the mean objective over two of the settings that vary, in the order of their values."""
-    rows, columns = (_in_order(results, name) for name in (row, column))
+def heat_map(results: StudyResults, row: str, column: str) -> HeatMap | None:
+    """Return the mean objective over two of the settings that vary, in the order of their values.
+
+    Of a range of which a search took many values, a cell is a part of it, called by its middle.
+    None where nothing is known yet.
+    """
+    judged = [trial for trial in results.trials if trial.mean is not None]
+    if not judged:
+        return None
+    rows, columns = (_steps(results, name) for name in (row, column))
     cells: dict[tuple[int, int], list[tuple[float, int]]] = {}
-    for trial in results.trials:
-        if trial.mean is not None:
-            place = rows.index(trial.values[row]), columns.index(trial.values[column])
-            cells.setdefault(place, []).append((trial.mean, trial.number))
-    values = np.full((len(rows), len(columns)), np.nan)
+    for trial in judged:
+        assert trial.mean is not None
+        place = rows.place(trial.values[row]), columns.place(trial.values[column])
+        cells.setdefault(place, []).append((trial.mean, trial.number))
+    values = np.full((len(rows.names), len(columns.names)), np.nan)
     choose = min if results.spec.least_is_best else max
     for place, found in cells.items():
         values[place] = statistics.fmean(mean for mean, _ in found)
     parameters = results.spec.parameters
     return HeatMap(
-        rows,
-        columns,
+        rows.names,
+        columns.names,
         name_of(parameters[row]),
         name_of(parameters[column]),
         values,
@@ -204,11 +213,30 @@ def heat_map(results: StudyResults, row: str, column: str) -> HeatMap:
     )
 
 
-def _in_order(results: StudyResults, name: str) -> tuple[Scalar, ...]:
+@dataclass(frozen=True)
+class _Steps:
+    """The steps of one side of a heat map: values, or parts of a range between `edges`."""
+
+    names: tuple[Scalar, ...]
+    edges: NDArray[np.float64] | None = None
+
+    def place(self, value: Scalar) -> int:
+        if self.edges is None:
+            return self.names.index(value)
+        found = int(np.searchsorted(self.edges, float(value), side="right")) - 1
+        return min(max(found, 0), len(self.names) - 1)
+
+
+def _steps(results: StudyResults, name: str) -> _Steps:
+    varied = next(one for one in results.spec.vary if one.name == name)
     seen = list(dict.fromkeys(trial.values[name] for trial in results.trials))
-    if all(isinstance(value, int | float) for value in seen):
-        return tuple(sorted(seen, key=float))
-    return tuple(seen)
+    numbers = all(isinstance(value, int | float) for value in seen)
+    if varied.low is None or varied.high is None or len(seen) <= MOST_STEPS:
+        return _Steps(tuple(sorted(seen, key=float) if numbers else seen))
+    space = np.geomspace if varied.scale == "log" else np.linspace
+    fine = space(varied.low, varied.high, 2 * MOST_STEPS + 1)
+    middles = tuple(float(f"{value:.2g}") for value in fine[1::2])
+    return _Steps(middles, fine[::2])
 
 
 # --- parallel coordinates

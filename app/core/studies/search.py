@@ -119,6 +119,8 @@ class _Estimator:
         )
         kinds = {name: parameter.kind for name, parameter in spec.parameters.items()}
         self._space = {one.name: self._range(one, kinds[one.name]) for one in spec.vary}
+        self._varied = {one.name: one for one in spec.vary if not one.values}
+        self._whole = {name for name, kind in kinds.items() if kind == "int"}
         self._open: dict[int, Any] = {}
 
     def _range(self, varied: Varied, kind: str) -> Any:
@@ -132,7 +134,12 @@ class _Estimator:
 
     def ask(self, number: int) -> dict[str, Scalar]:
         trial = self._open[number] = self._study.ask(self._space)
-        return dict(trial.params)
+        return {
+            name: self._varied[name].short(value, integer=name in self._whole)
+            if name in self._varied
+            else value
+            for name, value in trial.params.items()
+        }
 
     def tell(self, number: int, values: Mapping[str, Scalar], result: float | None) -> None:
         states = self._optuna.trial.TrialState

@@ -111,6 +111,12 @@ class Varied(Spec):
             value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
         else:
             value = rng.uniform(self.low, self.high)
+        return self.short(value, integer=integer)
+
+    def short(self, value: float, *, integer: bool) -> Scalar:
+        """Return a value of the range that nobody chose with as many digits as can be read."""
+        assert self.low is not None
+        assert self.high is not None
         value = min(max(float(f"{value:.4g}"), self.low), self.high)
         return round(value) if integer else value
 

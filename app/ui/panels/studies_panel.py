@@ -76,8 +76,8 @@ class StudiesPanel(QWidget):
         self._reading: TaskWorker[Look] | None = None
         self._read_for: tuple[object, ...] | None = None
         self._looks = 0
-        # Studies that were begun together have one page.
-        self._together: list[str] = []
+        # Those that were begun last.
+        self._begun: list[str] = []
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(10)
@@ -107,10 +107,9 @@ class StudiesPanel(QWidget):
 
     def _build_runs(self) -> Card:
         card = Card("Study", "study")
-        self.note = card.note
         self.studies = ChoiceBox("studyChoice", "Study", "Which study is shown, the newest first")
         self.studies.setMinimumWidth(180)
-        self.studies.setMaximumWidth(420)
+        self.studies.setMaximumWidth(460)
         self.studies.currentIndexChanged.connect(self._on_study)
         card.title_row.insertWidget(1, self.studies)
         self.go_on = self._button("studyGoOn", "Go on", "Train what is missing of this study")
@@ -123,6 +122,9 @@ class StudiesPanel(QWidget):
         self.page.clicked.connect(lambda _: self.write_page())
         for button in (self.go_on, self.stop, self.page):
             card.add_tool(button)
+        # Below the title, where there is room for it in a small window too.
+        self.note = quiet_label(name="studyNote")
+        card.body.addWidget(self.note)
         self.bar = QProgressBar()
         self.bar.setObjectName("studyBar")
         self.bar.setAccessibleName("How much of the study is done")
@@ -168,6 +170,8 @@ class StudiesPanel(QWidget):
         card.add_page(self.map)
         self.parallel = ParallelPlot()
         self.parallel.chosen.connect(self.show_trial)
+        self._few = ""
+        card.on_page_changed(lambda _: self._say_few())
         card.add_page(self.parallel)
         return card
 
@@ -202,7 +206,7 @@ class StudiesPanel(QWidget):
                     f"{one.spec.title}, {_when(one.study.info.created)}", one.study.info.study_id
                 )
             # One that was begun just now is looked at, the first of several.
-            begun = [name for name in self._together if name in new]
+            begun = [name for name in self._begun if name in new]
             wanted = begun[0] if begun else before
             self.studies.setCurrentIndex(max(self.studies.findData(wanted), 0) if names else -1)
             self.studies.blockSignals(False)
@@ -216,6 +220,7 @@ class StudiesPanel(QWidget):
         results = self.results
         self.runs.set_results(results)
         self.runs.setVisible(results is not None)
+        self.note.setVisible(results is not None)
         self.studies.setVisible(results is not None)
         self.empty.setVisible(results is None)
         self._count()
@@ -258,7 +263,7 @@ class StudiesPanel(QWidget):
         self.bar.setVisible(mine)
         if mine and results is not None:
             self.bar.setValue(round(1000 * session.watch.share(results)))
-        missing = results is not None and bool(results.missing)
+        missing = results is not None and any(one.missing for one in session.begun_with(results))
         self.go_on.setEnabled(not busy and missing)
         self.stop.setEnabled(busy and not session.stopping)
         self.page.setEnabled(any(states.get(state, 0) for state in FINISHED))
@@ -342,8 +347,8 @@ class StudiesPanel(QWidget):
             self.runs.set_costs(results.study.info.study_id, look.costs)
         accuracy = results is not None and results.spec.objective == "accuracy"
         many = results is not None and len(results.trials) > MOST_TRIALS
-        words = f"the best {MOST_TRIALS} and the chosen one" if many else ""
-        self.pictures.note.setText(words)
+        self._few = f"the best {MOST_TRIALS} and the chosen one" if many else ""
+        self._say_few()
         shown = [(curve.name, curve.colour) for curve in look.curves]
         if shown and shown == [(curve.name, curve.colour) for curve in self.curves.curves]:
             self.curves.renew(look.curves)
@@ -352,6 +357,10 @@ class StudiesPanel(QWidget):
             self.curves.set_options(log_x=not accuracy, log_y=not accuracy)
             self.curves.set_curves(look.curves, "per cent right" if accuracy else "cost")
         self.filters.set_pictures(look.pictures)
+
+    def _say_few(self) -> None:
+        """Say which trials are seen, on the pages that do not show all."""
+        self.pictures.note.setText(self._few if self.pictures.page in (CURVES, FILTERS) else "")
 
     # --- what is done
 
@@ -396,7 +405,7 @@ class StudiesPanel(QWidget):
         self.form.tell(None)
         before = {one.study.info.study_id for one in self.session.results}
         self.session.begin(specs, self.form.place())
-        self._together = [
+        self._begun = [
             study.info.study_id
             for study in self.session.conducted
             if study.info.study_id not in before
@@ -412,7 +421,8 @@ class StudiesPanel(QWidget):
             self.form.tell(error)
             return
         self.form.tell(None)
-        self.session.go_on([results.study], place)
+        wanted = [one.study for one in self.session.begun_with(results) if one.missing]
+        self.session.go_on(wanted, place)
 
     def _on_stop(self) -> None:
         self.session.stop()
@@ -427,8 +437,9 @@ class StudiesPanel(QWidget):
         failed = sum(event.failed for event in self.session.ended)
         finished = sum(event.finished for event in self.session.ended)
         if any(event.reason == "stopped" for event in self.session.ended):
-            self.told.emit("The study is stopped; “Go on” trains what is missing.")
-        elif failed:
+            # How it stands is written there, beside “Go on”.
+            return
+        if failed:
             self.told.emit(f"{finished} runs are done, {failed} failed: the table says why.")
         else:
             self.told.emit(f"{finished} runs are done. “Open page” shows all of them.")
@@ -442,11 +453,8 @@ class StudiesPanel(QWidget):
         results = self.results
         if results is None:
             return
-        wanted = [results]
-        if results.study.info.study_id in self._together:
-            by_name = {one.study.info.study_id: one for one in self.session.results}
-            wanted = [by_name[name] for name in self._together if name in by_name]
-        self.session.write_page(wanted)
+        known = [one for one in self.session.begun_with(results) if one.best is not None]
+        self.session.write_page(known or [results])
 
     def _on_page(self, path: Path) -> None:
         self.told.emit(f"The page is {path}.")

@@ -19,7 +19,13 @@ from app.core.studies.page import study_page
 from app.core.studies.pictures import BEST, WORST, parallel_chart, rank_colour
 from app.core.studies.pool import Report
 from app.core.studies.presets import preset_study
-from app.core.studies.results import heat_map, parallel_axes, read_results, words_of
+from app.core.studies.results import (
+    MOST_STEPS,
+    heat_map,
+    parallel_axes,
+    read_results,
+    words_of,
+)
 from app.core.takeaway.page import page_html
 from tests.core.studies.small import SMALL, small_study
 from tests.core.trained import images, write
@@ -91,6 +97,37 @@ def test_what_is_not_known_is_a_hole(tmp_path: Path) -> None:
     found = heat_map(read_results(study), "hidden_units", "solver")
     assert np.isfinite(found.values).tolist() == [[False, False], [False, True]]
     assert found.trials == {(1, 1): 1}
+
+
+def test_nothing_known_is_no_heat_map(tmp_path: Path) -> None:
+    assert heat_map(read_results(small_study(tmp_path, vary=TWO)), "hidden_units", "solver") is None
+
+
+def test_a_heat_map_of_a_search_puts_parts_of_a_range_together(tmp_path: Path) -> None:
+    vary = [
+        {"name": "rho", "low": 0.01, "high": 0.5, "scale": "log"},
+        {"name": "hidden_units", "values": [3, 6]},
+    ]
+    study = small_study(tmp_path, vary=vary, search="random", trials=24, set={"epochs": 1})
+    stage = Stage()
+    for member in study.info.members:
+        perform(job_of(study, member, 1), lambda _: None, Control(), stage=stage)
+    results = read_results(study)
+    found = heat_map(results, "rho", "hidden_units")
+    assert found is not None
+    assert (len(found.rows), found.columns) == (MOST_STEPS, (3, 6))
+    # Steps are equal factors apart, and each trial is in the one that it lies in.
+    edges = np.geomspace(0.01, 0.5, MOST_STEPS + 1)
+    cells: dict[tuple[int, int], list[float]] = {}
+    for trial in results.trials:
+        rho, units = trial.values["rho"], trial.values["hidden_units"]
+        row = next(i for i in range(MOST_STEPS) if edges[i] <= rho <= edges[i + 1])
+        assert edges[row] < found.rows[row] < edges[row + 1]
+        cells.setdefault((row, (3, 6).index(units)), []).append(trial.mean)
+    for place in itertools.product(range(MOST_STEPS), range(2)):
+        mean = np.mean(cells[place]) if place in cells else np.nan
+        np.testing.assert_allclose(found.values[place], mean)
+    assert len(cells) > 8
 
 
 def test_parallel_axes_run_from_least_to_most(two) -> None:
@@ -231,6 +268,8 @@ def test_a_search_tries_as_often_as_it_may(search: str, tmp_path: Path) -> None:
     for trial in results.trials:
         assert 1e-4 <= trial.values["learning_rate"] <= 0.1
         assert 2 <= trial.values["hidden_units"] <= 6
+        # No more digits than can be read, also on the way through the estimator.
+        assert float(f"{trial.values['learning_rate']:.4g}") == trial.values["learning_rate"]
         assert len(trial.members) == 2
     assert len({trial.values["learning_rate"] for trial in results.trials}) == 5
     assert "All settings together" in [s.title for s in study_page([results])[0].sections]

@@ -37,7 +37,7 @@ SEARCHES = {
     "random": "at random",
     "optuna": "by what was found (Optuna)",
 }
-LABEL_WIDTH = 54
+LABEL_WIDTH = 62
 REPORT_BUTTONS = (
     ("rhoStudy", "ρ", "ρ 0.2, 0.5 and 0.8, as in the exercise’s report", ["report-rho"]),
     (
@@ -259,11 +259,15 @@ class StudyForm(Card):
     def values(self) -> dict[str, Any]:
         """Return the fields of `StudySpec` that the form decides; raises `UsageError`."""
         known = {p.name: p for spec in SPECS[self.kind] for p in describe(spec)}
-        vary = [
-            parse_varied(f"{field.currentData()}={line.text()}", known)
-            for field, line in self.fields
-            if field.currentData()
-        ]
+        vary = []
+        for field, line in self.fields:
+            name = field.currentData()
+            if not name:
+                continue
+            if not line.text().strip():
+                label = known[name].hyper.label.lower()
+                raise UsageError(f"Say which values of {label} are tried.")
+            vary.append(parse_varied(f"{name}={line.text()}", known))
         found: dict[str, Any] = {
             "kind": self.kind,
             "vary": vary,

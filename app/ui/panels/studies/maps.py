@@ -60,7 +60,9 @@ class TrialMap(Plot):
         if found is None:
             return
         rows, columns = found.values.shape
-        image = pg.ImageItem(self._pixels(found.values), axisOrder="row-major")
+        # Its colours are what they are: nothing is stretched.
+        pixels = self._pixels(found.values)
+        image = pg.ImageItem(pixels, axisOrder="row-major", levels=(0, 255))
         image.setRect(-0.5, -0.5, columns, rows)
         self._add(image)
         ticks = [(i, shown_value(value)) for i, value in enumerate(found.columns)]

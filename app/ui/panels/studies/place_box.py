@@ -11,7 +11,6 @@ from PyQt6.QtWidgets import (
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QWidget,
@@ -26,7 +25,7 @@ from app.ui.widgets.choice_box import ChoiceBox
 
 __all__ = ["PlaceBox"]
 
-LABEL_WIDTH = 54
+LABEL_WIDTH = 62
 PROCESSES, DASK, SCHEDULER = "processes", "dask", "scheduler"
 WHERE = {
     PROCESSES: "processes of this computer",
@@ -64,7 +63,7 @@ class PlaceBox(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setVerticalSpacing(6)
         self._grid.setColumnStretch(1, 1)
-        self._rows: dict[str, tuple[QLabel, QWidget]] = {}
+        self._rows: dict[str, tuple[QWidget, ...]] = {}
         self.where = ChoiceBox("studyWhere", "Where it runs", "Who trains the runs")
         for key, text in WHERE.items():
             self.where.addItem(text, key)
@@ -105,12 +104,16 @@ class PlaceBox(QWidget):
         return line
 
     def _add(self, name: str, text: str, widget: QWidget) -> None:
+        row = len(self._rows)
+        # What is in it does not make it wider than the card.
+        widget.setMinimumWidth(60)
+        if not text:
+            self._grid.addWidget(widget, row, 0, 1, 2)
+            self._rows[name] = (widget,)
+            return
         label = quiet_label(text)
         label.setFixedWidth(LABEL_WIDTH)
         label.setBuddy(widget)
-        # What is in it does not make it wider than the card.
-        widget.setMinimumWidth(60)
-        row = len(self._rows)
         self._grid.addWidget(label, row, 0)
         self._grid.addWidget(widget, row, 1)
         self._rows[name] = (label, widget)
@@ -121,9 +124,10 @@ class PlaceBox(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         button = QPushButton("…")
+        button.setProperty("flat", True)
         button.setAccessibleName(f"Choose the file: {what}")
         button.setToolTip("Choose the file")
-        button.setFixedWidth(34)
+        button.setFixedWidth(40)
         button.clicked.connect(partial(self._choose, line, what))
         row.addWidget(line, 1)
         row.addWidget(button)

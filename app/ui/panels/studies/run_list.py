@@ -7,7 +7,15 @@ from pathlib import Path
 
 import numpy as np
 from PyQt6.QtCore import QPointF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QIcon, QKeyEvent, QPainter, QPen, QPixmap, QPolygonF
+from PyQt6.QtGui import (
+    QIcon,
+    QKeyEvent,
+    QPainter,
+    QPen,
+    QPixmap,
+    QPolygonF,
+    QResizeEvent,
+)
 from PyQt6.QtWidgets import QAbstractItemView, QTableWidget, QTableWidgetItem
 
 from app.core.curves import bin_curve
@@ -19,8 +27,10 @@ from app.ui.theme import theme
 __all__ = ["RunList"]
 
 TITLES = ("Run", "Seed", "State", "Epoch", "Cost", "Result")
-WIDTHS = (200, 60, 140, 110, 200, 110)
-SPARK = QSize(120, 18)
+WIDTHS = (200, 44, 122, 92, 148, 98)
+# What a run has of its own gets the room that the others leave, between these.
+RUN_WIDTHS = (90, 260)
+SPARK = QSize(84, 18)
 SAID = {
     "converged": "done",
     "expected": "failed",
@@ -66,7 +76,6 @@ class RunList(QTableWidget):
         rows.setDefaultSectionSize(25)
         columns.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         columns.setHighlightSections(False)
-        columns.setStretchLastSection(True)
         for column, width in enumerate(WIDTHS):
             self.setColumnWidth(column, width)
         self.results: StudyResults | None = None
@@ -105,6 +114,16 @@ class RunList(QTableWidget):
             if number == trial:
                 self.selectRow(row)
                 break
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: all columns are seen, also in a small window."""
+        super().resizeEvent(event)
+        view = self.viewport()
+        assert view is not None
+        least, most = RUN_WIDTHS
+        first = min(max(view.width() - sum(WIDTHS[1:]), least), most)
+        self.setColumnWidth(0, first)
+        self.setColumnWidth(5, max(view.width() - first - sum(WIDTHS[1:5]), WIDTHS[5]))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Qt: arrows choose as a click does, Enter opens as a double click does."""
