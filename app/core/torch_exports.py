@@ -60,7 +60,8 @@ def onnx_bytes(
     """Return an ONNX model: pixels ``images`` (N, C, H, W), 0 … 255 -> ``scores`` (N, classes).
 
     The normalisation (x − shift) · factor is part of it. onnxruntime computes some scores with
-    it before it is handed out.
+    it before it is handed out. Each score is of one look at an image, also where the run's own
+    answers are means over an image and its mirror image.
 
     Parameters
     ----------
