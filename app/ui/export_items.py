@@ -46,6 +46,7 @@ class Item:
     made `from_run` may take minutes: its job is told of its task, says how far it is, and can be
     given up; it returns the file and what a person should know of it. Such a thing may `ask` how
     it is to be made before it asks where to: what is answered goes to its maker, and None is no.
+    Where it is of one of several runs, `of` says of which.
     `tip` says what it is good for, `needs` what it takes where it is not to be had.
     """
 
@@ -59,6 +60,13 @@ class Item:
     tip: str = ""
     needs: str = ""
     ask: Callable[[QWidget], Choices | None] | None = None
+    of: Callable[[], str] = str
+
+    @property
+    def title(self) -> str:
+        """Its name in the menu; where there are several, of which it is."""
+        whose = self.of()
+        return f"{self.text}, {whose}" if whose else self.text
 
     @property
     def kinds(self) -> list[str]:

@@ -103,6 +103,8 @@ class Exporter(QObject):
             action = self.actions[item.key]
             action.setVisible(item.lab is self.window_.exported)
             ready = item.ready()
+            # An ampersand would mark a key.
+            action.setText(f"{item.title.replace('&', '&&')}…")
             action.setEnabled(ready)
             saved = f"Save as {' or '.join(_named(kind) for kind in item.kinds)}"
             tip = f"{item.tip}. {saved}" if item.tip else saved
@@ -132,7 +134,7 @@ class Exporter(QObject):
             return
         filters = {f"{_named(suffix)} (*.{suffix})": suffix for suffix in item.kinds}
         folder = Path(self.window_.settings.last_folder or Path.home())
-        start = folder / f"{safe_name(item.text.lower())}.{item.kinds[0]}"
+        start = folder / f"{safe_name(item.title.lower())}.{item.kinds[0]}"
         # The dialog asks before an existing file is replaced.
         path, chosen = QFileDialog.getSaveFileName(
             self.window_, item.text, str(start), ";;".join(filters)

@@ -123,8 +123,8 @@ class MainWindow(QMainWindow):
     @property
     def exported(self) -> Lab | QWidget:
         """What the Export menu is about."""
-        if self.place == RUNS:
-            return self.runs
+        if self.place in (RUNS, RACE):
+            return self.runs if self.place == RUNS else self.race
         return self.workbench if self.place == WORKBENCH else self.lab
 
     @property
@@ -225,6 +225,7 @@ class MainWindow(QMainWindow):
     @cached_property
     def race(self) -> RacePanel:
         """The race."""
+        from app.ui.panels.race.exports import race_items
         from app.ui.panels.race.given import given_by
         from app.ui.panels.race_panel import RacePanel
 
@@ -233,6 +234,7 @@ class MainWindow(QMainWindow):
         panel.told.connect(self.notice.tell)
         panel.changed.connect(self._show_state)
         self._put(RACE, panel)
+        self.exporter.add(race_items(panel, self.exporter.current_zoom))
         return panel
 
     def show_run(self, path: Path) -> None:

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
-from app.core.compare.curves import RunCurve, curve_of
+from app.core.data.patches import Patches
 from app.core.events import (
     Event,
     Failed,
-    Finished,
     Noted,
-    ParamsChanged,
-    Paused,
-    Resumed,
-    Snapshot,
-    Started,
 )
 from app.core.feed import Feed
 from app.core.history import History
-from app.core.params import describe, format_number
+from app.core.race.contestant import Contestant
 from app.core.race.entry import Settings, check_race, names_of
 from app.core.race.line_up import line_up, new_ids
-from app.core.race.lockstep import RaceControl, Racer
-from app.core.race.standing import places, value_of
+from app.core.race.lockstep import RaceControl
+from app.core.race.standing import places
 from app.core.runs.info import TERM_NAMES
 from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec
@@ -40,75 +32,7 @@ from app.ui.widgets.run_curves import PALETTE
 from app.workers.race_worker import RaceWorker
 from app.workers.thread import Runner
 
-__all__ = ["Contestant", "RaceSession"]
-
-
-@dataclass
-class Contestant:
-    """What the window knows of one racer.
-
-    Attributes
-    ----------
-    name, colour : str
-        What it has of its own, and its colour everywhere.
-    moved : dict
-        Live values that were moved, as they are now.
-    """
-
-    name: str
-    colour: str
-    spec: Settings
-    feed: Feed
-    history: History
-    steps_per_epoch: int = 1
-    total_steps: int = 0
-    snapshot: Snapshot | None = None
-    ending: Finished | Failed | None = None
-    waits: bool = False
-    moved: dict[str, Any] = field(default_factory=dict)
-    racer: Racer | None = None
-
-    @property
-    def out(self) -> str:
-        """Why it is out of the race; empty while it is not."""
-        return self.ending.message if isinstance(self.ending, Failed) else ""
-
-    @property
-    def epochs(self) -> float:
-        """How far it is."""
-        steps = self.history.steps
-        return float(steps[-1]) / self.steps_per_epoch if len(steps) else 0.0
-
-    @property
-    def share(self) -> float:
-        """How far it is, from 0 to 1; who is out or done is at the end."""
-        return 1.0 if self.ending is not None else self.epochs / max(self.spec.epochs, 1)
-
-    @property
-    def path(self) -> Path | None:
-        """Its run's folder."""
-        return None if self.racer is None else self.racer.run.path
-
-    def value(self, judge: str) -> float | None:
-        """Return what it is judged by; None when it is out."""
-        if self.out:
-            return None
-        return value_of(self.history, self.steps_per_epoch, judge, self.ending)
-
-    def curve(self, what: str) -> RunCurve | None:
-        """Return a quantity of its run, against epochs."""
-        if self.racer is None:
-            return None
-        info = self.racer.run.info
-        curve = curve_of(info, self.history, what, "epoch", name=self.called, colour=self.colour)
-        # What is written of the run in this moment is older than what is known here.
-        return replace(curve, growing=self.ending is None)
-
-    @property
-    def called(self) -> str:
-        """Its name, with what was moved since."""
-        now = ", ".join(f"{symbol} → {format_number(v)}" for symbol, v in self.moved.items())
-        return f"{self.name}  ({now})" if now else self.name
+__all__ = ["RaceSession"]
 
 
 class RaceSession(QObject):
@@ -223,6 +147,11 @@ class RaceSession(QObject):
 
     # --- following
 
+    @property
+    def of_patches(self) -> bool:
+        """Whether autoencoders race, or did."""
+        return isinstance(self.data, Patches)
+
     def values(self, judge: str) -> list[float | None]:
         """Return what each is judged by."""
         return [one.value(judge) for one in self.contestants]
@@ -258,26 +187,14 @@ class RaceSession(QObject):
             self.ticked.emit(fresh)
 
     def _take(self, one: Contestant, event: Event) -> None:
-        one.history.take(event)
-        if isinstance(event, Started):
-            one.steps_per_epoch = max(event.steps_per_epoch, 1)
-            one.total_steps = event.total_steps
-        elif isinstance(event, ParamsChanged):
-            symbols = {name: _symbol(one.spec, name) for name in (c.name for c in event.changes)}
-            one.moved.update({symbols[change.name]: change.new for change in event.changes})
-        elif isinstance(event, Paused):
-            one.waits = True
-        elif isinstance(event, Resumed):
-            one.waits = False
-        elif isinstance(event, Noted):
-            self.told.emit("problem", event.message, event.hint, "")
-        elif isinstance(event, Finished | Failed):
-            one.ending = event
-            if isinstance(event, Failed):
-                message = f"{one.name} is out: {event.message}"
-                # What would help it alone is no advice in a race.
-                hint = "The others go on." if event.kind == "diverged" else event.hint
-                self.told.emit("problem", message, hint, event.traceback_text)
+        said = one.take(event)
+        if isinstance(said, Noted):
+            self.told.emit("problem", said.message, said.hint, "")
+        elif isinstance(said, Failed):
+            # What would help it alone is no advice in a race.
+            hint = "The others go on." if said.kind == "diverged" else said.hint
+            message = f"{one.name} is out: {said.message}"
+            self.told.emit("problem", message, hint, said.traceback_text)
 
     def _follow_state(self) -> None:
         """Say whether all wait, or any runs."""
@@ -304,8 +221,3 @@ class RaceSession(QObject):
         after, self._after = self._after, None
         if after is not None:
             after()
-
-
-def _symbol(spec: Settings, name: str) -> str:
-    found = next(p for p in describe(type(spec)) if p.name == name)
-    return found.hyper.symbol or found.hyper.label

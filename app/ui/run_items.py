@@ -58,6 +58,7 @@ def run_items(
     autoencoder: bool,
     is_autoencoder: Callable[[], bool] = lambda: True,
     needs: str = "",
+    of: Callable[[], str] = str,
 ) -> list[Item]:
     """Return what the run in `folder` offers.
 
@@ -75,6 +76,8 @@ def run_items(
         Whether the run of this moment is one.
     needs : str
         What is to be done where there is no run, such as ``Choose one run``.
+    of : callable
+        Which of several runs it is, for its name in the menu.
     """
 
     def ready(key: str) -> bool:
@@ -91,6 +94,7 @@ def run_items(
             tip=tip,
             needs=f"{needs} of an autoencoder" if needs and key == "notebook" else needs,
             ask=_asking(folder, key) if key in ASKED else None,
+            of=of,
         )
         for key, (text, tip) in OFFERS.items()
         if autoencoder or key not in OF_AUTOENCODERS

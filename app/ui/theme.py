@@ -75,6 +75,9 @@ QLabel { background: transparent; }
 QFrame#card, QFrame#inset { background: $card; border: 1px solid $border; border-radius: 8px; }
 QFrame#inset { border-radius: 6px; }
 QLabel#cardTitle { font-weight: 600; }
+QLabel[leads="ahead"], QLabel[leads="won"] {
+    background: $accent; color: $accent_text; border-radius: 7px; padding: 0 7px;
+}
 QLabel[quiet="true"] { color: $quiet; font-size: ${small}px; }
 QLabel[teaching="true"] { color: $quiet; font-size: ${small}px; }
 QLabel[live="true"] { color: $good; font-size: ${small}px; }

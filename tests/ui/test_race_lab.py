@@ -60,7 +60,12 @@ def test_three_settings_race_to_the_end(lab, window, qtbot) -> None:
     assert not lab.empty.isVisible()
     assert [lane.isVisible() for lane in lab.lanes] == [True, True, True, False]
     assert [lane.name.text() for lane in lab.lanes[:3]] == ["ρ 0.05", "ρ 0.2", "ρ 0.5"]
-    assert sorted(lane.place.text() for lane in lab.lanes[:3]) == ["1st", "2nd", "3rd"]
+    places = [lane.place.text().partition(" ")[0] for lane in lab.lanes[:3]]
+    assert sorted(places) == ["1st", "2nd", "3rd"]
+    # Who won is marked; the others say how far they are behind.
+    won = [lane.place.property("leads") == "won" for lane in lab.lanes[:3]]
+    assert won == [place == "1st" for place in places]
+    assert [("%" in lane.place.text()) for lane in lab.lanes[:3]] == [not first for first in won]
     for lane in lab.lanes[:3]:
         assert lane.filters.count == 6
         assert lane.figures.text().startswith("J ")
@@ -85,7 +90,37 @@ def test_what_wins_depends_on_what_it_is_judged_by(lab, window, qtbot) -> None:
     best = costs.index(min(costs))
     assert lab.lanes[best].place.text() == "1st"
     assert "error" not in lab.lanes[0].figures.text()
-    assert lab.card.note.text().endswith("won by cost J")
+    assert f"won by cost J {min(costs):.3g}; the next has" in lab.card.note.text()
+
+
+def test_export_is_of_the_race_and_says_whose_run_it_is(lab, window, qtbot, tmp_path) -> None:
+    exporter = window.exporter
+    exporter.refresh()
+    assert {item.key.partition("_")[0] for item in exporter.items} == {"race", "racer"}
+    assert not any(item.ready() for item in exporter.items)
+    window.on_main()
+    qtbot.waitUntil(lambda: ended(lab), timeout=30_000)
+    exporter.refresh()
+    best = [lane.place.property("leads") for lane in lab.lanes[:3]].index("won")
+    names = [one.name for one in lab.session.contestants]
+    assert exporter.actions["racer_report"].text() == f"Report, {names[best]}…"
+    last = (best + 1) % 3
+    lab.form.taken.setCurrentIndex(last + 1)
+    exporter.refresh()
+    assert exporter.actions["racer_report"].text() == f"Report, {names[last]}…"
+    assert all(item.ready() for item in exporter.items)
+    for key in ("race_racers", "race_filters", "race_curves", "race_standing"):
+        assert exporter.save(key, tmp_path / key)
+        (written,) = tmp_path.glob(f"{key}.*")
+        assert written.stat().st_size > 100
+    assert exporter.save("racer_script", tmp_path / "again.py")
+    qtbot.waitUntil(lambda: not window.runner.busy, timeout=20_000)
+    rho = lab.session.contestants[last].spec.rho
+    assert f"rho = {rho}" in (tmp_path / "again.py").read_text()
+    window.show_lab(1)
+    exporter.refresh()
+    assert not exporter.actions["racer_report"].isVisible()
+    assert exporter.actions["run_report"].text() == "Report…"
 
 
 def test_step_pause_and_stop_are_for_all(lab, window, qtbot) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QWidget
@@ -16,11 +15,12 @@ from app.core.compare.curves import unit_of
 from app.core.data.patches import Patches
 from app.core.data.sample import SAMPLE_NAME, sample_path
 from app.core.errors import FilterscopeError, UsageError
-from app.core.nn.reading import first_filters
+from app.core.race import telling
+from app.core.race.contestant import Contestant
 from app.core.race.entry import MOST, Settings
 from app.ui.panels.race.form import RaceForm
 from app.ui.panels.race.lane import Lane
-from app.ui.race_session import Contestant, RaceSession
+from app.ui.race_session import RaceSession
 from app.ui.training_session import State
 from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.run_curves import RunCurves
@@ -179,16 +179,12 @@ class RacePanel(QWidget):
         racers = self.session.contestants
         if not racers:
             return 0.0, "Ready" if self.ready else ""
-        racing = [one for one in racers if one.ending is None] or racers
-        behind = min(racing, key=lambda one: one.share)
-        parts = [f"epoch {int(behind.epochs)} / {behind.spec.epochs}"]
-        out = sum(bool(one.out) for one in racers)
-        parts.append(f"{len(racers)} racers" + (f", {out} out" if out else ""))
+        share, words = telling.line(racers)
         if self.state is State.PAUSED:
-            parts.append("all wait after the same batch")
+            words += "   ·   all wait after the same batch"
         elif self.state is State.STOPPING:
-            parts.append("finishing this batch")
-        return behind.share, "   ·   ".join(parts)
+            words += "   ·   finishing this batch"
+        return share, words
 
     def info(self) -> str:
         """Return one line on what is raced, and on what."""
@@ -249,7 +245,7 @@ class RacePanel(QWidget):
     @property
     def _of_form(self) -> bool:
         """Whether the racers are of the kind that the form is about."""
-        return isinstance(self.session.data, Patches) == (self.form.kind == "autoencoder")
+        return self.session.of_patches == (self.form.kind == "autoencoder")
 
     def _on_state(self) -> None:
         alive = self.session.state.alive
@@ -270,6 +266,7 @@ class RacePanel(QWidget):
             lane.setVisible(place < len(racers))
             if place < len(racers):
                 lane.show_racer(racers[place])
+        self.form.offer_racers([one.name for one in racers])
         self._show_live()
         self._draw_figures()
         self._draw_curves(anew=True)
@@ -315,34 +312,51 @@ class RacePanel(QWidget):
         if due:
             self.changed.emit()
 
+    @property
+    def drawn(self) -> str:
+        """The quantity of which there are curves, as `curve_of` names it."""
+        return self._drawn
+
     def _draw_filters(self, place: int) -> None:
         one = self.session.contestants[place]
         if one.snapshot is not None:
-            self.lanes[place].show_tiles(_tiles(self.session.data, one.snapshot.weights))
+            self.lanes[place].show_tiles(one.tiles(self.session.data))
 
     def _draw_figures(self) -> None:
         racers = self.session.contestants
         if not racers or not self._of_form:
             return
-        judge = self.form.judged_by
-        places = self.session.places(judge, least_is_best=self.form.least_is_best)
+        judge, least = self.form.judged_by, self.form.least_is_best
+        places = self.session.places(judge, least_is_best=least)
+        words, ended = self.form.judge.currentText(), not self.session.state.alive
+        best = next(
+            (one.value(judge) for one, p in zip(racers, places, strict=True) if p == 1), None
+        )
         for lane, one, place in zip(self.lanes, racers, places, strict=False):
-            words = self.form.judge.currentText()
-            lane.show_figures(one, place, _figures(one, judge, words), _figures(one, judge, ""))
-        leaders = [one.name for one, place in zip(racers, places, strict=True) if place == 1]
-        if len(leaders) == 1:
-            word = "won" if not self.session.state.alive else "is ahead"
-            self.card.note.setText(f"{leaders[0]} {word} by {self.form.judge.currentText()}")
-        else:
-            self.card.note.setText("")
+            gap = telling.behind(one.value(judge), best, judge)
+            lane.show_figures(
+                one, place, telling.figures(one, judge, words), telling.figures(one, judge, ""), gap
+            )
+            lane.show_leads(place == 1 and places.count(1) == 1, won=ended)
+        said = telling.verdict(racers, self.form.kind, judge, ended=ended)
+        self.card.note.setText(said)
+        self.card.note.setProperty("short", said.partition(";")[0])
+
+    @property
+    def exported(self) -> Contestant | None:
+        """Whose run is taken away: the one that was chosen, else who is ahead, or the first."""
+        racers, place = self.session.contestants, self.form.taken_away
+        if not racers:
+            return None
+        if place is None and self._of_form:
+            judge, least = self.form.judged_by, self.form.least_is_best
+            place = telling.leader(racers, judge, least_is_best=least)
+        return racers[place or 0]
 
     def _draw_curves(self, *, anew: bool = False) -> None:
         judge = self.form.judged_by if not self.session.contestants or self._of_form else "cost"
         racers = self.session.contestants
-        if judge == "accuracy" and not any(one.history.evaluations for one in racers):
-            # Before the first look at validation images there is the cost to be seen.
-            judge = "cost"
-        what = {"accuracy": "validation", "cost": "cost"}.get(judge, f"term {judge}")
+        what = telling.judged_curves(racers, judge)
         found = [one.curve(what) for one in racers]
         curves = [curve for curve in found if curve is not None]
         growing = self.session.state.alive
@@ -350,32 +364,13 @@ class RacePanel(QWidget):
             anew = True
         if anew or len(curves) != len(self.curves.curves) or what != self._drawn:
             self._drawn = what
-            accuracy = judge == "accuracy"
+            accuracy = what == "validation"
             self.curves.set_options(
                 log_x=not accuracy, log_y=not accuracy, smooth=not accuracy, growing=growing
             )
             self.curves.set_curves(curves, unit_of(what))
         else:
             self.curves.renew(curves)
-
-
-def _tiles(data: Any, weights: Any) -> NDArray[Any] | None:
-    """Return the filters as pictures (n, C, H, W), or None where they are none."""
-    if not isinstance(data, Patches):
-        return first_filters(weights)
-    pixels = data.fitted.to_pixels(weights["W1"])
-    tiles: NDArray[Any] = pixels.T.reshape(-1, *data.image_shape)
-    return tiles
-
-
-def _figures(one: Contestant, judge: str, words: str) -> str:
-    """Return J, and what the racer is judged by; without words in short."""
-    cost, value = one.value("cost"), one.value(judge)
-    parts = [] if cost is None else [f"J {cost:.3g}"]
-    if value is not None and judge != "cost":
-        said = f"{value:.1%}" if judge == "accuracy" else f"{value:.3g}"
-        parts.append(f"{words or ('right' if judge == 'accuracy' else 'error')} {said}")
-    return "  ·  ".join(parts)
 
 
 def _nothing_given(kind: str) -> tuple[Any, Settings]:

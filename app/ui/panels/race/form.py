@@ -66,6 +66,10 @@ class RaceForm(Card):
         self.live = self._choice(
             "raceLive", "To move", "The setting that can be moved for each racer while it trains"
         )
+        self.taken = self._choice(
+            "raceExport", "Export", "Which racer’s run the Export menu takes away"
+        )
+        self.taken.addItem("who is ahead", None)
         inside = QWidget()
         grid = QGridLayout(inside)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -78,6 +82,7 @@ class RaceForm(Card):
                 ("Epochs", self.epochs),
                 ("Ahead by", self.judge),
                 ("To move", self.live),
+                ("Export", self.taken),
             )
         ):
             label = quiet_label(text)
@@ -133,6 +138,19 @@ class RaceForm(Card):
     def least_is_best(self) -> bool:
         """Whether less of that is better."""
         return JUDGES[self.kind][self.judged_by][1]
+
+    @property
+    def taken_away(self) -> int | None:
+        """The racer whose run is exported; None for who is ahead."""
+        place = self.taken.currentData()
+        return None if place is None else int(place)
+
+    def offer_racers(self, names: list[str]) -> None:
+        """Let one of these be exported."""
+        self.taken.clear()
+        self.taken.addItem("who is ahead", None)
+        for place, name in enumerate(names):
+            self.taken.addItem(name, place)
 
     @property
     def moves(self) -> Parameter:

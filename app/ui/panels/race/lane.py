@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from numpy.typing import NDArray
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtCore import QEvent, Qt, pyqtSignal
+from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.core.errors import UsageError
 from app.core.params import Parameter
+from app.core.race.contestant import Contestant
 from app.core.race.standing import ordinal
 from app.ui.param_form import Slider
-from app.ui.race_session import Contestant
 from app.ui.widgets.card import elided_label, quiet_label
 from app.ui.widgets.mosaic_view import MosaicView
 from app.ui.widgets.number_field import NumberField
@@ -106,12 +106,27 @@ class Lane(QWidget):
         """Draw other filters."""
         self.filters.set_tiles(tiles)
 
-    def show_figures(self, one: Contestant, place: int | None, figures: str, in_short: str) -> None:
-        """Write how the racer does."""
+    def show_figures(
+        self, one: Contestant, place: int | None, figures: str, in_short: str, gap: str = ""
+    ) -> None:
+        """Write how the racer does, and how far it is behind."""
         self.figures.setProperty("short", "" if one.out else in_short)
         self.name.setText(one.called)
-        self.place.setText("out" if one.out else "" if place is None else ordinal(place))
+        rank = "out" if one.out else "" if place is None else ordinal(place)
+        self.place.setText(f"{rank}  {gap}" if gap else rank)
+        self.place.setToolTip(f"{gap} against the first" if gap else "")
         self.figures.setText(one.out or figures)
+
+    def show_leads(self, leads: bool, *, won: bool) -> None:
+        """Mark the racer that is ahead of all others, or has won."""
+        mark = ("won" if won else "ahead") if leads else ""
+        if mark != self.place.property("leads"):
+            self.place.setProperty("leads", mark)
+            style = self.place.style()
+            assert style is not None
+            style.polish(self.place)
+            # Its frame is what the style pads: it has to measure itself again.
+            QApplication.sendEvent(self.place, QEvent(QEvent.Type.StyleChange))
 
     def _on_slider(self, position: int) -> None:
         assert self._parameter is not None
