@@ -1,4 +1,4 @@
-"""One line over the top of the page that says what happened, until it is dismissed or outdated."""
+"""One line over the foot of the page that says what happened, until it is dismissed or outdated."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from PyQt6.QtWidgets import (
 
 from app.ui.icons import icon
 from app.ui.theme import theme
+from app.ui.widgets.scrub_bar import ScrubBar
 
 __all__ = ["NoticeBar"]
 
@@ -83,7 +84,11 @@ class NoticeBar(QFrame):
         self.dismiss.setIcon(icon("close", theme.colours.quiet))
 
     def float_over(self, page: QWidget) -> None:
-        """Lie over the top of `page` from now on: nothing moves when a message comes or goes."""
+        """Lie over the foot of `page` from now on: nothing moves when a message comes or goes.
+
+        At its head are titles, tabs and buttons, which a message must not cover; at its foot are
+        the ends of pictures and curves, and the scrub bar, above which it stays.
+        """
         self._page = page
         self.setParent(page.parentWidget())
         page.installEventFilter(self)
@@ -105,7 +110,12 @@ class NoticeBar(QFrame):
         layout.activate()
         height = max(layout.totalHeightForWidth(width), layout.totalMinimumSize().height())
         left = room.center().x() - width // 2
-        self.setGeometry(left, room.top() + MARGIN, width, height)
+        bottom = room.bottom()
+        for bar in self._page.findChildren(ScrubBar):
+            if bar.isVisible():
+                bottom = bar.mapTo(self._page, bar.rect().topLeft()).y() + room.top()
+        top = max(room.top(), bottom - MARGIN - height)
+        self.setGeometry(left, top, width, height)
         self.raise_()
 
     def showEvent(self, event: QShowEvent | None) -> None:

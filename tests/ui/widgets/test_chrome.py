@@ -12,7 +12,8 @@ from app.ui.training_session import State
 from app.ui.widgets.card import Card, ChoiceButton, TabbedCard, ToggleButton
 from app.ui.widgets.drop_overlay import DropOverlay
 from app.ui.widgets.formula import FormulaLabel
-from app.ui.widgets.notice_bar import NoticeBar
+from app.ui.widgets.notice_bar import MARGIN, NoticeBar
+from app.ui.widgets.scrub_bar import ScrubBar
 from app.ui.widgets.transport import Transport
 
 
@@ -132,8 +133,29 @@ def test_a_notice_floats_over_the_page_and_moves_nothing(qtbot: QtBot) -> None:
     assert page.geometry() == before
     assert page.geometry().contains(bar.geometry())
     assert bar.height() >= bar.heightForWidth(bar.width())
+    # What is at the head of a page, titles and buttons, stays in reach.
+    assert page.geometry().bottom() - bar.geometry().bottom() <= 2 * MARGIN
+    assert bar.geometry().top() > page.geometry().top() + 60
     window.resize(400, 300)
     qtbot.waitUntil(lambda: page.geometry().contains(bar.geometry()))
+
+
+def test_a_notice_leaves_the_scrub_bar_in_reach(qtbot: QtBot) -> None:
+    window, page, bar = QWidget(), QWidget(), NoticeBar()
+    qtbot.addWidget(window)
+    QVBoxLayout(window).addWidget(page)
+    inside = QVBoxLayout(page)
+    inside.addStretch(1)
+    scrub = ScrubBar("one")
+    inside.addWidget(scrub)
+    bar.float_over(page)
+    window.resize(700, 400)
+    window.show()
+    scrub.show()
+    qtbot.waitUntil(lambda: scrub.height() > 10)
+    bar.tell("problem", "A message", "and a hint")
+    top = scrub.mapTo(window, scrub.rect().topLeft()).y()
+    assert bar.geometry().bottom() <= top
 
 
 @pytest.mark.parametrize(
