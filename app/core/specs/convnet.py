@@ -98,7 +98,7 @@ class ConvNetSpec(TrainingSpec):
             choices={
                 "normal": "N(0, s)",
                 "he": "He: N(0, √(2 / inputs))",
-                "uniform": "PyTorch’s own: ±1/√inputs",
+                "uniform": "PyTorch: ±1/√inputs",
             },
         ),
     ] = "normal"
@@ -178,7 +178,7 @@ class ConvNetSpec(TrainingSpec):
         Hyper(
             "",
             "Mirrored looks",
-            "An answer is the mean of an image's scores and its mirror image's; training stays as it is. For pictures that mean the same when mirrored.",
+            "An answer is the mean of an image's scores and its mirror image's, for pictures that mean the same when mirrored; training stays as it is.",
         ),
     ] = False
     # Two more than the autoencoder's kernel knows.

@@ -34,7 +34,10 @@ CASES = {
         },
         AUGMENTED,
     ),
-    "module": ({"level": "module", "batch_size": 16, "solver": "momentum"}, AUGMENTED),
+    "module": (
+        {"level": "module", "batch_size": 16, "solver": "momentum", "mirror_looks": True},
+        AUGMENTED,
+    ),
     "sequential": (
         {
             "layers": "conv 4, batchnorm, relu, residual(conv 6 stride 2, groupnorm 2), avgpool 2, affine 8, relu",
