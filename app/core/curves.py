@@ -86,9 +86,40 @@ def smoothed(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     width : float
         1 gives the curve itself.
     """
-    keep = 1 - 1 / max(width, 1.0)
     if not len(values):
         return np.asarray(values, np.float64)
+    sums, counts = _passed(values, width)
+    return _mean(sums, counts).reshape(np.shape(values))
+
+
+def smoothed_both_ways(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    """Return a running mean over about `width` points to either side, the nearest counting most.
+
+    m_i = Σ_k a^|i−k| v_k / Σ_k a^|i−k|: a pass from the left and one from the right together. A
+    mean of the past alone lies where the curve was: of one that falls it is too high. Here both
+    delays cancel, and a turn stays at its step.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N,) or (N, T)
+        Non-finite ones count as missing.
+    width : float
+        1 gives the curve itself.
+    """
+    if not len(values):
+        return np.asarray(values, np.float64)
+    (past, many), (future, more) = _passed(values, width), _passed(values[::-1], width)
+    # Each pass has the point itself.
+    own, one = _passed(values, 1.0)
+    found = _mean(past + future[::-1] - own, many + more[::-1] - one)
+    return found.reshape(np.shape(values))
+
+
+def _passed(
+    values: NDArray[np.float64], width: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return Σ_k a^(i−k) v_k over the known points k ≤ i, and Σ_k a^(i−k), both of shape (N, T)."""
+    keep = 1 - 1 / max(width, 1.0)
     wide = np.asarray(values, np.float64).reshape(len(values), -1)
     known = np.isfinite(wide)
     sums, counts = np.where(known, wide, 0.0), known.astype(np.float64)
@@ -98,24 +129,9 @@ def smoothed(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
         sums[reach:] += weight * sums[:-reach].copy()
         counts[reach:] += weight * counts[:-reach].copy()
         reach, weight = 2 * reach, weight * weight
+    return sums, counts
+
+
+def _mean(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.where(counts > 0, sums / counts, np.nan)
-    return means.reshape(np.shape(values))
-
-
-def smoothed_both_ways(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """Return the mean of `smoothed` from the left and from the right.
-
-    A mean of the past alone lies where the curve was: of one that falls it is too high. Both
-    delays are equally long, so that they cancel, and a turn stays at its step.
-
-    Parameters
-    ----------
-    values : ndarray, shape (N,) or (N, T)
-        Non-finite ones count as missing; where only one side knows any, that side speaks.
-    width : float
-        1 gives the curve itself.
-    """
-    past, future = smoothed(values, width), smoothed(values[::-1], width)[::-1]
-    both: NDArray[np.float64] = (past + future) / 2
-    return np.where(np.isnan(past), future, np.where(np.isnan(future), past, both))
+        return np.where(counts > 0, sums / counts, np.nan)
