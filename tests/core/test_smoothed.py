@@ -56,8 +56,8 @@ def both_ways_by_definition(values: np.ndarray, width: float) -> np.ndarray:
 def test_both_ways_the_nearest_count_most_and_there_is_no_direction(count: int) -> None:
     values = np.random.default_rng(count).normal(size=count)
     found = smoothed_both_ways(values, 9)
-    np.testing.assert_allclose(found, both_ways_by_definition(values, 9), rtol=1e-10)
-    np.testing.assert_allclose(smoothed_both_ways(values[::-1], 9), found[::-1], rtol=1e-10)
+    np.testing.assert_allclose(found, both_ways_by_definition(values, 9), atol=1e-12)
+    np.testing.assert_allclose(smoothed_both_ways(values[::-1], 9), found[::-1], atol=1e-12)
     np.testing.assert_array_equal(smoothed_both_ways(values, 1), values)
 
 
