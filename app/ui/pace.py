@@ -10,9 +10,9 @@ __all__ = ["TICK_MILLISECONDS", "Pace"]
 # The screen is drawn at most this often; whatever comes in between is gathered.
 TICK_MILLISECONDS = 33
 # PyTorch's steps need the interpreter as drawing does, so what the window takes, they wait for.
-# It may take this share of the time, but still moves ten times a second.
+# It may take this share of the time, but still moves some times a second.
 SHARE = 0.06
-SLOWEST_MILLISECONDS = 100
+SLOWEST_MILLISECONDS = 150
 # How much the last tick counts in what one is thought to take.
 NEWEST = 0.2
 

@@ -25,6 +25,7 @@ from PyQt6.QtWidgets import (
 from app.core.errors import UsageError
 from app.core.params import SLIDER_POSITIONS, Parameter, Spec, describe, format_number
 from app.ui.theme import theme
+from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.number_field import NumberField
 
 __all__ = ["ParamForm", "Slider"]
@@ -90,7 +91,7 @@ class Slider(QSlider):
         event.ignore()
 
 
-class _Choice(QComboBox):
+class _Choice(ChoiceBox):
     """A choice that leaves the mouse wheel to the page."""
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
@@ -306,8 +307,7 @@ class _CompactRow(_Row):
         line.addStretch(1)
         self.control: NumberField | QComboBox
         if parameter.kind == "choice":
-            self.control = _Choice()
-            self.control.setObjectName(parameter.name)
+            self.control = _Choice(parameter.name, hyper.label, hyper.teaches)
             for choice in parameter.choices:
                 self.control.addItem((hyper.choices or {}).get(choice, choice), choice)
             self.control.currentIndexChanged.connect(self._on_choice)
@@ -318,8 +318,9 @@ class _CompactRow(_Row):
             self.control.problem.connect(self.on_problem)
         width = 76
         if parameter.kind == "choice":
-            # The longest choice can be read; the label keeps its place.
-            width = min(max(132, self.control.sizeHint().width() + 12), 186)
+            # The longest choice can be read, in the letters of the theme; the label keeps its place.
+            self.control.ensurePolished()
+            width = min(max(132, self.control.sizeHint().width() + 12), 206)
         self.control.setFixedWidth(width)
         line.addWidget(self.control)
         layout = QVBoxLayout(self)

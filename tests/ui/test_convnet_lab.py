@@ -115,6 +115,8 @@ def test_a_clicked_image_is_seen_through_each_layer(qtbot: QtBot, cnn: MainWindo
         "5  relu",
         "6  affine 3",
     ]
+    # “conv 3” would be another row.
+    assert panel.maps_card.layer_choice.shown_text() == "1  conv 6 3x3"
     panel.maps_card.layer_choice.setCurrentIndex(5)
     with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=10_000):
         panel._look()

@@ -11,8 +11,10 @@ from PyQt6.QtWidgets import QApplication, QCheckBox, QComboBox, QLabel, QSlider
 from pytestqt.qtbot import QtBot
 
 from app.core.params import describe
-from app.core.specs import AutoencoderSpec, PreprocessSpec
+from app.core.specs import AutoencoderSpec, ConvNetSpec, PreprocessSpec, TrainingSpec
 from app.ui.param_form import ParamForm
+from app.ui.theme import theme
+from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.number_field import NumberField
 
 SLIDERS = ("rho", "beta", "lam", "learning_rate", "momentum", "hidden_units")
@@ -217,6 +219,20 @@ def test_choices_and_switches(qtbot: QtBot, form: ParamForm) -> None:
     qtbot.addWidget(other)
     other.findChild(QCheckBox, "grayscale").click()
     assert other.spec.grayscale is False
+
+
+@pytest.mark.parametrize("spec", [AutoencoderSpec(), ConvNetSpec()])
+def test_every_choice_can_be_read(qtbot: QtBot, spec: TrainingSpec) -> None:
+    theme.choose("dark")
+    form = ParamForm(spec, hidden=("layers",))
+    qtbot.addWidget(form)
+    form.resize(313, 900)  # as wide as in the window
+    form.show()
+    for box in form.findChildren(ChoiceBox):
+        box.blockSignals(True)
+        for number in range(box.count()):
+            box.setCurrentIndex(number)
+            assert box.shown_text() == box.itemText(number)
 
 
 def test_only_what_may_move_is_free_while_it_trains(form: ParamForm) -> None:

@@ -16,8 +16,13 @@ class ChoiceBox(QComboBox):
         super().__init__()
         self.setObjectName(name)
         self.setAccessibleName(accessible_name)
+        self._tip = ""
         self.setToolTip(tip)
-        self._tip = tip
+
+    def setToolTip(self, tip: str | None) -> None:
+        """Qt: what it is; what is chosen is said above it where there is no room for it."""
+        self._tip = tip or ""
+        super().setToolTip(tip)
 
     def shown_text(self) -> str:
         """Return the chosen text as far as there is room."""
@@ -40,7 +45,7 @@ class ChoiceBox(QComboBox):
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
         whole, option.currentText = option.currentText, self.shown_text()
-        self.setToolTip(self._tip if option.currentText == whole else f"{whole}\n{self._tip}")
+        super().setToolTip(self._tip if option.currentText == whole else f"{whole}\n{self._tip}")
         painter = QStylePainter(self)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)

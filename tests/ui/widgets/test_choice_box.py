@@ -29,3 +29,7 @@ def test_what_does_not_fit_ends_in_dots_and_is_whole_in_the_tooltip(qtbot):
     box.grab()
     assert box.shown_text() == LONG
     assert box.toolTip() == "What it is for"
+    box.setToolTip("Said anew")
+    box.resize(120, 28)
+    box.grab()
+    assert box.toolTip() == f"{LONG}\nSaid anew"

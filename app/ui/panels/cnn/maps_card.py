@@ -13,6 +13,7 @@ from app.core.data.image_preprocess import FittedImages
 from app.core.nn.description import NetworkDescription
 from app.core.nn.reading import Look, View
 from app.ui.widgets.card import ChoiceButton, TabbedCard, quiet_label
+from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.mosaic_view import MosaicView
 from app.ui.widgets.veil import Veil
 
@@ -22,6 +23,7 @@ SHOWN_IMAGES = 8  # of each class
 MOST_CLASSES = 20
 MOST_MAPS = 144
 SIDE = 104  # width of the column beside the maps: an image of 32 pixels at three times its size
+WIDEST_CHOICE = 160  # a row with its two numbers
 FIRST_ROW = (0,)
 VIEWS = {
     "maps": "maps",
@@ -80,10 +82,9 @@ class MapsCard(TabbedCard):
         self.image.setFixedSize(SIDE, SIDE)
         self.true = quiet_label(name="lookTrue")
         self.says = [quiet_label(name=f"lookSays{place}") for place in range(3)]
-        self.layer_choice = QComboBox()
-        self.layer_choice.setObjectName("mapsLayer")
-        self.layer_choice.setAccessibleName("Which layer's feature maps are shown")
-        self.layer_choice.setToolTip("Which layer's feature maps are shown")
+        what = "Which layer's feature maps are shown"
+        self.layer_choice = ChoiceBox("mapsLayer", what, what)
+        self.layer_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.layer_choice.setFixedWidth(SIDE)
         self.layer_choice.activated.connect(lambda _index: self.look_wanted.emit())
         self.view_choice = ChoiceButton(
@@ -107,13 +108,14 @@ class MapsCard(TabbedCard):
         line.setSpacing(10)
         side = QVBoxLayout()
         side.setSpacing(3)
-        side.addWidget(self.layer_choice)
+        left = Qt.AlignmentFlag.AlignLeft
+        side.addWidget(self.layer_choice, 0, left)
         side.addStretch(1)
-        side.addWidget(self.image)
+        side.addWidget(self.image, 0, left)
         side.addWidget(self.true)
         for label in self.says:
             label.setFixedWidth(SIDE)
-            side.addWidget(label)
+            side.addWidget(label, 0, left)
         side.addStretch(1)
         line.addLayout(side)
         line.addWidget(self.maps, 1)
@@ -140,6 +142,9 @@ class MapsCard(TabbedCard):
             if len(layer.place) == 1 and not layer.error:
                 text = f"{layer.place[0] + 1}  {layer.row.text.partition('(')[0]}"
                 self.layer_choice.addItem(text, layer.place)
+        # As in the form: the longest row can be read.
+        wanted = self.layer_choice.sizeHint().width() + 12
+        self.layer_choice.setFixedWidth(min(max(SIDE, wanted), WIDEST_CHOICE))
 
     def choose(self, row: int) -> None:
         """Look at one of the open images."""
