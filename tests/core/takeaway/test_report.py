@@ -5,14 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from app.core.control import Control
+from app.core.data.batches import EpochOrder
+from app.core.data.preprocess import preprocess
+from app.core.data.reader import open_patches
+from app.core.errors import UsageError
+from app.core.events import Steps
+from app.core.learners import AutoencoderLearner
 from app.core.models.autoencoder import hidden
 from app.core.run_exports import export_run
-from app.core.runs import RunFolder
+from app.core.runs import Recorder, RunFolder
 from app.core.runs.labels import RunLabels, write_labels
-from app.core.specs import AutoencoderSpec
+from app.core.specs import AutoencoderSpec, PreprocessSpec
 from app.core.takeaway.contents import contents_of
 from app.core.takeaway.page import Grid
 from app.core.takeaway.report import report_page
+from app.core.training import train
 from tests.core.takeaway.cnn_runs import record_convnet
 from tests.core.trained import images, record, write
 
@@ -103,3 +111,46 @@ def test_one_keyframe_and_no_step_are_enough(run, place, tmp_path):
     for path in [path for _, path in once.keyframes()]:
         path.unlink()
     assert "No filters are shown" in sections(once)["Filters"].text[0]
+
+
+def test_a_run_can_be_reported_and_filmed_while_it_trains(run, place, tmp_path):
+    """At each batch what is there is told, and the training goes on to the same bits."""
+    patches = preprocess(open_patches(place / "p.h5"), PreprocessSpec())
+    spec = SPEC.changed(epochs=2)
+    part, _ = patches.split(spec.held_out)
+    folder = RunFolder.create(
+        tmp_path / "live",
+        kind="autoencoder",
+        run_id="1" * 32,
+        spec=spec,
+        preprocess=patches.fitted.spec,
+        source=patches.source,
+        threads=1,
+    )
+    recorder, told = Recorder(folder), []
+    for event in train(
+        AutoencoderLearner(part.x, spec, threads=1),
+        spec,
+        Control(),
+        examples=len(part.x),
+        order=EpochOrder(len(part.x), spec.seed),
+        run_id="1" * 32,
+    ):
+        recorder.take(event)
+        now = RunFolder.open(folder.path)
+        if now.info.state != "running" or not isinstance(event, Steps):
+            continue
+        page = report_page(contents_of(now))
+        assert page.lead.startswith("Sparse autoencoder, still training")
+        told.append(dict(page.facts).get("Steps"))
+        for kind in ("html", "pdf"):
+            assert export_run(now, "report", kind)[0]
+        if len(now.keyframes()) > 1:
+            assert export_run(now, "film", "gif")[0].startswith(b"GIF89a")
+        with pytest.raises(UsageError, match="is being trained right now"):
+            export_run(now, "archive", "filterscope")
+    recorder.close()
+    assert len(told) >= 4
+    again = record(tmp_path / "quiet", place / "p.h5", spec)
+    for name, array in again.read_weights()[1].items():
+        np.testing.assert_array_equal(RunFolder.open(folder.path).read_weights()[1][name], array)
