@@ -22,6 +22,7 @@ from app.core.history import History
 from app.core.params import describe
 from app.core.run_tree import lineage
 from app.core.runs import ParentInfo, RunFolder
+from app.core.runs.folder import DiskUse
 from app.core.specs import TrainingSpec
 
 __all__ = [
@@ -136,6 +137,21 @@ class Ruler:
         count = self._history.count_until(step)
         return float(self._history.seconds[count - 1]) if count else 0.0
 
+    def decimals(self, unit: Unit, newest: int) -> int:
+        """Return with how many decimals a unit tells steps apart, two at most.
+
+        Parameters
+        ----------
+        unit : {"epoch", "step", "second"}
+        newest : int
+            Steps that are done: long trainings need no hundredths of a second.
+        """
+        if unit == "step":
+            return 0
+        if unit == "epoch":
+            return 0 if self._rhythm == 1 else 1 if self._rhythm <= 10 else 2
+        return 1 if self.measure(newest, unit) >= 10 else 2
+
     def step_at(self, value: float, unit: Unit) -> int:
         """Return the last step that was done by then."""
         if unit == "epoch":
@@ -209,6 +225,10 @@ class Timeline:
         """Bytes that are kept in memory."""
         with self._lock:
             return self._cache.used
+
+    def disk_use(self) -> DiskUse:
+        """Return how many bytes the run takes on the disk by now."""
+        return self.run.disk_use()
 
     def look(self) -> bool:
         """List the keyframes again: more come while it is trained, and some are let go.

@@ -11,6 +11,8 @@ import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.core.events import Snapshot
+from app.core.runs.folder import DiskUse
+from app.core.runs.room import in_words
 from app.core.timeline import Ruler, Timeline, Unit, settings_at
 from app.ui.moment import Moment, ShowsMoments
 from app.ui.training_session import Training
@@ -68,7 +70,7 @@ class ScrubSession(QObject):
         self._target: int | None = None
         self._wish: tuple[int, bool] | None = None
         self._worker: TaskWorker[_Read] | None = None
-        self._looking: TaskWorker[bool] | None = None
+        self._looking: TaskWorker[DiskUse] | None = None
         self._again = False
         self._looked = -np.inf
         self._told: set[str] = set()
@@ -141,12 +143,14 @@ class ScrubSession(QObject):
             self._again = True
             return
         self._looked = time.monotonic()
-        self._looking = TaskWorker(lambda _task: timeline.look())
+        self._looking = TaskWorker(_look(timeline))
         self._looking.ended.connect(self._on_looked)
         self._lab.runner.start(self._looking)
 
     def _on_looked(self) -> None:
-        self._looking = None
+        worker, self._looking = self._looking, None
+        if worker is not None and worker.result is not None and self.timeline is not None:
+            self._show_use(worker.result)
         self._offer()
         if self._again:
             # What was asked for meanwhile may have come too late for that look.
@@ -215,16 +219,28 @@ class ScrubSession(QObject):
             short = f"now {end}" if running else where
         if place > self.bar.slider.maximum():
             self.bar.set_moments(self._count(), self.bar.slider.marks)
-        self.bar.show_place(place, self._rounded(step), where, short)
+        decimals = self._ruler.decimals(self.unit, self.newest_step)
+        self.bar.show_place(place, self._rounded(step), where, short, decimals)
         self.bar.set_follows(self._target is None, running=running)
 
     def _rounded(self, step: int) -> float:
-        value = self._ruler.measure(step, self.unit)
-        return value if self.unit == "step" else float(f"{value:.2f}")
+        ruler = self._ruler
+        return round(ruler.measure(step, self.unit), ruler.decimals(self.unit, self.newest_step))
 
     def _written(self, step: int) -> str:
-        value = self._rounded(step)
-        return f"{value:,.0f}".replace(",", " ") if self.unit == "step" else f"{value:g}"
+        decimals = self._ruler.decimals(self.unit, self.newest_step)
+        return f"{self._rounded(step):,.{decimals}f}".replace(",", " ")
+
+    def _show_use(self, use: DiskUse) -> None:
+        """Say what the run takes on the disk, and how much of it its keyframes may."""
+        assert self.timeline is not None
+        budget = self.timeline.run.info.spec.keyframe_budget << 20
+        self.bar.show_use(
+            in_words(use.total),
+            f"On the disk: moments of the past {in_words(use.keyframes)}, of at most "
+            f"{in_words(budget)}; checkpoints {in_words(use.checkpoints)}; "
+            f"each step’s figures {in_words(use.history)}",
+        )
 
     # --- what the person does
 
@@ -326,6 +342,14 @@ class ScrubSession(QObject):
         if self.held is not None and self._wish is None and self._worker is None:
             self._wish = self.held.snapshot.step, False
             self._start()
+
+
+def _look(timeline: Timeline) -> Callable[[Task], DiskUse]:
+    def job(_task: Task) -> DiskUse:
+        timeline.look()
+        return timeline.disk_use()
+
+    return job
 
 
 def _reading(

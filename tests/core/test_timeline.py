@@ -13,7 +13,7 @@ from app.core.data.batches import EpochOrder
 from app.core.data.preprocess import preprocess
 from app.core.data.reader import open_patches
 from app.core.errors import UsageError
-from app.core.events import Change, Snapshot
+from app.core.events import Change, Snapshot, Steps
 from app.core.history import History
 from app.core.learners import AutoencoderLearner
 from app.core.runs import ParentInfo, Recorder, RunFolder, recorder
@@ -55,6 +55,25 @@ def watched(root: Path, file: Path, spec: AutoencoderSpec) -> tuple[RunFolder, d
             live[event.step] = event
     keeper.close()
     return RunFolder.open(run.path), live
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_epoch", "seconds", "decimals"),
+    [
+        ("step", 80, 1.0, 0),
+        ("epoch", 1, 1.0, 0),
+        ("epoch", 10, 1.0, 1),
+        ("epoch", 80, 1.0, 2),
+        ("second", 80, 0.5, 2),
+        ("second", 80, 600.0, 1),
+    ],
+)
+def test_a_unit_has_the_decimals_that_tell_its_steps_apart(
+    unit, per_epoch, seconds, decimals
+) -> None:
+    history = History(("cost",))
+    history.take(Steps("run", 1, np.ones((4, 1)), 1, seconds))
+    assert Ruler(history, per_epoch).decimals(unit, 4) == decimals
 
 
 def test_a_moment_is_the_snapshot_that_was_live(tmp_path: Path, file: Path) -> None:

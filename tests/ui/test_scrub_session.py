@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from app.core import training
 from app.core.events import Snapshot
 from app.core.runs import recorder
+from app.core.runs.room import in_words
 from app.core.specs import AutoencoderSpec
 from app.ui.labs.autoencoder_lab import AutoencoderLab
 from app.ui.main_window import MainWindow
@@ -160,6 +161,30 @@ def test_training_goes_on_and_the_view_stays(qtbot: QtBot, lab: AutoencoderLab) 
 def go_to_running(qtbot: QtBot, lab: AutoencoderLab, step: int) -> None:
     lab.scrub.show_step(step)
     qtbot.waitUntil(lambda: seen_step(lab) == step and not lab.scrub.held.prompt, timeout=10_000)
+
+
+def test_numbers_have_as_many_decimals_as_tell_moments_apart(
+    qtbot: QtBot, lab: AutoencoderLab
+) -> None:
+    train(qtbot, lab)
+    bar, step = lab.panel.scrub_bar, lab.scrub.timeline.steps[3]
+    rhythm = lab.training.training.steps_per_epoch
+    go_to(qtbot, lab, step)
+    settled(qtbot, lab)
+    decimals = 1 if rhythm <= 10 else 2
+    assert bar.field.text() == f"{step / rhythm:.{decimals}f}"
+    assert bar.where.text() == f"of {lab.scrub.newest_step / rhythm:.{decimals}f}"
+    lab.scrub._on_unit("step")
+    assert bar.field.text() == str(step)
+    assert bar.where.text() == f"of {lab.scrub.newest_step}"
+
+
+def test_what_the_run_takes_on_the_disk_is_seen(qtbot: QtBot, lab: AutoencoderLab) -> None:
+    train(qtbot, lab)
+    use, bar = lab.scrub.timeline.disk_use(), lab.panel.scrub_bar
+    assert bar.use.text() == in_words(use.total)
+    said = f"moments of the past {in_words(use.keyframes)}, of at most {lab.spec.keyframe_budget}"
+    assert said in bar.use.toolTip()
 
 
 def test_the_end_of_training_moves_nothing(qtbot: QtBot, lab: AutoencoderLab) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import Field
+from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
 from app.core.branch import FIXED, branch_settings
@@ -21,6 +22,8 @@ __all__ = ["BranchDialog"]
 # Of a training that is done, or nearly: as far as shows what another value does.
 LEAST_MORE = 10
 LEFT_OUT = ("epochs", "keyframe_budget")
+# Pixels: of the dialog, and of the settings that are in sight at least.
+SIZE, LEAST_SCROLL = (380, 560), 260
 
 
 class _Length(Spec):
@@ -97,7 +100,7 @@ class BranchDialog(QDialog):
         inside.addWidget(self.form)
         inside.addStretch(1)
         scroll = FadingScroll("branchSettings", column)
-        scroll.setMinimumHeight(260)
+        scroll.setMinimumHeight(LEAST_SCROLL)
         layout.addWidget(scroll, 1)
         buttons = QDialogButtonBox()
         go = buttons.addButton("Branch", QDialogButtonBox.ButtonRole.AcceptRole)
@@ -109,7 +112,21 @@ class BranchDialog(QDialog):
         buttons.rejected.connect(self.reject)
         layout.addWidget(buttons)
         self._show_rows(spec)
-        self.resize(380, 560)
+        self._scroll, self._column = scroll, column
+        self.resize(*SIZE)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Qt: as high as its settings need, no higher."""
+        super().showEvent(event)
+        layout = self.layout()
+        assert layout is not None
+        layout.activate()
+        width = self._column.width()
+        needed = max(self._column.heightForWidth(width), self._column.sizeHint().height())
+        spare = self._scroll.height() - needed
+        if spare > 0:
+            self._scroll.setMinimumHeight(min(needed, LEAST_SCROLL))
+            self.resize(self.width(), self.height() - spare)
 
     def _show_rows(self, spec: Any) -> None:
         self.form.show_row("momentum", spec.solver in ("momentum", "nesterov"))

@@ -38,6 +38,7 @@ class NumberField(QLineEdit):
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.whole = whole
         self._value: float = 0
+        self._decimals: int | None = None
         self.editingFinished.connect(self._on_confirmed)
         self.textEdited.connect(self._on_edited)
 
@@ -46,15 +47,17 @@ class NumberField(QLineEdit):
         """The last good value."""
         return self._value
 
-    def set_value(self, value: float) -> None:
-        """Show a value; nothing is emitted."""
-        self._value = value
+    def set_value(self, value: float, decimals: int | None = None) -> None:
+        """Show a value, with so many decimals where that is said; nothing is emitted."""
+        self._value, self._decimals = value, decimals
         self._show()
         self._mark("")
 
     def _show(self) -> None:
         """Write the value; with more digits than there is room for, dots stand for the last."""
         text = format_number(self._value)
+        if self._decimals is not None:
+            text = f"{self._value:.{self._decimals}f}"
         if not self.hasFocus():
             room = self.width() - PADDING
             digits, mark, exponent = text.partition("e")

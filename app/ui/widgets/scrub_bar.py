@@ -19,7 +19,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.ui.theme import theme
-from app.ui.widgets.card import ChoiceButton, elided_label
+from app.ui.widgets.card import ChoiceButton, elided_label, quiet_label
 from app.ui.widgets.number_field import NumberField
 
 __all__ = ["ScrubBar"]
@@ -30,6 +30,8 @@ HANDLE = 14
 LEAST_GAP = 4.0
 # Pixels of what changes its text, and of a bar that has room for all of it.
 UNIT_WIDTH, NEWEST_WIDTH, WHERE_WIDTH, SHORT_WIDTH, WIDE = 82, 84, 138, 66, 760
+# What the run takes on the disk stands there where there is more room than that.
+USE_WIDTH = 70
 
 
 class _Moments(QSlider):
@@ -172,6 +174,10 @@ class ScrubBar(QFrame):
         self.newest.clicked.connect(self._on_newest)
         for widget in (self.back, self.slider, self.forward, self.field, self.unit, self.where):
             layout.addWidget(widget, 1 if widget is self.slider else 0)
+        self.use = quiet_label(name=f"{name}ScrubUse")
+        self.use.setFixedWidth(USE_WIDTH)
+        self.use.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        layout.addWidget(self.use)
         layout.addWidget(self.branch)
         layout.addWidget(self.newest)
         self.set_follows(True, running=False)
@@ -194,6 +200,7 @@ class ScrubBar(QFrame):
         super().resizeEvent(event)
         self.where.setFixedWidth(WHERE_WIDTH if self.width() >= WIDE else SHORT_WIDTH)
         self.branch.setText("Branch from here…" if self.width() >= WIDE else "Branch…")
+        self.use.setVisible(self.width() >= WIDE + USE_WIDTH)
 
     # --- what the person does
 
@@ -224,10 +231,18 @@ class ScrubBar(QFrame):
         slider.marks = tuple(int(mark) for mark in np.unique(np.asarray(marks, int)))
         slider.update()
 
-    def show_place(self, place: int, value: float, where: str, short: str = "") -> None:
+    def show_use(self, size: str, parts: str) -> None:
+        """Say how much of the disk the run takes, and what for."""
+        self.use.setText(size)
+        self.use.setToolTip(parts)
+        self.use.setAccessibleName(parts)
+
+    def show_place(
+        self, place: int, value: float, where: str, short: str = "", decimals: int | None = None
+    ) -> None:
         """Put the handle at a place, without telling anybody; say where that is.
 
-        `short` is said where there is no room for `where`.
+        `short` is said where there is no room for `where`; `decimals` are those of the value.
         """
         slider = self.slider
         if slider.value() != place and not slider.isSliderDown():
@@ -237,7 +252,7 @@ class ScrubBar(QFrame):
         self.back.setEnabled(slider.value() > 0)
         self.forward.setEnabled(slider.value() < slider.maximum())
         if not (self.field.hasFocus() and self.field.isModified()):
-            self.field.set_value(value)
+            self.field.set_value(value, decimals)
         self.where.setProperty("short", short or where)
         self.where.setText(where)
 
