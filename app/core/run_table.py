@@ -30,6 +30,7 @@ __all__ = [
     "move_to_trash",
     "read_row",
     "read_rows",
+    "read_rows_again",
     "restore_from_trash",
     "settings_that_differ",
 ]
@@ -139,6 +140,17 @@ def read_rows(root: Path | None = None, cancel: Cancel | None = None) -> list[Ru
         except UsageError:
             continue
     return sorted(rows, key=lambda row: by_start(row.run), reverse=True)
+
+
+def read_rows_again(rows: Sequence[RunRow]) -> list[RunRow]:
+    """Return what these runs say by now; those that are gone are left out."""
+    found = []
+    for row in rows:
+        try:
+            found.append(read_row(RunFolder.open(row.path)))
+        except UsageError:
+            continue
+    return found
 
 
 def _size(folder: Path) -> int:

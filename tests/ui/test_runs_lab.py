@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PyQt6.QtCore import QItemSelectionModel, Qt
 from PyQt6.QtGui import QColor
@@ -523,6 +525,37 @@ def test_the_runs_of_a_race_stand_below_it(
     assert below == {run.path.name for run in racers}
     panel.runs.search.setText(tag)
     assert names(panel) == [f"{tag} · 2 runs"]
+
+
+def test_a_run_that_trains_is_followed(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
+) -> None:
+    done = runs[0].info
+    born = psutil.Process().create_time()
+    runs[0].write_info(done.changed(outcome=None, ended=None, pid=os.getpid(), pid_started=born))
+    history = runs[0].path / "history.jsonl"
+    lines = history.read_bytes().splitlines(keepends=True)
+    history.write_bytes(b"".join(lines[:-1]))
+    panel = lab.runs
+    panel.runs._clock.setInterval(1)
+    panel.refresh()
+    settled(qtbot, lab)
+    choose(qtbot, lab, runs[0].path)
+    place = names(panel).index(runs[0].path.name)
+    state = panel.shown.index(place, column("State"))
+    assert state.data() == "running"
+    qtbot.waitUntil(lambda: panel.curves_page.curves.where.text() == "so far", timeout=10_000)
+    panel.curves_page.curves.read_at(1.0)
+    # It ends: the table and the curve tell so by themselves, and what is read off stays.
+    history.write_bytes(b"".join(lines))
+    runs[0].write_info(done)
+    qtbot.waitUntil(lambda: state.data() == "done", timeout=10_000)
+    qtbot.waitUntil(lambda: not panel.curves_page.curves.curves[0].growing, timeout=10_000)
+    assert panel.curves_page.curves.curves[0].x[-1] == SPEC.epochs
+    assert panel.curves_page.curves.place == 1.0
+    settled(qtbot, lab)
+    assert not panel.runs._clock.isActive()
+    assert [row.path for row in panel.chosen_rows()] == [runs[0].path]
 
 
 # --- the trash

@@ -62,6 +62,7 @@ class CurvesPage(QWidget):
         super().__init__()
         self.chosen = Chosen()
         self.seeds = True
+        self._drawn: tuple[list[tuple[str, str]], str, str] = ([], "", "")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self.curves = RunCurves()
@@ -121,6 +122,13 @@ class CurvesPage(QWidget):
             if len(curve.x):
                 curves.append(curve)
         self.coloured.emit(colours)
+        called = [(curve.name, curve.colour) for curve in curves]
+        drawn = (called, self.what.value, self.axis.value)
+        if drawn == self._drawn:
+            # A run that trains went on: what is read off under the mouse stays there.
+            self.curves.renew(curves)
+            return
+        self._drawn = drawn
         self.curves.set_curves(curves, unit_of(self.what.value), self.axis.value)
 
     # --- to take away

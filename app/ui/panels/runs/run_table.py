@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QItemSelection, QModelIndex, QPoint, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence
+from PyQt6.QtCore import QItemSelection, QModelIndex, QPoint, QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QAction, QHideEvent, QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
@@ -20,7 +20,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.core.errors import FilterscopeError
-from app.core.run_table import TRASH, RunRow, read_rows
+from app.core.run_table import TRASH, RunRow, read_rows, read_rows_again
 from app.core.settings import data_folder
 from app.ui.panels.runs.actions import RunActions
 from app.ui.panels.runs.columns import COLUMNS, TITLES
@@ -30,6 +30,9 @@ from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
 
 __all__ = ["RunTable"]
+
+# So often it is seen how far a run that trains is.
+FOLLOW_MILLISECONDS = 2000
 
 
 class _Tree(QTreeView):
@@ -90,6 +93,11 @@ class RunTable(Card):
         super().__init__("Runs", "runs")
         self._runner = runner
         self._listing: TaskWorker[list[RunRow]] | None = None
+        self._following: TaskWorker[list[RunRow]] | None = None
+        self._clock = QTimer(self)
+        self._clock.setSingleShot(True)
+        self._clock.setInterval(FOLLOW_MILLISECONDS)
+        self._clock.timeout.connect(self.follow)
         self._again = False
         # What is chosen when the runs have been read.
         self._then: set[Path] = set()
@@ -252,8 +260,38 @@ class RunTable(Card):
     def cancel(self) -> None:
         """Give up what is under way."""
         self._again = False
+        self._clock.stop()
         if self._listing is not None:
             self._listing.request_stop()
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Qt: nobody looks, so nothing is followed; the next look reads all anew."""
+        super().hideEvent(event)
+        self._clock.stop()
+
+    def follow(self) -> None:
+        """Read again how far the runs are that train."""
+        growing = [row for row in self.model.rows if row.state == "running"]
+        if not growing or self._listing is not None or self._following is not None:
+            return
+        self._following = TaskWorker(lambda _: read_rows_again(growing))
+        self._following.ended.connect(self._on_followed)
+        self._runner.start(self._following)
+
+    def _on_followed(self) -> None:
+        worker, self._following = self._following, None
+        if worker is None or worker.result is None or self._listing is not None:
+            return
+        chosen = {row.path for row in self.chosen_rows()}
+        self.model.renew(worker.result)
+        if any(row.path in chosen for row in worker.result):
+            self._on_selection()
+        self._follow_on()
+
+    def _follow_on(self) -> None:
+        """Look again in a while, as long as somebody looks and something trains."""
+        if self.isVisible() and any(row.state == "running" for row in self.model.rows):
+            self._clock.start()
 
     def _on_listed(self) -> None:
         worker, self._listing = self._listing, None
@@ -288,6 +326,7 @@ class RunTable(Card):
         self._seen_before = True
         self.choose(before)
         self._count()
+        self._follow_on()
 
     def _folded(self) -> set[str]:
         """Return the names of what the person has folded."""

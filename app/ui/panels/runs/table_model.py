@@ -68,6 +68,17 @@ class RunModel(QAbstractItemModel):
         self._build()
         self.endResetModel()
 
+    def renew(self, rows: Sequence[RunRow]) -> None:
+        """Show what some of the runs say by now, each where it stands."""
+        places = {row.path: place for place, row in enumerate(self.rows)}
+        for row in rows:
+            place = places.get(row.path)
+            if place is not None:
+                self.rows[place] = row
+                self._words.pop(place, None)
+                last = self.index_of(place, len(COLUMNS) - 1)
+                self.dataChanged.emit(self.index_of(place), last)
+
     def set_nested(self, nested: bool) -> None:
         """Choose between the tree and one list of all runs."""
         self.beginResetModel()
