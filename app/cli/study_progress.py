@@ -15,6 +15,7 @@ class StudyProgress:
 
     def __init__(self, studies: Sequence[Any]) -> None:
         from app.core.studies.folder import FINISHED
+        from app.core.studies.watch import Watch
 
         self.terminal = sys.stderr.isatty()
         self._studies = {study.info.study_id: study for study in studies}
@@ -26,13 +27,19 @@ class StudyProgress:
             for run in (study.run_of(member) for study, member in members)
         )
         self._at_work: dict[tuple[str, int], float] = {}
+        self._watch = Watch()
+        self._results: list[Any] = []
         self._last = 0.0
         self._open = False
 
     def take(self, event: Any) -> None:
         """Show an event."""
         from app.core.studies import conduct
+        from app.core.studies.results import read_results
 
+        self._watch.take(event)
+        if self.terminal and isinstance(event, conduct.MemberBegan | conduct.MemberEnded):
+            self._results = [read_results(study) for study in self._studies.values()]
         if isinstance(event, conduct.MemberMoved):
             self._at_work[event.study_id, event.number] = event.epoch / max(event.epochs, 1)
             self._draw()
@@ -70,12 +77,17 @@ class StudyProgress:
         self._draw()
 
     def _draw(self) -> None:
+        from app.core.studies.watch import about
+
         now = time.monotonic()
         if not self.terminal or now - self._last < 0.1:
             return
         self._last = now
         shares = " ".join(f"{share:.0%}" for share in self._at_work.values())
         line = f"{self._done} of {self._total} runs done   at work: {shares}"
+        left = self._watch.seconds_left(self._results)
+        if left is not None and self._at_work:
+            line += f"   {about(left)} left"
         print(f"\r{line[:78]:78}", end="", file=sys.stderr, flush=True)
         self._open = True
 

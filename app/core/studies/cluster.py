@@ -8,6 +8,7 @@ has to be reached with TLS, unless the person says that all of its network is tr
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import os
@@ -245,10 +246,7 @@ class DaskPool:
             try:
                 found = sum(self._client.nthreads().values())
             except Exception as error:
-                raise FilterscopeError(
-                    f"The scheduler does not answer any more: {_one_line(error)}.",
-                    "What was trained is kept; start the study again to go on.",
-                ) from None
+                raise _gone(error) from None
             if found == 0 and self.remote and (count or counted < 0):
                 words = {"message": "The cluster has no worker; waiting for one."}
                 self._reports.put(Report("", "said", words))
@@ -262,14 +260,17 @@ class DaskPool:
         if self.remote:
             self._folders[job.key] = Path(job.folder)
             files = read_files(Path(job.folder))
-        future = self._client.submit(
-            train_here,
-            job.model_dump(),
-            self._topic,
-            files,
-            key=f"{job.key} {uuid.uuid4().hex}",
-            pure=False,
-        )
+        try:
+            future = self._client.submit(
+                train_here,
+                job.model_dump(),
+                self._topic,
+                files,
+                key=f"{job.key} {uuid.uuid4().hex}",
+                pure=False,
+            )
+        except Exception as error:
+            raise _gone(error) from None
         self._futures[job.key] = future
         future.add_done_callback(self._reports.put)
 
@@ -332,18 +333,32 @@ class DaskPool:
         self._stopping = True
         keys = list(self._futures)
         if keys:
-            self._client.run(stop_here, keys, wait=False, on_error="ignore")
+            try:
+                self._client.run(stop_here, keys, wait=False, on_error="ignore")
+            except Exception as error:
+                raise _gone(error) from None
 
     def close(self) -> None:
         """Leave the cluster; one of our own ends."""
         futures, self._futures = list(self._futures.values()), {}
-        if futures:
-            self._client.cancel(futures, force=True)
-        self._client.close()
+        # A scheduler that is gone is left all the same, and was told before.
+        with contextlib.suppress(Exception):
+            if futures:
+                self._client.cancel(futures, force=True)
+        with contextlib.suppress(Exception):
+            self._client.close()
         if self._cluster is not None:
             self._cluster.close()
         if self._scratch is not None:
             remove_folder(self._scratch)
+
+
+def _gone(error: BaseException) -> FilterscopeError:
+    """Return what is said when the scheduler went away, whatever Dask makes of it."""
+    return FilterscopeError(
+        f"The scheduler does not answer any more: {_one_line(error)}.",
+        "What came back is kept; “Go on”, or study resume, trains the rest.",
+    )
 
 
 def _one_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import tempfile
@@ -15,6 +16,7 @@ import pytest
 from app.core.data.preprocess import PREFIX
 from app.core.errors import FilterscopeError, UsageError
 from app.core.runs import RunFolder
+from app.core.studies import dask_job
 from app.core.studies.cluster import ClusterAddress, DaskPool
 from app.core.studies.conduct import (
     MemberBegan,
@@ -142,6 +144,43 @@ def test_files_come_back_from_a_cluster_that_is_there_and_go_on_there(tmp_path: 
     run = study.run_of(study.info.members[0])
     assert run is not None
     assert same_bits(run, record(tmp_path / "alone", Path(study.spec.data), run.info.spec))
+
+
+def test_a_scheduler_that_goes_away_in_the_middle_is_told_once(
+    tmp_path: Path, monkeypatch, logs
+) -> None:
+    logs.expect("Failed to reconnect to scheduler")
+    # What the worker in this process says of its run that was cut off is of no interest.
+    worker_log = logging.getLogger("distributed.worker.state_machine")
+    monkeypatch.setattr(worker_log, "disabled", True)
+    monkeypatch.setattr("app.core.studies.cluster.SECONDS_TO_CONNECT", 1.0)
+    study = small_study(tmp_path, set=LONG)
+    with dask.config.set({"temporary-directory": str(tmp_path)}):
+        cluster = distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp://",
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+        )
+        pool = DaskPool(1, cluster=ClusterAddress(cluster.scheduler_address))
+
+    def close_in_the_middle() -> None:
+        for event in conduct([study], pool, StudyControl()):
+            if isinstance(event, MemberMoved):
+                # The run itself ends, as it would with its worker.
+                for at_work in dask_job._at_work.values():
+                    at_work.stop(in_haste=True)
+                cluster.close()
+
+    with pytest.raises(FilterscopeError, match="does not answer any more") as told:
+        close_in_the_middle()
+    assert "trains the rest" in told.value.hint
+    pool.close()
+    kept = StudyFolder.open(study.path)
+    assert not kept.conducted
+    assert len(kept.unfinished()) == 2
 
 
 def test_a_cluster_that_does_not_answer_is_told(monkeypatch) -> None:

@@ -9,9 +9,15 @@ from PyQt6.QtGui import QMouseEvent, QPixmap
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from app.core.studies.look import Picture
-from app.ui.widgets.card import elided_label
+from app.ui.widgets.card import elided_label, quiet_label
 
 __all__ = ["FilterStrip"]
+
+
+EMPTY = (
+    "Filters are here as soon as a run has some; those of a run on another computer come when it "
+    "ends."
+)
 
 
 class _Column(QWidget):
@@ -73,6 +79,8 @@ class FilterStrip(QScrollArea):
         self._layout = QHBoxLayout(inside)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(18)
+        self.empty = quiet_label(EMPTY, "studyNoFilters")
+        self._layout.addWidget(self.empty, 0, Qt.AlignmentFlag.AlignTop)
         self._layout.addStretch(1)
         self.setWidget(inside)
         self.columns: list[_Column] = []
@@ -99,6 +107,7 @@ class FilterStrip(QScrollArea):
             column = _Column(len(self.columns), self.chosen.emit)
             self._layout.insertWidget(len(self.columns), column)
             self.columns.append(column)
+        self.empty.setVisible(not self._pictures)
         first = sorted(self._pictures, key=lambda one: one.trial != self._trial)
         for column, picture in zip(self.columns, first, strict=True):
             column.show_picture(picture, strong=picture.trial == self._trial)

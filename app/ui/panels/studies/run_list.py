@@ -27,7 +27,7 @@ from app.ui.theme import theme
 __all__ = ["RunList"]
 
 TITLES = ("Run", "Seed", "State", "Epoch", "Cost", "Result")
-WIDTHS = (200, 44, 122, 92, 148, 98)
+WIDTHS = (200, 44, 116, 104, 146, 98)
 # What a run has of its own gets the room that the others leave, between these.
 RUN_WIDTHS = (90, 260)
 SPARK = QSize(84, 18)
