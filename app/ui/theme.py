@@ -100,6 +100,7 @@ QPushButton:hover, QToolButton:hover { background: $hover; }
 QPushButton:pressed, QToolButton:pressed { background: $faint; }
 QPushButton:focus, QToolButton:focus, QComboBox:focus, QLineEdit:focus { border: 1px solid $accent; }
 QPushButton:disabled, QToolButton:disabled { color: $quiet; background: $window; }
+QFileDialog QToolButton { padding: 3px; }
 QPushButton[primary="true"] { background: $accent; color: $accent_text; border: 1px solid $accent; font-weight: 600; }
 QPushButton[primary="true"]:disabled { background: $faint; color: $quiet; border-color: $faint; }
 QPushButton[primary="true"]:focus { border: 1px solid $text; }

