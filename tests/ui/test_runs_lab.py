@@ -389,6 +389,27 @@ def test_a_filter_stands_where_its_twin_does(
     assert page.score.text().startswith("stability")
 
 
+def test_only_what_is_seen_of_the_chosen_runs_is_taken_away(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
+) -> None:
+    def offered() -> list[bool]:
+        lab.exporter.refresh()
+        keys = ("run_filters_0", "run_filters_1", "run_pairs")
+        return [lab.exporter.actions[key].isEnabled() for key in keys]
+
+    choose(qtbot, lab, runs[0].path, runs[1].path)
+    assert offered() == [False] * 3
+    assert lab.exporter.actions["run_pairs"].toolTip() == "See them under Filters first"
+    show_filters(qtbot, lab)
+    assert offered() == [True] * 3
+    # Others are chosen while nobody looks at filters: those on the page are not theirs.
+    lab.runs.details.show_page(0)
+    choose(qtbot, lab, runs[2].path)
+    assert offered() == [False] * 3
+    show_filters(qtbot, lab)
+    assert offered() == [True, False, False]
+
+
 def test_the_slider_is_one_moment_of_both_runs(
     qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
 ) -> None:

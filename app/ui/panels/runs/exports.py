@@ -29,7 +29,8 @@ def runs_items(panel: RunsPanel, zoom: Callable[[], int]) -> list[Item]:
 
         return Item(
             panel, f"run_filters_{number}", text, {"png": png, "svg": svg},
-            lambda: grid.mosaic is not None,
+            lambda: filters.current and grid.mosaic is not None,
+            needs="See them under Filters first",
         )  # fmt: skip
 
     return [
@@ -51,6 +52,7 @@ def runs_items(panel: RunsPanel, zoom: Callable[[], int]) -> list[Item]:
             "run_pairs",
             "Pairs of filters",
             {"csv": filters.pairs_csv},
-            lambda: filters.seen.pair is not None,
+            lambda: filters.current and filters.seen.pair is not None,
+            needs="See them under Filters first",
         ),
     ]

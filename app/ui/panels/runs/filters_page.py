@@ -120,6 +120,11 @@ class FiltersPage(QWidget):
         """Whether something is being read."""
         return self._worker is not None
 
+    @property
+    def current(self) -> bool:
+        """Whether what is shown is of the chosen runs; it is read only when somebody looks."""
+        return self._read_for == self._rows and not self.busy
+
     def cancel(self) -> None:
         """Give up what is under way."""
         self._again = False
