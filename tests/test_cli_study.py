@@ -81,6 +81,13 @@ def test_a_file_is_a_study_and_options_change_it(patches, tmp_path, capsys) -> N
     assert list_studies() == []
 
 
+def test_data_is_kept_by_its_whole_path(patches, monkeypatch) -> None:
+    monkeypatch.chdir(Path(patches).parent)
+    for word in ("patches.npy", "patches.npy::arr"):
+        options = build_parser().parse_args(["study", "report-rho", word])
+        assert read_specs(options)[0].data == patches + word.removeprefix("patches.npy")
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -113,6 +120,7 @@ def test_words_and_options_come_in_any_order(line, patches, capsys) -> None:
         (["report", "--workers", "0"], "There can be 1 to 256 workers"),
         (["reprt", "--page", "x.html", "a.npy"], "“reprt” is no study"),
         (["report", "a.npy", "--page", "x.html", "b.npy"], "one word too many"),
+        (["report", "nothing.npy"], "There is no file nothing.npy"),
         (["report", "--tls-ca", "x.pem"], "belong to --scheduler"),
         (["report", "--scheduler", "10.0.0.5:8786"], "can run code on this computer"),
         (["report", "--page", "/nowhere/at/all.html"], "There is no folder"),

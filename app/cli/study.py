@@ -108,6 +108,7 @@ def run_study(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _dry_run(specs, options.json)
     _check_page(options)
+    _check_data(specs, options)
     pool = _pool(options)
     with pool:
         return _conduct(StudyFolder.create_all(specs), pool, options)
@@ -136,6 +137,7 @@ def read_specs(options: argparse.Namespace) -> list[Any]:
         )
     if len(data) > 1:
         raise UsageError(f"“{data[1]}” is one word too many.", "There is one DATA.")
+    data = [_whole(word) for word in data]
     if from_file:
         more = _changes(options, None)
         more.pop("kind")
@@ -149,6 +151,26 @@ def read_specs(options: argparse.Namespace) -> list[Any]:
         return [preset_study(name, data=data[0] if data else "", **more) for name in presets]
     more = _changes(options, options.network or "autoencoder")
     return [StudySpec.build({**more, "data": data[0] if data else ""})]
+
+
+def _whole(data: str) -> str:
+    """Return DATA by its whole path, so that the study goes on from any folder."""
+    from app.core.data.image_reader import CIFAR10_NAME
+    from app.core.data.synthetic import SYNTHETIC_NAME
+
+    path, mark, dataset = data.partition("::")
+    if path in (CIFAR10_NAME, SYNTHETIC_NAME):
+        return data
+    return f"{Path(path).resolve()}{mark}{dataset}" if Path(path).exists() else data
+
+
+def _check_data(specs: Sequence[Any], options: argparse.Namespace) -> None:
+    """Raise `UsageError` where patches are not there; of another computer nobody knows."""
+    for spec in specs:
+        path = spec.data.partition("::")[0]
+        here = spec.kind == "autoencoder" and options.scheduler is None
+        if here and path and not Path(path).exists():
+            raise UsageError(f"There is no file {path}.")
 
 
 def _changes(options: argparse.Namespace, kind: str | None) -> dict[str, Any]:
