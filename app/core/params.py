@@ -29,6 +29,7 @@ __all__ = [
     "format_number",
     "parse_number",
     "parse_setting",
+    "value_in_words",
 ]
 
 SLIDER_POSITIONS = 1000
@@ -308,3 +309,14 @@ def format_number(value: float) -> str:
     if len(decimals) == 3 and whole.lstrip("-") != "0":
         return text + "0"
     return text
+
+
+def value_in_words(parameter: Parameter, value: Any) -> str:
+    """Return a setting's value as a person reads it: a choice by its name, a number with its unit."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if parameter.hyper.choices and value in parameter.hyper.choices:
+        return str(parameter.hyper.choices[value])
+    if isinstance(value, int | float):
+        return f"{format_number(value)} {parameter.hyper.unit}".strip()
+    return str(value)

@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import QColorDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.core.memory import to_safetensors
+from app.core.params import describe
 from app.core.race.line_up import tag_of
 from app.core.run_table import read_rows
 from app.core.runs import ParentInfo, RunFolder
@@ -333,6 +334,22 @@ def test_what_differs_is_a_column_for_each_run(
     choose(qtbot, lab)
     assert table.rowCount() == 0
     assert lab.runs.curves_page.curves.curves == []
+
+
+def test_of_one_run_all_settings_are_told(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
+) -> None:
+    choose(qtbot, lab, runs[1].path)
+    table = lab.runs.settings_page
+    told = {
+        table.item(row, 0).text(): (table.item(row, 1).text(), table.item(row, 0).font().bold())
+        for row in range(table.rowCount())
+    }
+    assert told["Target activation  ρ"] == ("0.3", True)
+    assert told["Solver"] == ("Adam", False)
+    assert told["Sparsity weight  β"] == (f"{SPEC.beta:g}", False)
+    known = sum(len(describe(type(s))) for s in (runs[1].info.spec, runs[1].info.preprocess))
+    assert table.rowCount() == known
 
 
 # --- which filter is which

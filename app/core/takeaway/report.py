@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from app.core.chart import Chart, Curve
 from app.core.errors import Cancelled, FilterscopeError
-from app.core.params import Spec, describe, format_number
+from app.core.params import Spec, describe, format_number, value_in_words
 from app.core.run_table import read_row
 from app.core.runs.info import ParentInfo, when_in_words
 from app.core.runs.labels import read_labels
@@ -313,21 +312,16 @@ def settings_tables(*specs: Spec) -> list[Table]:
     tables = []
     for title, spec in zip(("The network and its training", "Preprocessing"), specs, strict=False):
         rows = [
-            (p.hyper.symbol, p.hyper.label, _value(p, getattr(spec, p.name)), p.hyper.teaches)
+            (
+                p.hyper.symbol,
+                p.hyper.label,
+                value_in_words(p, getattr(spec, p.name)),
+                p.hyper.teaches,
+            )
             for p in describe(type(spec))
         ]
         tables.append(Table(("", "Setting", "Value", "What it does"), rows, title))
     return tables
-
-
-def _value(parameter: Any, value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if parameter.hyper.choices and value in parameter.hyper.choices:
-        return str(parameter.hyper.choices[value])
-    if isinstance(value, int | float):
-        return f"{format_number(value)} {parameter.hyper.unit}".strip()
-    return str(value)
 
 
 def _duration(seconds: float) -> str:
