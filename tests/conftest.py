@@ -93,6 +93,26 @@ def logs() -> Iterator[Logs]:
     handler.check()
 
 
+# Milliseconds that a test waits for what has to come. On a busy machine all takes many times as
+# long: only what never comes is a failure.
+PATIENCE = 60_000
+
+
+@pytest.fixture
+def qtbot(qtbot: Any) -> Any:
+    """Return pytest-qt's hand, which is patient whatever a test says."""
+
+    def patient(wait: Any) -> Any:
+        def waits(*args: Any, timeout: int = 0, **more: Any) -> Any:
+            return wait(*args, timeout=max(timeout, PATIENCE), **more)
+
+        return waits
+
+    for name in ("waitUntil", "waitSignal", "waitSignals"):
+        setattr(qtbot, name, patient(getattr(qtbot, name)))
+    return qtbot
+
+
 def _stack() -> str:
     """Return who called, without the frames of pytest."""
     frames = [f for f in traceback.extract_stack()[:-2] if "site-packages" not in f.filename]
@@ -118,10 +138,10 @@ def nothing_left(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         if not thread.daemon and not thread.name.startswith("kernel")
     ]
     for thread in left:
-        thread.join(2.0)
+        thread.join(10.0)
     assert not [thread for thread in left if thread.is_alive()], "threads are left"
     alive = [child for child in set(psutil.Process().children()) - children if child.is_running()]
-    _, alive = psutil.wait_procs(alive, timeout=2.0)
+    _, alive = psutil.wait_procs(alive, timeout=10.0)
     assert not alive, f"child processes are left: {alive}"
 
 

@@ -159,7 +159,7 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(patches, tmp_path) -> Non
     assert "process" in said
     children = psutil.Process(process.pid).children()
     study = list_studies()[0]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not all(
         any((study.run_path(member) / "keyframes").glob("*")) for member in study.info.members[:2]
     ):

@@ -2,8 +2,8 @@
 
     QT_QPA_PLATFORM=offscreen python tools/bench_window.py [NAME ...] [--json]
 
-Names: start, heartbeat, slider, throughput, cycles for the autoencoder; cnn-heartbeat,
-cnn-throughput, cnn-cycles for the CNN lab, twin-heartbeat for its readable loops;
+Names: start, heartbeat, slider, throughput, cycles for the autoencoder; stopping for both labs;
+cnn-heartbeat, cnn-throughput, cnn-cycles for the CNN lab, twin-heartbeat for its readable loops;
 workbench-heartbeat for the workbench; torch-heartbeat, torch-throughput, torch-cycles for both
 labs with PyTorch, where there is one; all by default.
 Figures of a busy machine say nothing. Nothing is written outside of a temporary folder.
@@ -409,6 +409,32 @@ def _cycles(lab: Lab, name: str) -> list[Figure]:
     ]
 
 
+# --- how soon after Stop a training stands
+
+STOPS, STOP_LIMIT = 10, 1.0
+
+
+def stopping(window: MainWindow) -> list[Figure]:
+    """Stop trainings of both labs at moments of no choosing, the last weights kept each time."""
+    figures = []
+    for lab, name in (
+        (autoencoder_lab(window), "autoencoder"),
+        (convnet_lab(window), "CNN"),
+    ):
+        took = []
+        for count in range(STOPS):
+            begin(lab)
+            live(0.1 + 0.13 * count)
+            began = time.perf_counter()
+            stop(lab)
+            took.append(time.perf_counter() - began)
+            discard(lab)
+        figures.append(
+            Figure(f"{name}: Stop to ended, most of {STOPS}", max(took), STOP_LIMIT, "s")
+        )
+    return figures
+
+
 # --- how soon: from the start of the process to the first picture
 
 FIRST_PAINT = """
@@ -462,6 +488,7 @@ PARTS = {
     "heartbeat": heartbeat,
     "slider": slider,
     "throughput": throughput,
+    "stopping": stopping,
     "cycles": cycles,
     "cnn-heartbeat": cnn_heartbeat,
     "cnn-throughput": cnn_throughput,

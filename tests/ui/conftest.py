@@ -43,7 +43,7 @@ def make_patches(count: int = 200, side: int = SIDE, **preprocess: object) -> Pa
 def runner(qapp: QApplication) -> Iterator[Runner]:
     runner = Runner()
     yield runner
-    assert runner.shutdown(5.0)
+    assert runner.shutdown(30.0)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,10 +152,8 @@ def test_a_stop_ends_one_that_does_not_answer(
     assert training is not None
     qtbot.waitUntil(lambda: getattr(training.learner, "taken", 0) >= 3, timeout=60_000)
     cnn.on_stop()
-    asked = time.monotonic()
-    qtbot.waitUntil(lambda: cnn.training.state is State.ENDED, timeout=20_000)
-    # A second of grace; a busy machine may add some. It is no measurement.
-    assert time.monotonic() - asked < 15
+    # It would never end by itself.
+    qtbot.waitUntil(lambda: cnn.training.state is State.ENDED)
     assert len(training.history) == 3
     assert cnn.convnet_lab.goes_on
 

@@ -43,7 +43,7 @@ def session(runner: Runner) -> Iterator[TrainingSession]:
     session = TrainingSession(runner, Unrecorded())
     yield session
     session.stop()
-    assert runner.shutdown(5.0)
+    assert runner.shutdown(30.0)
     session.deleteLater()
 
 

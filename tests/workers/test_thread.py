@@ -94,7 +94,7 @@ def test_shutdown_ends_them_all(runner: Runner) -> None:
     for worker in workers:
         runner.start(worker)
     assert all(worker.began.wait(5) for worker in workers)
-    assert runner.shutdown(5.0)
+    assert runner.shutdown(30.0)
     assert not runner.busy
 
 
@@ -112,12 +112,12 @@ def test_shutdown_says_when_one_will_not_end(qtbot: QtBot, runner: Runner) -> No
     assert not runner.shutdown(0.05)
     assert runner.busy
     let_go.set()
-    assert runner.shutdown(5.0)
+    assert runner.shutdown(30.0)
     assert not runner.busy
 
 
 def test_shutdown_before_a_worker_has_begun(runner: Runner) -> None:
     for _ in range(20):
         runner.start(Waiting())
-        assert runner.shutdown(5.0)
+        assert runner.shutdown(30.0)
     assert not runner.busy

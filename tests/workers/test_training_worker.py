@@ -145,7 +145,8 @@ def test_stopping_the_worker_stops_the_training(qtbot: QtBot) -> None:
         return bool(of(Steps, seen))
 
     qtbot.waitUntil(has_stepped)
-    assert runner.shutdown(1.0), "a training did not stop within a second"
+    # It would train for an hour. How long it takes is measured by ``tools/bench_window.py``.
+    assert runner.shutdown(30.0), "a training did not stop"
     seen.extend(feed.collect()[0])
     assert isinstance(seen[-1], Finished)
     assert seen[-1].reason == "stopped"
@@ -163,5 +164,5 @@ def test_a_paused_training_stops_too(qtbot: QtBot) -> None:
         return bool(of(Paused, seen))
 
     qtbot.waitUntil(waits)
-    assert runner.shutdown(1.0)
+    assert runner.shutdown(30.0)
     assert feed.collect()[0][-1].reason == "stopped"

@@ -38,7 +38,7 @@ def test_a_reader_of_a_live_run_never_meets_damage(tmp_path):
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
-        expected = curve(events_of(spec(epochs=2000))).terms
+        expected = curve(events_of(spec(epochs=1000))).terms
         before = 0
         for _ in range(150):
             run = RunFolder.open(tmp_path / "live")

@@ -71,7 +71,7 @@ def page(qtbot: QtBot, runner: Runner, answers: dict[str, Any]) -> Iterator[Five
     page.set_source(SOURCE, "drawn shapes", SHAPE)
     yield page
     page.cancel()
-    assert runner.shutdown(5.0)
+    assert runner.shutdown(30.0)
     QApplication.processEvents()
 
 

@@ -57,7 +57,7 @@ def panel(qtbot: QtBot, runner: Runner) -> Iterator[WorkbenchPanel]:
     qtbot.addWidget(panel)
     panel.resize(1200, 760)
     yield panel
-    runner.shutdown(5.0)
+    runner.shutdown(30.0)
     QApplication.processEvents()
 
 
