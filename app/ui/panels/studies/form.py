@@ -122,7 +122,9 @@ class StudyForm(Card):
             row.addWidget(button, 1)
             setattr(self, name, button)
         self._column.addLayout(row)
-        words = quiet_label("Three runs each, on the patches that are open in the Data lab.")
+        words = quiet_label(
+            "A click begins: three runs each, on the patches that are open in the Data lab."
+        )
         words.setWordWrap(True)
         self._column.addWidget(words)
 

@@ -30,6 +30,7 @@ TITLES = ("Run", "Seed", "State", "Epoch", "Cost", "Result")
 WIDTHS = (200, 44, 116, 104, 146, 98)
 # What a run has of its own gets the room that the others leave, between these.
 RUN_WIDTHS = (90, 260)
+FEW_EPOCHS = 100
 SPARK = QSize(84, 18)
 SAID = {
     "converged": "done",
@@ -186,7 +187,9 @@ class RunList(QTableWidget):
         done = seen.epoch or (0.0 if epoch is None else epoch)
         if epoch is not None and state == on_disk:
             done = epoch
-        self._write(row, 3, f"{done:.0f} of {epochs}" if done else "")
+        # A few long epochs are seen to go on.
+        digits = 1 if state == "at work" and epochs < FEW_EPOCHS else 0
+        self._write(row, 3, f"{done:.{digits}f} of {epochs}" if done else "")
         read, heard = self._costs.get((name, row), []), seen.costs
         costs = heard if state == "at work" and len(heard) > 1 else read or heard
         item = self.item(row, 4)
