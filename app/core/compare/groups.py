@@ -40,9 +40,18 @@ def group_runs(infos: Sequence[RunInfo], names: Sequence[str], *, seeds: bool) -
         shown.append(info if alone else info.changed(spec=info.spec.changed(seed=seed)))
     texts = describe_runs(shown, [names[group[0]] for group in places])
     return [
-        Group(text if len(group) == 1 else f"{text} · {len(group)} seeds", tuple(group))
+        Group(text + _how_many([infos[place] for place in group]), tuple(group))
         for text, group in zip(texts, places, strict=True)
     ]
+
+
+def _how_many(infos: Sequence[RunInfo]) -> str:
+    """Return of several runs how many seeds they are, or how often one was trained."""
+    if len(infos) == 1:
+        return ""
+    seeds = {info.spec.seed for info in infos}
+    what = f"{len(seeds)} seeds" if len(seeds) == len(infos) else f"{len(infos)} runs"
+    return f" · {what}"
 
 
 def own_settings(info: RunInfo) -> str:

@@ -77,3 +77,10 @@ def test_what_is_not_the_default_in_few_words():
     spec = SPEC.changed(rho=0.2, solver="sgd", hidden_units=25, seed=7)
     assert own_settings(info(spec)) == "ρ 0.2, L 25, sgd, seed 7"
     assert own_settings(info(SPEC, preprocess=PreprocessSpec(clip=False))).endswith(" no")
+
+
+def test_a_run_that_was_trained_again_is_no_other_seed():
+    (group,) = group_runs([info(SPEC), info(SPEC)], ["a", "b"], seeds=True)
+    assert group.name.endswith(" · 2 runs")
+    (group,) = group_runs([info(SPEC), info(SPEC.changed(seed=1))], ["a", "b"], seeds=True)
+    assert group.name.endswith(" · 2 seeds")

@@ -239,8 +239,7 @@ class FiltersPage(QWidget):
         self.legend.show_counts(counts, sign_matters=found.sign_matters)
         sign = "r" if found.sign_matters else "|r|"
         self.score.setText(
-            f"stability {found.stability:.3f}: the mean {sign} of all twins. "
-            "1: both runs learned the same; epoch 0: chance"
+            f"stability {found.stability:.3f}: mean {sign}; 1 is the same filters, epoch 0 is chance"
         )
 
     # --- one filter and its twin
