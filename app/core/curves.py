@@ -88,16 +88,18 @@ def smoothed(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     """
     if not len(values):
         return np.asarray(values, np.float64)
-    sums, counts = _passed(values, width)
+    sums, counts = _passed(values, np.full(len(values), 1 - 1 / max(width, 1.0)))
     return _mean(sums, counts).reshape(np.shape(values))
 
 
-def smoothed_both_ways(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+def smoothed_both_ways(
+    values: NDArray[np.float64], width: float, places: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Return a running mean over about `width` points to either side, the nearest counting most.
 
-    m_i = Σ_k a^|i−k| v_k / Σ_k a^|i−k|: a pass from the left and one from the right together. A
-    mean of the past alone lies where the curve was: of one that falls it is too high. Here both
-    delays cancel, and a turn stays at its step.
+    m_i = Σ_k a^|p_i−p_k| v_k / Σ_k a^|p_i−p_k|: a pass from the left and one from the right
+    together. A mean of the past alone lies where the curve was: of one that falls it is too high.
+    Here both delays cancel, and a turn stays at its step.
 
     Parameters
     ----------
@@ -105,30 +107,41 @@ def smoothed_both_ways(values: NDArray[np.float64], width: float) -> NDArray[np.
         Non-finite ones count as missing.
     width : float
         1 gives the curve itself.
+    places : ndarray, shape (N,), optional
+        Where the points stand as they are drawn, increasing: those that stand far from others, as
+        the first ones of a logarithmic axis do, keep more of their own. Equally far by default.
     """
     if not len(values):
         return np.asarray(values, np.float64)
-    (past, many), (future, more) = _passed(values, width), _passed(values[::-1], width)
+    gaps = np.ones(len(values)) if places is None else np.diff(places, prepend=places[0])
+    mean = gaps[1:].mean() if len(gaps) > 1 else 1.0
+    decays = np.power(1 - 1 / max(width, 1.0), gaps / (mean if mean > 0 else 1.0))
+    past, many = _passed(values, decays)
+    # The gap before a point is the one after it, seen from the other end.
+    future, more = _passed(values[::-1], np.roll(decays[::-1], 1))
     # Each pass has the point itself.
-    own, one = _passed(values, 1.0)
+    own, one = _passed(values, np.zeros(len(values)))
     found = _mean(past + future[::-1] - own, many + more[::-1] - one)
     return found.reshape(np.shape(values))
 
 
 def _passed(
-    values: NDArray[np.float64], width: float
+    values: NDArray[np.float64], decays: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return Σ_k a^(i−k) v_k over the known points k ≤ i, and Σ_k a^(i−k), both of shape (N, T)."""
-    keep = 1 - 1 / max(width, 1.0)
+    """Return s_i = v_i + d_i s_(i−1) over the known points, and that of ones, both (N, T).
+
+    `decays` are the d_i, shape (N,); the first does not matter.
+    """
     wide = np.asarray(values, np.float64).reshape(len(values), -1)
     known = np.isfinite(wide)
     sums, counts = np.where(known, wide, 0.0), known.astype(np.float64)
     # Doubling: after round r each place holds its own last 2^r points, weighted.
-    reach, weight = 1, keep
-    while reach < len(wide) and weight > 1e-12:
-        sums[reach:] += weight * sums[:-reach].copy()
-        counts[reach:] += weight * counts[:-reach].copy()
-        reach, weight = 2 * reach, weight * weight
+    reach, weights = 1, decays[:, None].copy()
+    while reach < len(wide) and weights[reach:].max() > 1e-12:
+        sums[reach:] += weights[reach:] * sums[:-reach].copy()
+        counts[reach:] += weights[reach:] * counts[:-reach].copy()
+        weights[reach:] *= weights[:-reach].copy()
+        reach *= 2
     return sums, counts
 
 

@@ -73,3 +73,17 @@ def test_both_ways_missing_values_are_left_out() -> None:
     np.testing.assert_allclose(smoothed_both_ways(values, 4), both_ways_by_definition(values, 4))
     assert np.isnan(smoothed_both_ways(np.full(3, np.nan), 4)).all()
     assert smoothed_both_ways(np.empty((0, 2)), 4).shape == (0, 2)
+
+
+def test_both_ways_points_that_stand_apart_keep_their_own() -> None:
+    rng = np.random.default_rng(4)
+    values, places = rng.normal(size=80), np.log10(np.arange(1.0, 81))
+    unit = np.diff(places).mean()
+    weights = (1 - 1 / 5) ** (np.abs(places[:, None] - places) / unit)
+    expected = weights @ values / weights.sum(axis=1)
+    np.testing.assert_allclose(smoothed_both_ways(values, 5, places), expected, atol=1e-12)
+    # A steep beginning is no beginning at the mean of what comes later.
+    steep = np.array([20.0, *np.ones(79)])
+    found = smoothed_both_ways(steep, 5, places)
+    assert found[0] > 15
+    assert smoothed_both_ways(steep, 5)[0] < 6

@@ -218,14 +218,16 @@ def draw(
 
     Of several seeds the line is their mean, and the band reaches from the least to the greatest
     of them, each smoothed like the line. A smooth line lies in the middle of its curve, neither
-    behind it nor ahead.
+    behind it nor ahead, and reaches equally far on the screen everywhere.
     """
     x, y = curve.x, curve.y
     if log_x:
         x, y = x[x > 0], y[x > 0]
     binned = bin_curve(x, y, points, log_x=log_x)
     raw = binned.mean
-    values = smoothed_both_ways(raw, len(binned.x) * SMOOTHED_SHARE) if smooth else raw
+    places = np.log10(binned.x) if log_x else binned.x
+    width = len(binned.x) * SMOOTHED_SHARE
+    values = smoothed_both_ways(raw, width, places) if smooth else raw
     many = y.shape[1] > 1 and band
     return Drawn(
         curve.name,
