@@ -17,7 +17,7 @@ from app.core.fonts import font
 __all__ = ["Chart", "Curve"]
 
 WIDTH, HEIGHT = 720, 400
-LEFT, RIGHT, TOP, BOTTOM = 66, 16, 52, 44
+LEFT, RIGHT, TOP, BOTTOM = 66, 26, 52, 44
 # Height of a line of the legend.
 LEGEND = 18
 # How much of its colour a faint line or a band has; the rest is the paper's white.
