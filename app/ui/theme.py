@@ -147,7 +147,6 @@ QScrollBar:horizontal { background: transparent; height: 9px; }
 QScrollBar::handle:horizontal { background: $faint; border-radius: 4px; min-width: 30px; }
 QSplitter::handle { background: transparent; }
 QTableView, QTreeView#runTable { background: $field; border: 1px solid $border; border-radius: 6px; outline: none; selection-background-color: $hover; selection-color: $text; }
-QTreeView#runTable { outline: 1px solid $border; }
 QTreeView#runTable::item { border: none; padding: 1px 2px; }
 QTreeView#runTable::item:selected { background: $hover; color: $text; }
 QTreeView#runTable::item:hover { background: $hover; }

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QItemSelection, QModelIndex, QPoint, QSize, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QAction, QHideEvent, QKeyEvent, QKeySequence
+from PyQt6.QtGui import QAction, QHideEvent, QKeyEvent, QKeySequence, QPainter
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
     QMenu,
     QSizePolicy,
+    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTreeView,
@@ -25,6 +26,7 @@ from app.core.settings import data_folder
 from app.ui.panels.runs.actions import RunActions
 from app.ui.panels.runs.columns import COLUMNS, TITLES
 from app.ui.panels.runs.table_model import RunFilter, RunModel
+from app.ui.theme import theme
 from app.ui.widgets.card import Card, ToggleButton, quiet_label
 from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
@@ -53,6 +55,27 @@ class _Tree(QTreeView):
         else:
             super().keyPressEvent(event)
 
+    def drawRow(
+        self, painter: QPainter | None, options: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
+        """Qt: a row, with a plain outline where the keyboard is."""
+        super().drawRow(painter, options, index)
+        viewport = self.viewport()
+        if painter is None or viewport is None or not self.hasFocus():
+            return
+        if self.currentIndex().siblingAtColumn(0) == index.siblingAtColumn(0):
+            row = self.visualRect(index)
+            painter.setPen(theme.colour("quiet"))
+            painter.drawRect(0, row.top(), viewport.width() - 1, row.height() - 1)
+
+    def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
+        """Qt: the keyboard is at another row."""
+        super().currentChanged(current, previous)
+        viewport = self.viewport()
+        if viewport is not None:
+            # The outline is wider than the cells that Qt draws anew.
+            viewport.update()
+
 
 class _Cell(QStyledItemDelegate):
     """A cell whose text ends in dots where there is no room; of a name they are in its middle."""
@@ -65,6 +88,8 @@ class _Cell(QStyledItemDelegate):
             middle = index.column() == 0
             mode = Qt.TextElideMode.ElideMiddle if middle else Qt.TextElideMode.ElideRight
             option.textElideMode = mode
+            # The row as a whole has an outline instead.
+            option.state &= ~QStyle.StateFlag.State_HasFocus
 
 
 class RunTable(Card):
@@ -153,7 +178,6 @@ class RunTable(Card):
         table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         table.setUniformRowHeights(True)
         table.setItemDelegate(_Cell(table))
-        table.setAllColumnsShowFocus(True)
         table.setIndentation(16)
         table.setIconSize(QSize(9, 9))
         table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
