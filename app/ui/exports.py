@@ -233,5 +233,14 @@ class Exporter(QObject):
 
 def _named(kind: str) -> str:
     """Return a kind of file as people call it."""
-    names = {"ipynb": "Jupyter notebook", "py": "Python", "filterscope": ".filterscope"}
-    return names.get(kind, "TensorBoard" if kind == "tfevents" else kind.upper())
+    names = {
+        "filterscope": ".filterscope",
+        "ipynb": "Jupyter notebook",
+        "npz": "NumPy arrays",
+        "onnx": "ONNX network",
+        "pt": "PyTorch state_dict",
+        "py": "Python",
+        "safetensors": "safetensors",
+        "tfevents": "TensorBoard",
+    }
+    return names.get(kind, kind.upper())

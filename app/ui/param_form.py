@@ -91,8 +91,21 @@ class Slider(QSlider):
         event.ignore()
 
 
+# How wide a choice is, in pixels, where there is no room and where there is much.
+NARROW_CHOICE, WIDE_CHOICE = 132, 206
+
+
 class _Choice(ChoiceBox):
-    """A choice that leaves the mouse wheel to the page."""
+    """A choice that leaves the mouse wheel to the page, and is as wide as its longest text."""
+
+    def sizeHint(self) -> QSize:
+        """Qt: the longest choice can be read, in the letters of the theme."""
+        wanted = super().sizeHint()
+        return QSize(min(max(NARROW_CHOICE, wanted.width() + 12), WIDE_CHOICE), wanted.height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt: in a narrow window it ends in dots; the page is not wider for it."""
+        return QSize(NARROW_CHOICE, super().minimumSizeHint().height())
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         """Qt: scrolling the form must not change a value."""
@@ -311,17 +324,12 @@ class _CompactRow(_Row):
             for choice in parameter.choices:
                 self.control.addItem((hyper.choices or {}).get(choice, choice), choice)
             self.control.currentIndexChanged.connect(self._on_choice)
-            self.control.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+            self.control.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         else:
             self.control = NumberField(parameter.name, whole=parameter.kind == "int")
             self.control.value_typed.connect(self._on_typed)
             self.control.problem.connect(self.on_problem)
-        width = 76
-        if parameter.kind == "choice":
-            # The longest choice can be read, in the letters of the theme; the label keeps its place.
-            self.control.ensurePolished()
-            width = min(max(132, self.control.sizeHint().width() + 12), 206)
-        self.control.setFixedWidth(width)
+            self.control.setFixedWidth(76)
         line.addWidget(self.control)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

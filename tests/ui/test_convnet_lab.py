@@ -279,6 +279,9 @@ def test_everything_can_be_taken_away(qtbot: QtBot, cnn: MainWindow, tmp_path: P
         assert best["W1"].shape == (6, 3, 3, 3)
     # What belongs to the other lab is not offered here.
     assert not cnn.exporter.actions["filters"].isVisible()
+    kinds = cnn.exporter.actions["cnn_weights"].toolTip()
+    assert kinds.endswith("NumPy arrays or safetensors or PyTorch state_dict or ONNX network")
+    assert "TensorBoard" in cnn.exporter.actions["loss"].toolTip()
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ class MapsCard(TabbedCard):
         self.dropped: NDArray[np.uint8] | None = None
         self._sample: NDArray[np.int64] = np.empty(0, np.int64)
         self.maps = MosaicView("featureMaps", self._describe_map, "Feature maps, a tile each")
-        self.maps.empty_text = "Choose an image"
+        self.maps.empty_text = "Appear when training begins"
         self.samples = MosaicView("imageSamples", self._describe_sample, "Images of each class")
         self.samples.set_scale("unit")
         self.samples.empty_text = "No images are open"
@@ -144,7 +144,9 @@ class MapsCard(TabbedCard):
                 self.layer_choice.addItem(text, layer.place)
         # As in the form: the longest row can be read.
         wanted = self.layer_choice.sizeHint().width() + 12
-        self.layer_choice.setFixedWidth(min(max(SIDE, wanted), WIDEST_CHOICE))
+        width = min(max(SIDE, wanted), WIDEST_CHOICE)
+        for one in (self.layer_choice, *self.says):
+            one.setFixedWidth(width)
 
     def choose(self, row: int) -> None:
         """Look at one of the open images."""
@@ -228,7 +230,8 @@ class MapsCard(TabbedCard):
         for label, said in zip(self.says, likely, strict=False):
             assert probabilities is not None
             text = f"{probabilities[said]:4.0%}  {data.classes[said]}"
-            label.setText(label.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, SIDE))
+            elide, room = Qt.TextElideMode.ElideRight, label.width()
+            label.setText(label.fontMetrics().elidedText(text, elide, room))
             label.setToolTip(f"The network says {data.classes[said]}: {probabilities[said]:.1%}")
 
     def _on_sample(self, index: int) -> None:

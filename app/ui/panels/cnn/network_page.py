@@ -6,7 +6,6 @@ from typing import cast
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
-    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -20,6 +19,7 @@ from app.core.own_model.file import ModelFile
 from app.core.presets import CNN_PRESETS
 from app.core.specs import ConvNetSpec
 from app.ui.param_form import ParamForm
+from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.layer_list import LayerList
 
 __all__ = ["NetworkPage"]
@@ -52,10 +52,8 @@ class NetworkPage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        self.presets = QComboBox()
-        self.presets.setObjectName("cnnPresets")
-        self.presets.setAccessibleName("Preset")
-        self.presets.setToolTip("Settings that are known to give something worth seeing")
+        tip = "Settings that are known to give something worth seeing"
+        self.presets = ChoiceBox("cnnPresets", "Preset", tip)
         self.presets.addItem("Preset…", "")
         for name, preset in CNN_PRESETS.items():
             self.presets.addItem(preset.title, name)
