@@ -82,7 +82,7 @@ def train(
     resume: Progress | None = None,
     clock: Callable[[], float] = time.perf_counter,
     snapshot_seconds: float = 1 / 30,
-    checkpoint_seconds: float = 10.0,
+    checkpoint_seconds: float = 4.0,
     most_steps: int = MOST_STEPS,
 ) -> Iterator[Event]:
     """Train until the last epoch, a stop, or a failure, saying what happens.
