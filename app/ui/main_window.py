@@ -191,8 +191,8 @@ class MainWindow(QMainWindow):
         panel.branch_wanted.connect(self.branch_run)
         panel.again_wanted.connect(lambda _: self.takeaway.train_again())
         panel.runs.run_actions.export_menu = self.exporter.menu
-        panel.runs.hide_columns(self.settings.hidden_columns)
-        panel.runs.columns_hidden.connect(lambda names: self._save_settings(hidden_columns=names))
+        panel.table.hide_columns(self.settings.hidden_columns)
+        panel.table.columns_hidden.connect(lambda names: self._save_settings(hidden_columns=names))
         self._put(RUNS, panel)
         self.exporter.add(runs_items(panel, self.exporter.current_zoom))
 

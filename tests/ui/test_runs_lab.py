@@ -131,25 +131,25 @@ def test_more_can_be_done_with_one_run(
 def test_columns_are_hidden_and_shown_and_stay_so(
     qtbot: QtBot, lab: MainWindow, make_window: Callable[[], MainWindow]
 ) -> None:
-    runs = lab.runs.runs
+    table = lab.runs.table
     size, name = column("Size"), column("Name")
-    offered = {action.text(): action for action in runs.columns_menu().actions() if action.text()}
+    offered = {action.text(): action for action in table.columns_menu().actions() if action.text()}
     # Without names nobody knows what a row is.
     assert "Name" not in offered
     assert TITLES[1:] == [text for text in offered if text != "All columns"]
-    with qtbot.waitSignal(runs.columns_hidden) as hidden:
+    with qtbot.waitSignal(table.columns_hidden) as hidden:
         offered["Size"].trigger()
     assert hidden.args == [("Size",)]
-    assert runs.table.isColumnHidden(size)
-    assert not runs.table.isColumnHidden(name)
+    assert table.isColumnHidden(size)
+    assert not table.isColumnHidden(name)
     assert lab.settings.hidden_columns == ("Size",)
     # A name that no column has any more, as after an update, hides none.
-    runs.hide_columns(("Size", "Name", "Shoe size"))
-    assert [place for place in range(len(TITLES)) if runs.table.isColumnHidden(place)] == [size]
-    again = {action.text(): action for action in runs.columns_menu().actions()}
+    table.hide_columns(("Size", "Name", "Shoe size"))
+    assert [place for place in range(len(TITLES)) if table.isColumnHidden(place)] == [size]
+    again = {action.text(): action for action in table.columns_menu().actions()}
     assert not again["Size"].isChecked()
     again["All columns"].trigger()
-    assert not runs.table.isColumnHidden(size)
+    assert not table.isColumnHidden(size)
     assert lab.settings.hidden_columns == ()
 
 
@@ -575,7 +575,7 @@ def test_a_run_that_trains_is_followed(
     lines = history.read_bytes().splitlines(keepends=True)
     history.write_bytes(b"".join(lines[:-1]))
     panel = lab.runs
-    panel.runs._clock.setInterval(1)
+    panel.runs.reader.clock.setInterval(1)
     panel.refresh()
     settled(qtbot, lab)
     choose(qtbot, lab, runs[0].path)
@@ -592,7 +592,7 @@ def test_a_run_that_trains_is_followed(
     assert panel.curves_page.curves.curves[0].x[-1] == SPEC.epochs
     assert panel.curves_page.curves.place == 1.0
     settled(qtbot, lab)
-    assert not panel.runs._clock.isActive()
+    assert not panel.runs.reader.clock.isActive()
     assert [row.path for row in panel.chosen_rows()] == [runs[0].path]
 
 

@@ -1,0 +1,187 @@
+"""The table of runs as it looks: columns that can be hidden, rows below rows, two keys."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import partial
+
+from PyQt6.QtCore import QModelIndex, QPoint, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QKeyEvent, QPainter
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QMenu,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeView,
+)
+
+from app.ui.panels.runs.columns import COLUMNS, TITLES
+from app.ui.panels.runs.table_model import RunFilter, RunModel
+from app.ui.theme import theme
+
+__all__ = ["RunTree"]
+
+
+class RunTree(QTreeView):
+    """A tree whose chosen runs Enter opens and Delete throws away.
+
+    Signals
+    -------
+    enter_pressed()
+    delete_pressed()
+    columns_hidden(object)
+        Titles of the columns that the person hides from now on.
+    """
+
+    enter_pressed = pyqtSignal()
+    delete_pressed = pyqtSignal()
+    columns_hidden = pyqtSignal(object)
+
+    def __init__(self, model: RunModel, shown: RunFilter) -> None:
+        super().__init__()
+        self._model, self._shown = model, shown
+        self.setObjectName("runTable")
+        self.setAccessibleName("All runs")
+        self.setModel(shown)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setUniformRowHeights(True)
+        self.setItemDelegate(_Cell(self))
+        self.setIndentation(16)
+        self.setIconSize(QSize(9, 9))
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.setEditTriggers(
+            QAbstractItemView.EditTrigger.DoubleClicked
+            | QAbstractItemView.EditTrigger.EditKeyPressed
+        )
+        # A double click opens a run; the little triangle and the arrow keys fold.
+        self.setExpandsOnDoubleClick(False)
+        header = self.header()
+        assert header is not None
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setStretchLastSection(True)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(self._on_header)
+        for place, column in enumerate(COLUMNS):
+            self.setColumnWidth(place, column.width)
+        self.setSortingEnabled(True)
+        self.sortByColumn(TITLES.index("Started"), Qt.SortOrder.DescendingOrder)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Qt: the two keys; all others as ever."""
+        assert event is not None
+        if self.state() == QAbstractItemView.State.EditingState:
+            super().keyPressEvent(event)
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.enter_pressed.emit()
+        elif event.key() == Qt.Key.Key_Delete:
+            self.delete_pressed.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def drawRow(
+        self, painter: QPainter | None, options: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
+        """Qt: a row, with a plain outline where the keyboard is."""
+        super().drawRow(painter, options, index)
+        viewport = self.viewport()
+        if painter is None or viewport is None or not self.hasFocus():
+            return
+        if self.currentIndex().siblingAtColumn(0) == index.siblingAtColumn(0):
+            row = self.visualRect(index)
+            painter.setPen(theme.colour("quiet"))
+            painter.drawRect(0, row.top(), viewport.width() - 1, row.height() - 1)
+
+    def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
+        """Qt: the keyboard is at another row."""
+        super().currentChanged(current, previous)
+        viewport = self.viewport()
+        if viewport is not None:
+            # The outline is wider than the cells that Qt draws anew.
+            viewport.update()
+
+    # --- columns
+
+    def hide_columns(self, titles: Sequence[str]) -> None:
+        """Hide the columns with these titles, and show all others; the first is always there."""
+        for place, title in enumerate(TITLES):
+            self.setColumnHidden(place, title in titles and place > 0)
+
+    def hidden_titles(self) -> tuple[str, ...]:
+        """Return the titles of the columns that are hidden."""
+        return tuple(t for place, t in enumerate(TITLES) if self.isColumnHidden(place))
+
+    def columns_menu(self) -> QMenu:
+        """Return what the right mouse button offers on the titles."""
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        for place, title in enumerate(TITLES[1:], 1):
+            action = menu.addAction(title)
+            assert action is not None
+            action.setCheckable(True)
+            action.setChecked(not self.isColumnHidden(place))
+            action.setToolTip(COLUMNS[place].tip)
+            action.toggled.connect(partial(self._show_column, place))
+        menu.addSeparator()
+        every = menu.addAction("All columns")
+        assert every is not None
+        every.triggered.connect(self._show_all_columns)
+        return menu
+
+    def _on_header(self, position: QPoint) -> None:
+        header = self.header()
+        assert header is not None
+        menu = self.columns_menu()
+        menu.exec(header.mapToGlobal(position))
+        menu.deleteLater()
+
+    def _show_column(self, place: int, shown: bool) -> None:
+        self.setColumnHidden(place, not shown)
+        self.columns_hidden.emit(self.hidden_titles())
+
+    def _show_all_columns(self) -> None:
+        self.hide_columns(())
+        self.columns_hidden.emit(())
+
+    # --- folding
+
+    def folded(self) -> set[str]:
+        """Return the names of what the person has folded."""
+        found, waiting = set(), [QModelIndex()]
+        while waiting:
+            above = waiting.pop()
+            for row in range(self._shown.rowCount(above)):
+                index = self._shown.index(row, 0, above)
+                if self._shown.rowCount(index):
+                    waiting.append(index)
+                    if not self.isExpanded(index):
+                        found.add(str(index.data()))
+        return found
+
+    def unfold(self, but: Collection[str] = ()) -> None:
+        """Unfold everything but what has one of these names."""
+        self.setRootIsDecorated(self._model.has_branches)
+        self.expandAll()
+        if not but:
+            return
+        for row in range(self._shown.rowCount()):
+            index = self._shown.index(row, 0)
+            if str(index.data()) in but:
+                self.collapse(index)
+
+
+class _Cell(QStyledItemDelegate):
+    """A cell whose text ends in dots where there is no room; of a name they are in its middle."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem | None, index: QModelIndex) -> None:
+        """Qt: how a cell is drawn."""
+        super().initStyleOption(option, index)
+        if option is not None:
+            # Names that are given by themselves begin and end differently, and are alike between.
+            middle = index.column() == 0
+            mode = Qt.TextElideMode.ElideMiddle if middle else Qt.TextElideMode.ElideRight
+            option.textElideMode = mode
+            # The row as a whole has an outline instead.
+            option.state &= ~QStyle.StateFlag.State_HasFocus
