@@ -32,7 +32,8 @@ from app.core.runs import Recorder
 from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec, PreprocessSpec
 from app.core.training import train
-from app.ui.main_window import RACE, MainWindow
+from app.ui.labs.places import RACE
+from app.ui.main_window import MainWindow
 from app.ui.panels.race_panel import RacePanel
 from app.ui.theme import theme
 

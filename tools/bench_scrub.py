@@ -241,10 +241,10 @@ def cnn_large(window: MainWindow) -> list[Figure]:
 
 def while_training(window: MainWindow) -> list[Figure]:
     """Scrub trainings that go on at full speed."""
-    window.open_sample()
+    window.opening.open_sample()
     wait_until(lambda: window.data.patches is not None and not window.runner.busy)
     found = _while_training(window, 64, "64 units, 256 pixels")
-    window.open_path(str(colour_file()))
+    window.opening.open(str(colour_file()))
     wait_until(lambda: window.data.patches is not None and not window.runner.busy)
     return found + _while_training(window, 400, "400 units, 768 pixels")
 

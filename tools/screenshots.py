@@ -132,7 +132,7 @@ def main() -> int:
         window.keep_settings = False
         window.resize(*SIZE)
         window.show()
-        window.open_sample()
+        window.opening.open_sample()
         wait_until(lambda: window.data.patches is not None and not window.runner.busy)
         train(window)
         wait_until(lambda: not window.runner.busy)

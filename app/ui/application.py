@@ -88,10 +88,10 @@ def run(
         window.notice.tell("problem", "The program ended unexpectedly last time.", "", left)
     window.offer_to_go_on(left or "")
     if files and (files[0] in IMAGE_NAMES or Path(files[0].partition("::")[0]).exists()):
-        window.open_path(files[0])
+        window.opening.open(files[0])
     else:
         # An empty window would say nothing beside the message.
-        window.open_sample()
+        window.opening.open_sample()
         if files:
             window.notice.tell("problem", f"There is no file {files[0]}.", "The sample is open.")
     # What a crashed process left on the disk is swept when the window is there.

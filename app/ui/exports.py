@@ -116,7 +116,7 @@ class Exporter(QObject):
 
     def _on_zoom(self, action: QAction) -> None:
         self.zoom = action.data()
-        self.window_._save_settings(zoom=self.zoom)
+        self.window_.save_settings(zoom=self.zoom)
 
     def _on_chosen(self) -> None:
         action = self.sender()

@@ -15,45 +15,45 @@ from PyQt6.QtGui import (
     QShowEvent,
 )
 from PyQt6.QtWidgets import (
-    QAbstractButton,
-    QApplication,
     QButtonGroup,
-    QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QMainWindow,
     QPushButton,
     QStackedWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from app.core.data.files import is_photograph
-from app.core.data.sample import sample_path
-from app.core.data.weights_file import is_weights
 from app.core.errors import FilterscopeError
 from app.core.settings import Settings
 from app.core.specs import AutoencoderSpec
 from app.ui.branch_session import ask_for_branch
-from app.ui.data_session import DataRequest, DataSession
-from app.ui.dialogs.cut_dialog import CutDialog
-from app.ui.dialogs.dataset_dialog import DatasetDialog
+from app.ui.data_session import DataSession
 from app.ui.dialogs.help_dialogs import AboutDialog, ShortcutsDialog
 from app.ui.exports import Exporter
-from app.ui.file_kinds import (
-    LABELLED_FILES,
-    MODEL_FILES,
-    PATCH_FILES,
-    PHOTOGRAPH_FILES,
-    WEIGHT_FILES,
-)
+from app.ui.keyboard import Keyboard
 from app.ui.labs.autoencoder_lab import AutoencoderLab
 from app.ui.labs.lab import Lab
+from app.ui.labs.on_demand import (
+    make_convnet_lab,
+    make_race,
+    make_runs,
+    make_studies,
+    make_workbench,
+)
+from app.ui.labs.places import (
+    AUTOENCODER,
+    CNN,
+    RACE,
+    RUNS,
+    STUDIES,
+    TITLES,
+    WORKBENCH,
+)
 from app.ui.loading_session import LoadingSession
 from app.ui.menus import Menus
+from app.ui.opening import Opening
 from app.ui.panels.data_panel import DataPanel
-from app.ui.run_items import run_folder_of, run_items
 from app.ui.theme import theme
 from app.ui.training_session import TrainingSession
 from app.ui.widgets.card import elided_label
@@ -75,13 +75,8 @@ if TYPE_CHECKING:
 __all__ = ["MainWindow"]
 
 
-DATA, AUTOENCODER, CNN, WORKBENCH, RUNS, STUDIES, RACE = range(7)
-
-
 class MainWindow(QMainWindow):
     """The one window of the program."""
-
-    TITLES = ("Data", "Autoencoder", "CNN", "Workbench", "Runs", "Studies", "Race")
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -95,10 +90,10 @@ class MainWindow(QMainWindow):
         self.autoencoder_lab = AutoencoderLab(self.runner, self.data, self.data_panel, self)
         # The lab that the bar at the bottom steers.
         self.lab: Lab = self.autoencoder_lab
-        # The control that the Tab key went to last: Space is for it as long as it has the focus.
-        self._tabbed_to: QWidget | None = None
         self._working = ""
+        self.opening = Opening(self)
         self._build()
+        self.keyboard = Keyboard(self)
         self.menus = Menus(self)
         self._connect()
         self.resize(1400, 880)
@@ -117,7 +112,7 @@ class MainWindow(QMainWindow):
 
     @property
     def place(self) -> int:
-        """Which lab is in sight: its place in `TITLES`."""
+        """Which lab is in sight: its place among the tabs."""
         return self.stack.currentIndex()
 
     @property
@@ -132,25 +127,15 @@ class MainWindow(QMainWindow):
         """Titles and panels, in the order of the tabs."""
         panels: tuple[QWidget, ...] = (self.data_panel, self.autoencoder, self.cnn)
         panels += (self.workbench, self.runs, self.studies, self.race)
-        return list(zip(self.TITLES, panels, strict=True))
+        return list(zip(TITLES, panels, strict=True))
 
     # --- labs that are made when they are first asked for: the window is there sooner
 
     @cached_property
     def convnet_lab(self) -> ConvNetLab:
         """The CNN lab."""
-        from app.ui.labs.convnet_lab import ConvNetLab
-        from app.ui.panels.cnn.exports import convnet_items
-
-        lab = ConvNetLab(self.runner, self)
-        lab.panel.images_page.file_clicked.connect(self.ask_for_file)
-        lab.panel.images_page.folder_clicked.connect(self.ask_for_folder)
-        lab.session.changed.connect(self._on_images)
-        self._follow(lab, lab.session)
+        lab = make_convnet_lab(self)
         self._put(CNN, lab.panel)
-        self.exporter.add(convnet_items(lab, self.exporter.current_zoom))
-        folder = partial(run_folder_of, lab)
-        self.exporter.add(run_items(lab, "network", folder, autoencoder=False))
         return lab
 
     @property
@@ -161,80 +146,29 @@ class MainWindow(QMainWindow):
     @cached_property
     def workbench(self) -> WorkbenchPanel:
         """The workbench."""
-        from app.ui.panels.workbench.exports import workbench_items
-        from app.ui.panels.workbench.your_network import images_shape_of, network_of
-        from app.ui.panels.workbench_panel import WorkbenchPanel
-
-        panel = WorkbenchPanel(self.runner)
-        panel.problem.connect(self._on_failed)
-        panel.network = partial(network_of, self.convnet_lab)
-        panel.images_shape = partial(images_shape_of, self.convnet_lab)
-        self.convnet_lab.changed.connect(panel.network_changed)
+        panel = make_workbench(self)
         self._put(WORKBENCH, panel)
-        self.exporter.add(workbench_items(panel, self.exporter.current_zoom))
         return panel
 
     @cached_property
     def runs(self) -> RunsPanel:
         """The table of runs."""
-        from app.ui.panels.runs.exports import runs_items
-        from app.ui.panels.runs_panel import RunsPanel
-
-        panel = RunsPanel(self.runner)
-        panel.problem.connect(self._on_failed)
-        panel.told.connect(lambda text: self.notice.tell("good", text))
-        panel.undo_offered.connect(
-            lambda message, where, undo: self.notice.offer(message, where, "Undo", undo)
-        )
-        panel.resume_wanted.connect(self.resume_run)
-        panel.open_wanted.connect(self.open_run)
-        panel.branch_wanted.connect(self.branch_run)
-        panel.again_wanted.connect(lambda _: self.takeaway.train_again())
-        panel.runs.run_actions.export_menu = self.exporter.menu
-        panel.table.hide_columns(self.settings.hidden_columns)
-        panel.table.columns_hidden.connect(lambda names: self._save_settings(hidden_columns=names))
+        panel = make_runs(self)
         self._put(RUNS, panel)
-        self.exporter.add(runs_items(panel, self.exporter.current_zoom))
-
-        self.exporter.add(
-            run_items(
-                panel,
-                "chosen",
-                panel.chosen_run,
-                autoencoder=True,
-                is_autoencoder=lambda: panel.chosen_rows()[0].kind == "autoencoder",
-                needs="Choose one run",
-            )
-        )
         return panel
 
     @cached_property
     def studies(self) -> StudiesPanel:
         """The studies."""
-        from app.ui.panels.studies.given import given_by
-        from app.ui.panels.studies_panel import StudiesPanel
-
-        panel = StudiesPanel(self.runner)
-        panel.problem.connect(self._on_failed)
-        panel.told.connect(lambda text: self.notice.tell("good", text))
-        panel.run_wanted.connect(self.show_run)
-        panel.given = partial(given_by, self)
+        panel = make_studies(self)
         self._put(STUDIES, panel)
         return panel
 
     @cached_property
     def race(self) -> RacePanel:
         """The race."""
-        from app.ui.panels.race.exports import race_items
-        from app.ui.panels.race.given import given_by
-        from app.ui.panels.race_panel import RacePanel
-
-        panel = RacePanel(self.runner)
-        panel.given = partial(given_by, self)
-        panel.told.connect(self.notice.tell)
-        panel.changed.connect(self._show_state)
+        panel = make_race(self)
         self._put(RACE, panel)
-        self.exporter.add(race_items(panel, self.exporter.current_zoom))
         return panel
 
     def show_run(self, path: Path) -> None:
@@ -248,7 +182,7 @@ class MainWindow(QMainWindow):
         from app.ui.resume_session import ResumeSession
 
         session = ResumeSession(self)
-        session.problem.connect(self._on_failed)
+        session.problem.connect(self.tell_problem)
         return session
 
     @cached_property
@@ -309,7 +243,7 @@ class MainWindow(QMainWindow):
         self._tabs = QButtonGroup(self)
         self.autoencoder = self.autoencoder_lab.panel
         panels = (self.data_panel, self.autoencoder, *(QWidget() for _ in range(5)))
-        for place, (title, panel) in enumerate(zip(self.TITLES, panels, strict=True)):
+        for place, (title, panel) in enumerate(zip(TITLES, panels, strict=True)):
             tab = QPushButton(title)
             tab.setObjectName(f"tab{title}")
             tab.setProperty("tab", True)
@@ -343,29 +277,25 @@ class MainWindow(QMainWindow):
         self.exporter = Exporter(self)
 
     def _connect(self) -> None:
-        self.open_button.clicked.connect(self.ask_for_file)
+        self.open_button.clicked.connect(self.opening.ask_for_file)
         self.export_button.clicked.connect(self._on_export)
-        self.data_panel.open_clicked.connect(self.ask_for_file)
-        self.data_panel.folder_clicked.connect(self.ask_for_folder)
-        self.data_panel.sample_clicked.connect(self.open_sample)
-        self.data.changed.connect(self._on_data)
-        self.data.choice_needed.connect(self._on_choice)
+        self.data_panel.open_clicked.connect(self.opening.ask_for_file)
+        self.data_panel.folder_clicked.connect(self.opening.ask_for_folder)
+        self.data_panel.sample_clicked.connect(self.opening.open_sample)
+        self.data.changed.connect(self.on_data)
         self.transport.main_clicked.connect(self.on_main)
         self.transport.step_clicked.connect(self.on_step)
         self.transport.stop_clicked.connect(self.on_stop)
         self.transport.reset_clicked.connect(self.on_reset)
-        self._follow(self.autoencoder_lab, self.data)
-        application = QApplication.instance()
-        assert isinstance(application, QApplication)
-        application.focusChanged.connect(self._on_focus)
+        self.follow(self.autoencoder_lab, self.data)
 
-    def _follow(self, lab: Lab, session: LoadingSession) -> None:
+    def follow(self, lab: Lab, session: LoadingSession) -> None:
         """Show what a lab and its data have to say."""
         session.working.connect(self._on_working)
         session.problem.connect(self._on_problem)
         session.fault.connect(self.report_bug)
         session.progressed.connect(self._on_loading)
-        lab.changed.connect(self._show_state)
+        lab.changed.connect(self.show_state)
         lab.told.connect(self.notice.tell)
         lab.began.connect(self._on_began)
         if lab.scrub is not None:
@@ -376,9 +306,8 @@ class MainWindow(QMainWindow):
     def show_lab(self, place: int) -> None:
         """Turn to a lab."""
         # A tab that the keyboard went to keeps the focus; what is on a page must not pass it on.
-        focused = self.focusWidget()
-        if not (self.on_tabbed() and focused in self._tabs.buttons()):
-            self.leave_focus()
+        if not (self.keyboard.tabbed and self.focusWidget() in self._tabs.buttons()):
+            self.keyboard.leave()
         if place == CNN:
             self.lab = self.convnet_lab
         elif place == WORKBENCH:
@@ -402,12 +331,12 @@ class MainWindow(QMainWindow):
         # The workbench, the runs and the studies have buttons of their own.
         self.transport.setVisible(place not in (WORKBENCH, RUNS, STUDIES))
         self._show_info()
-        self._show_state()
+        self.show_state()
 
     def choose_theme(self, choice: str) -> None:
         """Use dark, light or the system's colours, now and the next time."""
         theme.choose(choice)
-        self._save_settings(theme=choice)
+        self.save_settings(theme=choice)
 
     def show_full_screen(self, on: bool) -> None:
         """Take all of the screen, or give it back."""
@@ -417,7 +346,8 @@ class MainWindow(QMainWindow):
         """Show a fault of the program, once, with a report to copy."""
         self.notice.tell("problem", f"A fault in the program: {line}", "It goes on.", report)
 
-    def _save_settings(self, **values: object) -> None:
+    def save_settings(self, **values: object) -> None:
+        """Keep other settings of the program."""
         self.settings = self.settings.changed(**values)
         if not self.keep_settings:
             return
@@ -428,87 +358,12 @@ class MainWindow(QMainWindow):
 
     # --- data
 
-    def open_path(self, text: str) -> None:
-        """Open a file, ``FILE::/data set``, or a folder, for the lab in sight."""
-        path, _, dataset = text.partition("::")
-        if self.place == WORKBENCH and is_photograph(path):
-            self.workbench.open_photograph(path)
-        elif path.lower().endswith(".filterscope") and Path(path).is_file():
-            self.takeaway.open(Path(path))
-        elif is_weights(path):
-            self.lab.takes_weights.load(Path(path))
-        elif self.lab is not self.autoencoder_lab:
-            self.convnet_lab.open_path(text)
-        elif Path(path).is_dir():
-            self._ask_how_to_cut(Path(path))
-        else:
-            self.data.open(DataRequest(Path(path), dataset=dataset or None))
-
-    def open_sample(self) -> None:
-        """Open the patches that come with the program."""
-        self.data.open(DataRequest(sample_path()))
-
-    def ask_for_file(self) -> None:
-        """Let the person choose a file."""
-        title, kinds = "Open patches", PATCH_FILES
-        if self.place == WORKBENCH:
-            title, kinds = "Open a photograph", PHOTOGRAPH_FILES
-        elif self.lab is not self.autoencoder_lab:
-            title, kinds = "Open images with labels, or an image to look at", LABELLED_FILES
-        path, _ = QFileDialog.getOpenFileName(self, title, self.settings.last_folder, kinds)
-        if path:
-            self.open_path(path)
-
-    def ask_for_weights(self) -> None:
-        """Let the person choose a file of weights for the network of the lab in sight."""
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Weights for this network", self.settings.last_folder, WEIGHT_FILES
-        )
-        if path:
-            self.lab.takes_weights.load(Path(path))
-
-    def ask_for_model(self) -> None:
-        """Let the person choose a file with a network of their own, for the CNN lab."""
-        path, _ = QFileDialog.getOpenFileName(
-            self, "A network of your own", self.settings.last_folder, MODEL_FILES
-        )
-        if path:
-            self.show_lab(CNN)
-            self.convnet_lab.use_model(path)
-
-    def ask_for_folder(self) -> None:
-        """Let the person choose a folder of photographs."""
-        labelled = self.lab is not self.autoencoder_lab
-        title = "CIFAR-10, or a folder for each class" if labelled else "A folder of photographs"
-        path = QFileDialog.getExistingDirectory(self, title, self.settings.last_folder)
-        if path:
-            self.open_path(path)
-
-    def _ask_how_to_cut(self, folder: Path) -> None:
-        dialog = CutDialog(folder, self)
-        if dialog.exec():
-            self.data.open(dialog.request())
-        dialog.deleteLater()
-
-    def _on_data(self) -> None:
-        request = self.data.request
-        if request is not None and request.path != sample_path():
-            self._remember(str(request.path), request.path.parent)
-        self._on_other_data()
-
-    def _on_images(self) -> None:
-        self._on_other_data()
-
-    def _on_other_data(self) -> None:
+    def on_data(self) -> None:
+        """Other data is there, of any lab."""
         self.notice.outdate()
         self._show_info()
         if "race" in vars(self):
             self.race.on_data()
-
-    def _remember(self, path: str, folder: Path) -> None:
-        recent = [path, *(old for old in self.settings.recent if old != path)][:10]
-        if recent != list(self.settings.recent):
-            self._save_settings(recent=recent, last_folder=str(folder))
 
     def _show_info(self) -> None:
         self.info.setText(self._working or self.steered.info())
@@ -524,54 +379,14 @@ class MainWindow(QMainWindow):
     def _on_problem(self, message: str, hint: str) -> None:
         self.notice.tell("problem", message, hint)
         self._show_info()
-        self._show_state()
-
-    def _on_choice(self, report: object) -> None:
-        dialog = DatasetDialog(report, self)  # type: ignore[arg-type]
-        if dialog.exec():
-            self.data.open(dialog.request())
-        dialog.deleteLater()
+        self.show_state()
 
     # --- training
 
     def on_space(self) -> None:
         """Space was pressed: the control that Tab went to, if it is one to press, else Train."""
-        focused = QApplication.focusWidget() if self.on_tabbed() else None
-        if isinstance(focused, QToolButton) and focused.menu() is not None:
-            focused.showMenu()
-        elif isinstance(focused, QAbstractButton) and focused is not self.transport.main:
-            focused.click()
-        elif isinstance(focused, QComboBox):
-            focused.showPopup()
-        else:
+        if not self.keyboard.press():
             self.on_main()
-
-    def on_tabbed(self) -> bool:
-        """Return whether the focus is where the Tab key brought it."""
-        return self._tabbed_to is not None and QApplication.focusWidget() is self._tabbed_to
-
-    def leave_focus(self) -> None:
-        """Give the focus to the centre of the window, where no key does harm."""
-        centre = self.centralWidget()
-        assert centre is not None
-        centre.setFocus()
-
-    def focusNextPrevChild(self, forward: bool) -> bool:
-        """Qt: the Tab key was pressed, or what had the focus was hidden or locked.
-
-        In the second case Qt would go to whatever comes next, and Space would press that.
-        """
-        focused = self.focusWidget()
-        if focused is not None and not (focused.isEnabled() and focused.isVisible()):
-            self.leave_focus()
-            return True
-        moved = super().focusNextPrevChild(forward)
-        self._tabbed_to = QApplication.focusWidget()
-        return moved
-
-    def _on_focus(self, _old: QWidget | None, new: QWidget | None) -> None:
-        if new is not None and new is not self._tabbed_to:
-            self._tabbed_to = None
 
     def on_main(self) -> None:
         """Train, pause or go on, whichever the state asks for."""
@@ -587,25 +402,25 @@ class MainWindow(QMainWindow):
 
     def on_reset(self) -> None:
         """Back to the first weights of the same seed."""
-        self.leave_focus()
+        self.keyboard.leave()
         self.steered.reset(self.steered.spec.seed)
 
     def on_new_seed(self) -> None:
         """Back to first weights of another seed."""
-        self.leave_focus()
+        self.keyboard.leave()
         self.steered.reset(self.steered.spec.seed + 1)
 
     def _on_began(self) -> None:
         lab = self.sender()
         self.notice.hide()
         if isinstance(lab, Lab) and not lab.visible:
-            self.show_lab(self.TITLES.index(lab.title))
+            self.show_lab(TITLES.index(lab.title))
 
     def use_preset(self, name: str) -> None:
         """Use the settings and the preprocessing of a preset of the autoencoder lab."""
         self.autoencoder_lab.use_preset(name)
 
-    def _show_state(self) -> None:
+    def show_state(self) -> None:
         """Show what the training in sight does, and how far it is."""
         lab = self.steered
         self.transport.show_state(lab.state, ready=lab.ready, goes_on=lab.goes_on)
@@ -615,7 +430,8 @@ class MainWindow(QMainWindow):
         self.transport.show_progress(*lab.progress())
         self._show_info()
 
-    def _on_failed(self, message: str, hint: str, report: str) -> None:
+    def tell_problem(self, message: str, hint: str, report: str) -> None:
+        """Say what did not work; of a fault of the program, with a report to copy."""
         self.notice.tell("problem", message, hint, report)
 
     # --- the rest
@@ -649,10 +465,21 @@ class MainWindow(QMainWindow):
         else:
             self.notice.tell("good", f"A shortcut is at {where}.")
 
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Qt: the Tab key was pressed, or what had the focus was hidden or locked.
+
+        In the second case Qt would go to whatever comes next, and Space would press that.
+        """
+        if self.keyboard.leave_what_is_gone():
+            return True
+        moved = super().focusNextPrevChild(forward)
+        self.keyboard.tab_went()
+        return moved
+
     def showEvent(self, event: QShowEvent | None) -> None:
         """Qt: begin with the focus nowhere, else the first tab would look chosen."""
         super().showEvent(event)
-        self.leave_focus()
+        self.keyboard.leave()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         """Qt: take files."""
@@ -674,7 +501,7 @@ class MainWindow(QMainWindow):
         paths = [url.toLocalFile() for url in mime.urls() if url.isLocalFile()] if mime else []
         if paths:
             # Let the drag end before a dialog might open.
-            QTimer.singleShot(0, lambda: self.open_path(paths[0]))
+            QTimer.singleShot(0, lambda: self.opening.open(paths[0]))
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Qt: stop what runs, then go; nothing that was trained is lost, the run is recorded."""
@@ -696,4 +523,4 @@ class MainWindow(QMainWindow):
 
     def _remember_geometry(self) -> None:
         state = bytes(self.saveGeometry().data()).hex()
-        self._save_settings(geometry=state)
+        self.save_settings(geometry=state)

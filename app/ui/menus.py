@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from PyQt6.QtGui import QAction, QActionGroup, QKeySequence
 from PyQt6.QtWidgets import QMenu
 
+from app.ui.labs.places import TITLES
+
 if TYPE_CHECKING:
     from app.ui.main_window import MainWindow
 
@@ -73,24 +75,30 @@ class Menus:
     def _build_file(self) -> None:
         window, menu = self._window, self._menu("&File")
         add = partial(self._action, menu)
-        add("actionOpen", "Open…", window.ask_for_file, "A file for the lab in sight", "Ctrl+O")
+        add(
+            "actionOpen",
+            "Open…",
+            window.opening.ask_for_file,
+            "A file for the lab in sight",
+            "Ctrl+O",
+        )
         add(
             "actionPhotos",
             "Open a folder…",
-            window.ask_for_folder,
+            window.opening.ask_for_folder,
             "Photographs to cut patches from, or in the CNN lab a folder for each class",
             "Ctrl+Shift+O",
         )
         add(
             "actionSample",
             "Open the sample patches",
-            window.open_sample,
+            window.opening.open_sample,
             "10 240 crops of free photographs that come with the program",
         )
         add(
             "actionWeights",
             "Load weights…",
-            window.ask_for_weights,
+            window.opening.ask_for_weights,
             "Safetensors, a state_dict or .npz into the network of the lab in sight",
         )
         add(
@@ -122,7 +130,7 @@ class Menus:
             assert action is not None
             action.setObjectName("actionRecent")
             action.setToolTip(f"Open {path} again")
-            action.triggered.connect(partial(self._window.open_path, path))
+            action.triggered.connect(partial(self._window.opening.open, path))
         if not self._window.settings.recent:
             nothing = self.recent.addAction("Nothing yet")
             assert nothing is not None
@@ -165,13 +173,13 @@ class Menus:
         add(
             "actionOwnModel",
             "Your own model…",
-            window.ask_for_model,
+            window.opening.ask_for_model,
             "A file with a torch.nn.Module, instead of the CNN lab's layers",
         )
 
     def _build_view(self) -> None:
         window, menu = self._window, self._menu("&View")
-        for place, title in enumerate(window.TITLES):
+        for place, title in enumerate(TITLES):
             open_lab = partial(window.show_lab, place)
             self._action(
                 menu,

@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QFileDialog
 
 from app.core.runs import RunFolder
 from app.ui.file_kinds import RUN_FILES
+from app.ui.labs.places import RUNS
 from app.ui.run_items import run_folder_of
 from app.ui.task_notice import tell_progress
 from app.workers.task_worker import Task, TaskWorker
@@ -102,7 +103,7 @@ class TakeawaySession(QObject):
 
     def _show(self, *paths: Path) -> None:
         window = self._window
-        window.show_lab(window.TITLES.index("Runs"))
+        window.show_lab(RUNS)
         window.runs.runs.refresh_and_choose(set(paths))
 
     def _start(self, job: Callable[[Task], Any], done: Callable[[Any], None], text: str) -> None:

@@ -245,11 +245,11 @@ def test_a_dropped_photograph_is_looked_at(qtbot: QtBot, cnn: MainWindow, tmp_pa
     path = tmp_path / "photo.png"
     Image.fromarray(np.full((50, 70, 3), 200, np.uint8)).save(path)
     with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=20_000):
-        cnn.open_path(str(path))
+        cnn.opening.open(str(path))
     assert cnn.cnn.maps_card.true.text() == "your image"
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture")
-    cnn.open_path(str(bad))
+    cnn.opening.open(str(bad))
     qtbot.waitUntil(lambda: "bad.png" in cnn.notice.message.text(), timeout=20_000)
 
 
@@ -364,14 +364,14 @@ def test_nothing_of_other_images_stays_under_a_new_name(
     path = tmp_path / "others.npz"
     np.savez(path, x=images.x, y=images.y)
     # While a network trains the images stay.
-    cnn.open_path(str(path))
+    cnn.opening.open(str(path))
     assert "training" in cnn.notice.message.text()
     assert not lab.session.busy
     cnn.on_stop()
     ended(qtbot, cnn)
     assert panel.answers is not None
     with qtbot.waitSignal(lab.session.changed, timeout=20_000):
-        cnn.open_path(str(path))
+        cnn.opening.open(str(path))
     assert "others.npz" in cnn.info.text()
     assert panel.answers is None
     assert panel.filters.count == 0

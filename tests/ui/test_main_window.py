@@ -98,7 +98,7 @@ def test_it_opens_with_the_sample_and_train_works_at_once(
     window = make_window()
     assert not train_button(window).isEnabled()
     with qtbot.waitSignal(window.data.changed, timeout=30_000):
-        window.open_sample()
+        window.opening.open_sample()
     assert window.data.patches.x.shape == (10_240, 256)
     assert "sample patches" in window.info.text()
     assert train_button(window).isEnabled()
@@ -297,7 +297,7 @@ def test_what_was_learned_of_other_data_goes(
     np.save(other, pixels(120, seed=3))
     assert trained.transport.progress.value() == 1000
     with qtbot.waitSignal(trained.data.changed, timeout=20_000):
-        trained.open_path(str(other))
+        trained.opening.open(str(other))
     panel = trained.autoencoder
     assert trained.training.training is None
     assert trained.transport.progress.value() == 0
@@ -322,7 +322,7 @@ def test_data_opened_while_it_trains_is_named_as_the_next(
     np.save(other, pixels(120, seed=3))
     begin(qtbot, window)
     with qtbot.waitSignal(window.data.changed, timeout=20_000):
-        window.open_path(str(other))
+        window.opening.open(str(other))
     assert window.info.text().startswith("small patches.npy")
     assert window.info.text().endswith("next: other.npy")
     stop(qtbot, window)

@@ -21,7 +21,8 @@ from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec
 from app.ui.dialogs.branch_dialog import BranchDialog
 from app.ui.labs.autoencoder_lab import AutoencoderLab
-from app.ui.main_window import AUTOENCODER, RUNS, MainWindow
+from app.ui.labs.places import AUTOENCODER, RUNS
+from app.ui.main_window import MainWindow
 from app.ui.training_session import State
 from tests.core.trained import images, record, write
 

@@ -72,11 +72,11 @@ def test_without_consent_nothing_runs(
 ) -> None:
     canary = tmp_path / "canary"
     monkeypatch.setattr(ConvNetLab, "agreed_to_run", lambda *_: False)
-    cnn.open_path(net(f"open({str(canary)!r}, 'w')"))
+    cnn.opening.open(net(f"open({str(canary)!r}, 'w')"))
     assert cnn.training.state is State.IDLE
     assert cnn.convnet_lab.model is None
     assert not canary.exists()
-    cnn.open_path(str(tmp_path / "nowhere.py"))
+    cnn.opening.open(str(tmp_path / "nowhere.py"))
     assert cnn.notice.message.text() == "There is no file nowhere.py."
 
 
@@ -89,7 +89,7 @@ def test_it_trains_is_seen_tested_and_left(
     tmp_path: Path,
 ) -> None:
     panel = cnn.cnn
-    cnn.open_path(net(GOOD))
+    cnn.opening.open(net(GOOD))
     ended(qtbot, cnn)
     training = cnn.training.training
     assert training is not None
@@ -147,7 +147,7 @@ def test_it_trains_is_seen_tested_and_left(
 def test_a_stop_ends_one_that_does_not_answer(
     qtbot: QtBot, cnn: MainWindow, net: Callable[[str], str], agrees: list[ModelFile]
 ) -> None:
-    cnn.open_path(net(trouble("while True: pass")))
+    cnn.opening.open(net(trouble("while True: pass")))
     training = cnn.training.training
     assert training is not None
     qtbot.waitUntil(lambda: getattr(training.learner, "taken", 0) >= 3, timeout=60_000)
@@ -176,7 +176,7 @@ def test_what_befalls_it_is_a_message(
     source: str,
     said: str,
 ) -> None:
-    cnn.open_path(net(source))
+    cnn.opening.open(net(source))
     qtbot.waitUntil(lambda: cnn.training.state is State.FAILED, timeout=60_000)
     assert cnn.notice.message.text().startswith(said)
     assert "ault in the program" not in cnn.notice.message.text()
@@ -187,7 +187,7 @@ def test_a_run_of_it_goes_on_from_the_table_once_it_is_agreed_to(
     qtbot: QtBot, cnn: MainWindow, net: Callable[[str], str], agrees: list[ModelFile]
 ) -> None:
     cnn.convnet_lab.take_spec(SPEC.changed(epochs=100_000))
-    cnn.open_path(net(GOOD))
+    cnn.opening.open(net(GOOD))
     training = cnn.training.training
     assert training is not None
     qtbot.waitUntil(lambda: len(training.history) >= 3, timeout=60_000)

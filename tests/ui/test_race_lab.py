@@ -9,7 +9,8 @@ from PyQt6.QtCore import Qt
 from app.core.compare.curves import RunCurve
 from app.core.runs import RunFolder, list_runs
 from app.core.settings import data_folder
-from app.ui.main_window import RACE, RUNS, MainWindow
+from app.ui.labs.places import RACE, RUNS
+from app.ui.main_window import MainWindow
 from app.ui.training_session import State
 from app.ui.widgets.run_curves import RunCurves
 

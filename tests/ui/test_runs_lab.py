@@ -23,7 +23,8 @@ from app.core.runs.labels import RunLabels, read_labels, write_labels
 from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec
 from app.ui.dialogs.branch_dialog import BranchDialog
-from app.ui.main_window import RUNS, MainWindow
+from app.ui.labs.places import RUNS
+from app.ui.main_window import MainWindow
 from app.ui.panels.runs.columns import NOTE, TAGS, TITLES
 from app.ui.panels.runs.filters_page import FiltersPage
 from app.ui.panels.runs_panel import RunsPanel
@@ -708,7 +709,7 @@ def test_after_a_crash_the_next_start_offers_to_go_on(
     )
     # Opening the sample, as each start does, does not take the offer away.
     with qtbot.waitSignal(window.data.changed, timeout=30_000):
-        window.open_sample()
+        window.opening.open_sample()
     assert window.notice.isVisible()
     window.notice.action.click()
     qtbot.waitUntil(lambda: window.autoencoder_lab.training.state is State.ENDED, timeout=20_000)

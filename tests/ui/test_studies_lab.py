@@ -343,7 +343,8 @@ def test_a_study_from_elsewhere_is_shown_when_the_lab_is_seen(panel, qtbot, tmp_
 def test_the_window_gives_what_its_labs_have(qtbot, tmp_path, monkeypatch, file) -> None:
     from app.core.settings import Settings
     from app.ui.data_session import DataRequest
-    from app.ui.main_window import RUNS, STUDIES, MainWindow
+    from app.ui.labs.places import RUNS, STUDIES
+    from app.ui.main_window import MainWindow
 
     monkeypatch.setenv("FILTERSCOPE_RUNS", str(tmp_path / "runs"))
     window = MainWindow(Settings())

@@ -20,7 +20,8 @@ from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec
 from app.ui.dialogs.take_away_dialogs import FilmDialog
 from app.ui.export_items import GROUPS
-from app.ui.main_window import RUNS, MainWindow
+from app.ui.labs.places import RUNS
+from app.ui.main_window import MainWindow
 from tests.core.trained import images, record, write
 
 SPEC = AutoencoderSpec(hidden_units=5, batch_size=32, epochs=4)
@@ -187,7 +188,7 @@ def test_a_run_comes_back_by_file_by_dialog_and_by_drop(
     assert lab.place == RUNS
     qtbot.waitUntil(lambda: chosen(lab) == [data_folder() / "taken-away"], timeout=10_000)
     # What is dropped goes the same way.
-    lab.open_path(str(path))
+    lab.opening.open(str(path))
     settled(qtbot, lab)
     qtbot.waitUntil(lambda: chosen(lab) == [data_folder() / "taken-away-2"], timeout=10_000)
     assert len({each.info.run_id for each in list_runs(data_folder())}) == 3
@@ -199,7 +200,7 @@ def test_a_file_that_is_no_run_is_one_sentence(
     path = tmp_path / "evil.filterscope"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("../evil", b"x")
-    lab.open_path(str(path))
+    lab.opening.open(str(path))
     settled(qtbot, lab)
     qtbot.waitUntil(lambda: "has no place in a run" in lab.notice.message.text())
     assert len(list_runs(data_folder())) == 1

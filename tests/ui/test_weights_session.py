@@ -35,7 +35,7 @@ def file(network: Network, tmp_path: Path) -> Path:
 
 
 def load(qtbot: QtBot, window: MainWindow, path: Path) -> None:
-    window.open_path(str(path))
+    window.opening.open(str(path))
     qtbot.waitUntil(lambda: not window.lab.takes_weights.busy, timeout=30_000)
 
 
@@ -57,7 +57,7 @@ def test_an_npz_of_weights_is_told_from_one_of_images(
     path = tmp_path / "brought.npz"
     np.savez(path, **network.weights())
     images = cnn.convnet_lab.session.images
-    cnn.open_path(str(path))
+    cnn.opening.open(str(path))
     qtbot.waitUntil(lambda: "has the weights of" in cnn.notice.message.text(), timeout=30_000)
     np.testing.assert_array_equal(cnn.cnn.weights["W1"], network.parameters["W1"])
     assert cnn.convnet_lab.session.images is images
@@ -103,7 +103,7 @@ def test_while_it_trains_they_wait(qtbot: QtBot, cnn: MainWindow, file: Path) ->
     cnn.convnet_lab.take_spec(SPEC.changed(epochs=100_000))
     cnn.on_main()
     qtbot.waitUntil(lambda: cnn.training.state is State.RUNNING, timeout=20_000)
-    cnn.open_path(str(file))
+    cnn.opening.open(str(file))
     assert "A network is training" in cnn.notice.message.text()
     cnn.on_stop()
     ended(qtbot, cnn)

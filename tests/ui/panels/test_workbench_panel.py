@@ -492,7 +492,7 @@ def test_the_window_opens_a_photograph_here(
 ) -> None:
     path = tmp_path / "mine.png"
     Image.fromarray(np.zeros((30, 30, 3), np.uint8)).save(path)
-    window.open_path(str(path))
+    window.opening.open(str(path))
     qtbot.waitUntil(lambda: bench.playground.which.currentText() == "mine.png", timeout=30_000)
     assert bench.topic.key == "pictures"
 

@@ -1,0 +1,110 @@
+"""Labs that are made when they are first asked for, and how each is tied to the window.
+
+What they import is imported then: the window is there sooner.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.ui.labs.convnet_lab import ConvNetLab
+    from app.ui.main_window import MainWindow
+    from app.ui.panels.race_panel import RacePanel
+    from app.ui.panels.runs_panel import RunsPanel
+    from app.ui.panels.studies_panel import StudiesPanel
+    from app.ui.panels.workbench_panel import WorkbenchPanel
+
+__all__ = ["make_convnet_lab", "make_race", "make_runs", "make_studies", "make_workbench"]
+
+
+def make_convnet_lab(window: MainWindow) -> ConvNetLab:
+    """Return the CNN lab."""
+    from app.ui.labs.convnet_lab import ConvNetLab
+    from app.ui.panels.cnn.exports import convnet_items
+    from app.ui.run_items import run_folder_of, run_items
+
+    lab, exporter = ConvNetLab(window.runner, window), window.exporter
+    lab.panel.images_page.file_clicked.connect(window.opening.ask_for_file)
+    lab.panel.images_page.folder_clicked.connect(window.opening.ask_for_folder)
+    lab.session.changed.connect(window.on_data)
+    window.follow(lab, lab.session)
+    exporter.add(convnet_items(lab, exporter.current_zoom))
+    exporter.add(run_items(lab, "network", partial(run_folder_of, lab), autoencoder=False))
+    return lab
+
+
+def make_workbench(window: MainWindow) -> WorkbenchPanel:
+    """Return the workbench; it asks about the network of the CNN lab."""
+    from app.ui.panels.workbench.exports import workbench_items
+    from app.ui.panels.workbench.your_network import images_shape_of, network_of
+    from app.ui.panels.workbench_panel import WorkbenchPanel
+
+    panel = WorkbenchPanel(window.runner)
+    panel.problem.connect(window.tell_problem)
+    panel.network = partial(network_of, window.convnet_lab)
+    panel.images_shape = partial(images_shape_of, window.convnet_lab)
+    window.convnet_lab.changed.connect(panel.network_changed)
+    window.exporter.add(workbench_items(panel, window.exporter.current_zoom))
+    return panel
+
+
+def make_runs(window: MainWindow) -> RunsPanel:
+    """Return the table of runs."""
+    from app.ui.panels.runs.exports import runs_items
+    from app.ui.panels.runs_panel import RunsPanel
+    from app.ui.run_items import run_items
+
+    panel, exporter = RunsPanel(window.runner), window.exporter
+    panel.problem.connect(window.tell_problem)
+    panel.told.connect(partial(window.notice.tell, "good"))
+    panel.undo_offered.connect(
+        lambda message, where, undo: window.notice.offer(message, where, "Undo", undo)
+    )
+    panel.resume_wanted.connect(window.resume_run)
+    panel.open_wanted.connect(window.open_run)
+    panel.branch_wanted.connect(window.branch_run)
+    panel.again_wanted.connect(lambda _: window.takeaway.train_again())
+    panel.runs.run_actions.export_menu = exporter.menu
+    panel.table.hide_columns(window.settings.hidden_columns)
+    panel.table.columns_hidden.connect(lambda names: window.save_settings(hidden_columns=names))
+    exporter.add(runs_items(panel, exporter.current_zoom))
+    exporter.add(
+        run_items(
+            panel,
+            "chosen",
+            panel.chosen_run,
+            autoencoder=True,
+            is_autoencoder=lambda: panel.chosen_rows()[0].kind == "autoencoder",
+            needs="Choose one run",
+        )
+    )
+    return panel
+
+
+def make_studies(window: MainWindow) -> StudiesPanel:
+    """Return the studies; they begin with the settings and the data of the labs."""
+    from app.ui.panels.studies.given import given_by
+    from app.ui.panels.studies_panel import StudiesPanel
+
+    panel = StudiesPanel(window.runner)
+    panel.problem.connect(window.tell_problem)
+    panel.told.connect(partial(window.notice.tell, "good"))
+    panel.run_wanted.connect(window.show_run)
+    panel.given = partial(given_by, window)
+    return panel
+
+
+def make_race(window: MainWindow) -> RacePanel:
+    """Return the race; it begins with the settings and the data of the labs."""
+    from app.ui.panels.race.exports import race_items
+    from app.ui.panels.race.given import given_by
+    from app.ui.panels.race_panel import RacePanel
+
+    panel = RacePanel(window.runner)
+    panel.given = partial(given_by, window)
+    panel.told.connect(window.notice.tell)
+    panel.changed.connect(window.show_state)
+    window.exporter.add(race_items(panel, window.exporter.current_zoom))
+    return panel
