@@ -81,6 +81,6 @@ def accuracy_chart(history: History, spec: ConvNetSpec, steps_per_epoch: int) ->
             (step + 1) / per_epoch,
             f"{symbols.get(change.name, change.name)} {change.old:g} → {change.new:g}",
         )
-        for step, change in history.changes
+        for step, change in history.moves()
     ]
     return Chart(curves, "epoch", "loss and accuracy", False, False, None, marks, "Curves")

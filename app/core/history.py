@@ -89,13 +89,17 @@ class History:
             self.evaluations.append(event)
 
     def moves(self) -> list[tuple[int, Change]]:
-        """Return `changes` as a hand made them: one drag of a slider is one change, at its end."""
+        """Return `changes` as a hand made them: one drag of a slider is one change, at its end.
+
+        Of changes that were read from disk, the time is that which training had taken by then.
+        """
         found: list[tuple[int, Change]] = []
-        newest: dict[str, tuple[int, float]] = {}  # place in `found`, and when
+        newest: dict[str, tuple[int, tuple[bool, float]]] = {}  # place in `found`, and when
         for place, (step, change) in enumerate(self.changes):
-            now = self._seconds.get(place, -np.inf)
-            at, before = newest.get(change.name, (-1, -np.inf))
-            if now - before <= ONE_MOVE_SECONDS:
+            now = self._when(place, step)
+            at, before = newest.get(change.name, (-1, (now[0], -np.inf)))
+            # Two clocks say nothing of what lies between them.
+            if now[0] == before[0] and now[1] - before[1] <= ONE_MOVE_SECONDS:
                 first = found[at][1]
                 found[at] = (step, Change(change.name, first.old, change.new))
                 newest[change.name] = (at, now)
@@ -103,6 +107,15 @@ class History:
                 newest[change.name] = (len(found), now)
                 found.append((step, change))
         return [(step, change) for step, change in found if change.old != change.new]
+
+    def _when(self, place: int, step: int) -> tuple[bool, float]:
+        """Return by which clock a change has its time, the live one or training's, and the time."""
+        if place in self._seconds:
+            return True, self._seconds[place]
+        done = self.count_until(step)
+        if done:
+            return False, float(self.seconds[done - 1])
+        return False, np.nan if step else 0.0
 
     def newest(self, steps: int, until: int | None = None) -> NDArray[np.float64] | None:
         """Return the mean terms (T,) of the last so many steps, or None before the first.

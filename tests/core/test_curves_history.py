@@ -83,6 +83,22 @@ def test_a_drag_is_one_move_and_every_change_is_kept():
     ]
 
 
+def test_of_a_record_the_time_that_training_took_says_what_is_one_move():
+    history = History(("a",))
+    # Ten steps take a second.
+    history.append(1, np.zeros((100, 1)), None, 10.0)
+    history.changes += [
+        (20, Change("rho", 0.1, 0.2)),
+        (25, Change("rho", 0.2, 0.3)),
+        (29, Change("rho", 0.3, 0.4)),
+        (60, Change("rho", 0.4, 0.5)),
+    ]
+    assert history.moves() == [(29, Change("rho", 0.1, 0.4)), (60, Change("rho", 0.4, 0.5))]
+    # A hand that goes on with a run begins a move of its own.
+    history.take(ParamsChanged("run", 60, (Change("rho", 0.5, 0.6),)))
+    assert len(history.moves()) == 3
+
+
 def test_changes_without_a_time_are_each_a_move():
     history = History(("a",))
     history.changes += [(1, Change("rho", 0.1, 0.2)), (2, Change("rho", 0.2, 0.3))]

@@ -144,13 +144,25 @@ class AutoencoderContents(Contents):
         """What the units do at the end."""
         return Probe(self.patches, self.spec.held_out).read(self.weights, self.spec.decoder)
 
+    @cached_property
+    def spec_at_the_end(self) -> AutoencoderSpec:
+        """The settings of the last step: what was moved while it trained, where it was left."""
+        moved = {change.name: change.new for _, change in self.history.changes}
+        known = {name: value for name, value in moved.items() if hasattr(self.spec, name)}
+        return self.spec.changed(**known)
+
     def caption(self) -> str:
-        """Return one line of settings, for below a picture."""
-        spec = self.spec
-        return (
-            f"{spec.hidden_units} units, ρ {spec.rho:g}, β {spec.beta:g}, λ {spec.lam:g}, "
-            f"{spec.solver}, seed {spec.seed}"
-        )
+        """Return one line of settings, for below a picture; of a moved one both ends."""
+        spec, last = self.spec, self.spec_at_the_end
+        moving = [
+            f"{symbol} {first:g}" + (f" → {end:g}" if end != first else "")
+            for symbol, first, end in (
+                ("ρ", spec.rho, last.rho),
+                ("β", spec.beta, last.beta),
+                ("λ", spec.lam, last.lam),
+            )
+        ]
+        return f"{spec.hidden_units} units, {', '.join(moving)}, {spec.solver}, seed {spec.seed}"
 
     def tiles(self, weights: Weights) -> NDArray[Any]:
         """Return W1 as tiles (L, C, H, W), in pixel space when the data was whitened."""
@@ -341,7 +353,7 @@ def cost_chart(
             (step + 1) / max(steps_per_epoch, 1),
             f"{symbols.get(c.name, c.name)} {c.old:g} → {c.new:g}",
         )
-        for step, c in history.changes
+        for step, c in history.moves()
     ]
     level = None if bound is None else (bound, f"PCA, {spec.hidden_units} components")
     label = "iteration" if spec.solver == "lbfgs" else "epoch"

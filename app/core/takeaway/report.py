@@ -87,7 +87,7 @@ class _Report:
             found.append(("J of all patches at the end", f"{row.last:.4g}"))
         if info.kind != "cnn" and row.best is not None:
             found.append(("Least J of an epoch", f"{row.best:.4g}"))
-        found.append(("Epochs", f"{row.epochs_done:g} of {row.epochs}"))
+        found.append(("Epochs", f"{row.epochs_done:.4g} of {row.epochs}"))
         if outcome is not None and outcome.seconds:
             found.append(("Trained for", _duration(outcome.seconds)))
         if len(self.contents.history):
@@ -191,9 +191,7 @@ class _Report:
             reading = contents.reading
         except FilterscopeError:
             return []
-        rho = contents.spec.rho
-        for _, change in contents.history.changes:
-            rho = change.new if change.name == "rho" else rho
+        rho = contents.spec_at_the_end.rho
         means = np.sort(reading.rho_hat.astype(np.float64))[::-1]
         # A stair: each unit is one step of it.
         x = np.arange(len(means) + 1).repeat(2)[1:-1].astype(np.float64)
@@ -233,7 +231,8 @@ class _Report:
 
     def changes(self) -> list[Section]:
         history = self.contents.history
-        if not history.changes:
+        moves = history.moves()
+        if not moves:
             return []
         symbols = _symbols(self.info.spec)
         rows = [
@@ -244,9 +243,9 @@ class _Report:
                 format_number(change.old),
                 format_number(change.new),
             )
-            for step, change in history.changes[:MOST_CHANGES]
+            for step, change in moves[:MOST_CHANGES]
         ]
-        more = len(history.changes) - len(rows)
+        more = len(moves) - len(rows)
         text = [f"{more} more are in the run's history."] if more else []
         head = ("After step", "Epoch", "Setting", "From", "To")
         return [

@@ -107,11 +107,11 @@ def test_the_learning_rate_follows_the_hand_and_the_schedule():
     kept.changes += [
         (2, Change("learning_rate", 0.1, 0.02)),
         (2, Change("rho", 0.05, 0.2)),
-        (4, Change("learning_rate", 0.02, 0.5)),
+        (5, Change("learning_rate", 0.02, 0.5)),
     ]
     drawn = curve_of(info(AutoencoderSpec(learning_rate=0.1)), kept, "rate", "step")
-    np.testing.assert_array_equal(drawn.y[:, 0], [0.1, 0.1, 0.02, 0.02, 0.5, 0.5])
-    assert drawn.marks == ((3.0, "η 0.1 → 0.02"), (3.0, "ρ 0.05 → 0.2"), (5.0, "η 0.02 → 0.5"))
+    np.testing.assert_array_equal(drawn.y[:, 0], [0.1, 0.1, 0.02, 0.02, 0.02, 0.5])
+    assert drawn.marks == ((3.0, "η 0.1 → 0.02"), (3.0, "ρ 0.05 → 0.2"), (6.0, "η 0.02 → 0.5"))
     spec = ConvNetSpec(schedule="one_cycle", epochs=3, learning_rate=0.1)
     drawn = curve_of(info(spec), history(12, ("data", "l2")), "rate", "step")
     expected = [rate(spec, step, PER_EPOCH) for step in range(12)]

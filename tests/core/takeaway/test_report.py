@@ -55,6 +55,8 @@ def test_an_autoencoders_page(run):
     moved = found["Moved while it trained"].tables[0].rows
     step = run.read_history()[0].changes[0][0]
     assert moved == [(str(step), f"{step / 4:.3g}", "ρ (Target activation)", "0.05", "0.1")]
+    # The caption says of what was moved where it was first and last.
+    assert "9 units, ρ 0.05 → 0.1, β" in found["Filters"].figures[0].caption
     # The stair is the mean activations in order, and the line is where ρ was in the end.
     chart = found["Mean activation against ρ"].figures[0].content
     assert chart.level == (0.1, "ρ 0.1")
