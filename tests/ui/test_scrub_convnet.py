@@ -101,7 +101,7 @@ def test_everything_moves_to_the_moment(qtbot: QtBot, lab: ConvNetLab) -> None:
     assert panel.loss_card.plot._cursor == panel.accuracy._cursor == step / rhythm
     before = [e for e in lab.training.training.history.evaluations if e.step <= step]
     said = panel.accuracy._readouts["validation"].text()
-    assert f"{100 * before[-1].validation_accuracy:.1f} %" in said
+    assert f"{100 * before[-1].validation_accuracy:.1f}" in said
     lab.scrub.show_newest()
     settled(qtbot, lab)
     np.testing.assert_array_equal(panel.filters.mosaic.pixels, newest)

@@ -17,7 +17,7 @@ from app.ui.widgets.plots import Plot, pen, to_plottable
 __all__ = ["AccuracyPlot"]
 
 COLOURS = {"validation": "accent", "train": "warm"}
-# Short, so that all has room in a small window; the tooltips say more.
+# Short, so that all has room in a small window; the axis says of what, the tooltips say more.
 NAMES = {"validation": "val", "train": "train"}
 
 
@@ -115,11 +115,11 @@ class AccuracyPlot(QWidget):
                 highest, lowest = max(highest, float(y.max())), min(lowest, float(y.min()))
         for name, label in self._readouts.items():
             value = newest[name]
-            label.setText(f"━ {NAMES[name]}" + ("" if value is None else f" {value:.1f} %"))
+            label.setText(f"━ {NAMES[name]}" + ("" if value is None else f" {value:.1f}"))
         x, y = to_plottable(self._x, self._values["validation"])
         best = int(y.argmax()) if len(y) else None
         self._star.setData([x[best]], [y[best]]) if best is not None else self._star.setData([], [])
-        self._best.setText("" if best is None else f"○ {y[best]:.1f} %")
+        self._best.setText("" if best is None else f"○ {y[best]:.1f}")
         chance = 100 / self._classes if self._classes else 0.0
         self._chance.setVisible(self._classes > 0)
         self._chance.setPos(chance)
@@ -128,6 +128,8 @@ class AccuracyPlot(QWidget):
         if self._cursor is not None:
             self._cursor_line.setPos(self._cursor)
         right = float(self._x[-1]) if len(self._x) and self._x[-1] > 0 else 1.0
+        if lowest > highest:  # nothing yet
+            lowest, highest = 0.0, 100.0
         bottom = min(lowest, chance or lowest)
         self.plot.getPlotItem().getViewBox().setRange(
             xRange=(0.0, right),

@@ -105,6 +105,8 @@ class LayerList(QWidget):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(30)
+        # The room goes to what the layers are.
+        header.setStyleSheet("QHeaderView::section { padding: 3px 0px; }")
         self.tree.itemChanged.connect(self._on_edited)
         layout.addWidget(self.tree, 1)
         self.problem = QLabel()
@@ -305,7 +307,8 @@ class LayerList(QWidget):
         own = place < len(self._rows)
         if own and not self._locked:
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-        item.setToolTip(0, row.teaches)
+        # In a narrow column its end may be dots.
+        item.setToolTip(0, f"{row.text}\n{row.teaches}")
         small = QFont(self.font())
         small.setPixelSize(11)
         quiet, bad = QBrush(theme.colour("quiet")), QBrush(theme.colour("bad"))

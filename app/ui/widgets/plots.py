@@ -53,6 +53,21 @@ def _plain_power(exponent: int) -> str:
     return f"10{digits}"
 
 
+def _roomy(step: float, low: float, high: float, size: float) -> float:
+    """Return `step`, or the next of 1, 2, 5, 10, … whose labels do not meet on `size` pixels."""
+    if not (np.isfinite(high - low) and step > 0):
+        return step
+    while True:
+        decimals = max(0, -int(np.floor(np.log10(step) + 1e-9)))
+        # Longer numbers are written with an exponent.
+        widest = min(8, max(len(f"{end:.{decimals}f}") for end in (low, high)))
+        # A digit is 7 pixels wide, and two labels are a digit apart.
+        if 7 * (widest + 1) * (high - low) <= size * step or step >= high - low:
+            return step
+        leading = round(step / 10 ** np.floor(np.log10(step) + 1e-9))
+        step *= 2.5 if leading == 2 else 2
+
+
 class _Axis(pg.AxisItem):  # type: ignore[misc]
     """An axis whose logarithmic labels are whole decades, or 1-2-5 within few decades."""
 
@@ -61,6 +76,13 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]
         self.autoSIPrefixScale = 1.0
         self.labelUnitPrefix = ""
         self._updateLabel()
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[Any]:
+        """Pyqtgraph: how far apart ticks stand; their labels must never meet."""
+        levels = super().tickSpacing(low, high, size)
+        if self.orientation not in ("top", "bottom") or not high > low:
+            return list(levels)
+        return [(_roomy(step, low, high, size), offset) for step, offset in levels]
 
     def logTickValues(self, low: float, high: float, size: float, levels: Any) -> list[Any]:
         """Pyqtgraph: where logarithmic ticks stand; labels must never meet."""

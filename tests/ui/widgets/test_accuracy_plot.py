@@ -24,9 +24,9 @@ def said(plot: AccuracyPlot) -> str:
 
 def test_newest_and_best_are_written(plot: AccuracyPlot) -> None:
     plot.set_values(np.arange(1, 4), np.array([0.3, 0.5, 0.7]), np.array([0.2, 0.48, 0.41]), 10)
-    assert "train 70.0 %" in said(plot)
-    assert "val 41.0 %" in said(plot)
-    assert "○ 48.0 %" in said(plot)
+    assert "train 70.0" in said(plot)
+    assert "val 41.0" in said(plot)
+    assert "○ 48.0" in said(plot)
     assert plot._chance.value() == 10
     low, high = plot.plot.getPlotItem().getViewBox().viewRange()[1]
     assert low < 10
@@ -39,3 +39,19 @@ def test_missing_values_do_no_harm(plot: AccuracyPlot, values: list[float]) -> N
     plot.set_values(np.arange(len(there)), there, np.full(len(there), np.nan), 0)
     assert "○" not in said(plot)
     assert not plot.grab().isNull()
+
+
+def test_its_figures_have_room_in_a_small_window(plot: AccuracyPlot) -> None:
+    plot.resize(204, 200)
+    plot.set_values(np.arange(1, 3), np.array([0.3, 0.988]), np.array([0.2, 0.878]), 10)
+    plot.layout().activate()
+    for label in (*plot._readouts.values(), plot._best):
+        assert label.width() >= label.fontMetrics().horizontalAdvance(label.text())
+
+
+def test_before_the_first_validation_the_axis_has_all_per_cent(plot: AccuracyPlot) -> None:
+    nothing = np.empty(0)
+    plot.set_values(nothing, nothing, nothing, 10)
+    low, high = plot.plot.getPlotItem().getViewBox().viewRange()[1]
+    assert low <= 0
+    assert high >= 100

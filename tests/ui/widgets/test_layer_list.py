@@ -146,3 +146,13 @@ def test_other_images_are_described_anew(layers: LayerList) -> None:
     layers.set_input((1, 16, 16), 4)
     assert cells(layers, 0)[1] == "32×16×16"
     assert cells(layers, 5)[0] == "affine 4"
+
+
+def test_in_a_narrow_window_a_convolution_is_read_in_full(layers: LayerList) -> None:
+    layers.resize(294, 230)
+    layers.set_layers("conv 16 5x5, batchnorm, relu, pool 2, affine 100, relu")
+    item = layers.tree.topLevelItem(0)
+    text = item.text(0)
+    assert layers.tree.columnWidth(0) >= layers.fontMetrics().horizontalAdvance(text) + 6
+    # What is longer ends in dots; it is told whole.
+    assert item.toolTip(0).startswith(text)

@@ -234,6 +234,21 @@ def test_ticks_of_a_logarithmic_axis_have_room(
             assert float(text) == pytest.approx(10**place, rel=0.006)
 
 
+@pytest.mark.parametrize("size", [40, 95, 138, 300, 900])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0, 1), (0, 2), (-0.4, 20.3), (0, 0.01), (0, 450), (3, 4), (0, 1e6), (0, 1e300)],
+)
+def test_labels_below_a_chart_do_not_meet(qapp, low: float, high: float, size: int) -> None:
+    axis = _Axis(orientation="bottom")
+    for step, _ in axis.tickSpacing(low, high, size):
+        if step < high - low < 1e5:
+            decimals = 0 if step >= 1 else len(f"{step:.6f}".rstrip("0")) - 2
+            label = 6.5 * len(f"{high:.{decimals}f}")
+            assert step / (high - low) * size > label
+        assert f"{step:.0e}"[0] in "125"
+
+
 def test_a_low_axis_has_a_tick_where_its_label_is_written(qapp) -> None:
     axis = _Axis(orientation="left")
     ((_, places),) = axis.logTickValues(-1.1, 1.1, 50, [])
