@@ -17,8 +17,8 @@ from app.core.control import END, Control
 from app.core.data.batches import EpochOrder
 from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.events import Evaluated, Failed, Finished, Steps
-from app.core.learners import own_model as module
 from app.core.learners.own_model import OwnModelLearner, learner_of_run, let_go
+from app.core.own_model import hosted
 from app.core.own_model.file import read_model_file
 from app.core.own_model.remote import OwnModelError
 from app.core.training import train
@@ -82,7 +82,7 @@ def test_it_learns_and_what_it_learned_is_kept(make):
     assert weights["norm.running_var"].shape == (5,)
     # Its process is ended, asked again, and knows what it knew.
     before, state = learner.score("test").accuracy, learner.state()
-    learner.close()
+    learner.host.close()
     assert learner.evaluate(learner.spec) is None
     assert learner.score("test").accuracy == before
     for name, array in learner.state().items():
@@ -149,7 +149,7 @@ def test_a_stop_ends_what_does_not_answer_and_keeps_what_it_learned(make):
     assert isinstance(events[-1], Finished)
     assert (events[-1].reason, events[-1].step) == ("stopped", 3)
     assert events[-1].terms is None
-    assert learner.process_gone
+    assert learner.host.gone
     twin = make(trouble("pass"), epochs=100)
     twin.steps(EpochOrder(80, 0).epoch(0), twin.spec, NEVER, 3)
     np.testing.assert_array_equal(learner.state()["theta"], twin.state()["theta"])
@@ -235,7 +235,7 @@ def test_a_loss_that_is_no_number_is_divergence(make):
 def test_a_file_that_never_comes_back_is_ended_by_a_stop_or_by_patience(make, monkeypatch):
     with pytest.raises(Cancelled, match=r"net\.py did not answer"):
         make("while True: pass", interrupt=np.array([END], np.int32))
-    monkeypatch.setattr(module, "BUILD_SECONDS", 0.2)
+    monkeypatch.setattr(hosted, "BUILD_SECONDS", 0.2)
     with pytest.raises(OwnModelError, match="did not come back for 0 seconds"):
         make("while True: pass")
 
@@ -249,7 +249,7 @@ def test_a_file_that_is_none_leaves_no_process(make):
 def test_a_batch_for_which_there_is_no_room_is_refused_before_it_is_begun(make, monkeypatch):
     """What it keeps of an image was counted when it was tried."""
     learner = make()
-    each = learner._facts["each"]
+    each = learner.host.facts["each"]
     # The image, what the convolution, the norm, the ReLU and the pool keep: some planes of 8 x 8.
     assert 3 * 64 * 4 < each < 40 * 64 * 4
     from app.core import memory
@@ -294,11 +294,12 @@ def test_it_ends_with_whoever_asked_even_while_it_loops(tmp_path):
 import sys
 import numpy as np
 from app.core.learners.own_model import OwnModelLearner
+from app.core.own_model import hosted
 from app.core.own_model.file import read_model_file
 from tests.core.learners_of_images import data, spec
 
 learner = OwnModelLearner(data(), spec(), read_model_file({str(tmp_path / "net.py")!r}), threads=1)
-print(learner._process.process.pid, flush=True)
+print(learner.host._process.process.pid, flush=True)
 learner.steps(np.arange(80), spec(), np.zeros(1, np.int32), 5)
 """
     with subprocess.Popen(

@@ -1,14 +1,8 @@
-"""A person's own network behind the learner's protocol; it runs in a process that can be ended.
-
-Weights, what the solver remembers and each batch lie in memory that both processes see. So what
-was learned survives the process: after each step it is here.
-"""
+"""A person's own network behind the learner's protocol; it runs in a process that can be ended."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,27 +13,19 @@ from app.core.data.image_preprocess import FittedImages, augmentation_rng
 from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.learners.judging import TRAIN_SAMPLE, BestModel, Part
 from app.core.learners.protocol import Evaluation, Learner, StepOutcome
-from app.core.memory import Need, enough_for
 from app.core.nn.looks import scores_of_looks
 from app.core.nn.network import TERM_NAMES
 from app.core.own_model.file import ModelFile, needs_consent, read_model_file
-from app.core.own_model.remote import ModelProcess, OwnModelError
+from app.core.own_model.hosted import ANSWER_SECONDS, ASKED, KEPT, HostedModel, shapes_by_name
+from app.core.own_model.remote import OwnModelError
 from app.core.predictions import Predictions
 from app.core.runs import ModelInfo
 from app.core.runs.folder import as_filters
-from app.core.solvers.first_order import MEMORY
 from app.core.solvers.schedules import rate
 from app.core.specs import ConvNetSpec, TrainingSpec
 from app.core.threads import kernel_threads
 
 __all__ = ["OwnModelLearner", "learner_of_run", "let_go"]
-
-# Images that are asked about at once.
-ASKED = 250
-# To import PyTorch and whatever else the file wants, and to name two images.
-BUILD_SECONDS = 600.0
-# To ask it about images when nobody could stop it.
-ANSWER_SECONDS = 600.0
 
 Array = NDArray[Any]
 
@@ -67,6 +53,8 @@ class OwnModelLearner:
         For the validation images, of the last evaluation.
     info : ModelInfo
         What a run keeps of it.
+    host : HostedModel
+        Its process; whoever asks the network again after it was closed starts another.
 
     Raises
     ------
@@ -90,150 +78,23 @@ class OwnModelLearner:
                 "L-BFGS is not there for an own model.", "Choose another solver, such as Adam."
             )
         self.data, self.spec, self.model = data, spec, model
-        self.solver = spec.solver
         self.threads = threads or kernel_threads(window=False)
         self.taken = self._evaluated_at = 0
         self.best: BestModel | None = None
         self.last_evaluation: Evaluation | None = None
         self.answers: Predictions | None = None
-        self._interrupt = interrupt
         rng = np.random.default_rng([spec.seed, 9])
         count = min(TRAIN_SAMPLE, len(data.split.train))
         self._sample = np.sort(rng.choice(data.split.train, count, replace=False))
-        self._process: ModelProcess | None = None
-        self._shared: dict[str, Array] = {}
-        self._facts: dict[str, Any] = {}
-        self._stale = False
         self._problem: FilterscopeError | None = None
-        self._start()
-
-    # --- the process
-
-    def _start(self) -> ModelProcess:
-        """Let the process run, with the weights that are known here, if there are any."""
-        process = ModelProcess(self.model)
-        try:
-            facts = process.ask(
-                self._build_request(), interrupt=self._interrupt, patience=BUILD_SECONDS
-            )
-            if self._facts and facts["parameters"] != self._facts["parameters"]:
-                raise FilterscopeError(
-                    f"{self.model.name} gave another network than before.",
-                    "Its shape must not depend on anything but what it is told.",
-                )
-            self._facts = facts
-            kept = {name: self._shared[name].copy() for name in ("theta", "running", "memory", "counts")} if self._shared else {}  # fmt: skip
-            self._shared = process.share(self._arrays())
-            for name, array in kept.items():
-                self._shared[name][...] = array
-            if kept:
-                process.ask({"do": "push"}, patience=ANSWER_SECONDS)
-        except BaseException:
-            process.close()
-            raise
-        self._process = process
-        return process
-
-    def _build_request(self) -> dict[str, Any]:
-        spec = self.spec
-        return {
-            "do": "build",
-            "path": self.model.path,
-            "wanted": self.model.wanted,
-            "source": self.model.source,
-            "shape": list(self.data.images.shape),
-            "classes": len(self.data.classes),
-            "seed": spec.seed,
-            "precision": spec.precision,
-            "solver": spec.solver,
-            "threads": self.threads,
-            "device": spec.device,
-            "mixed": spec.mixed_precision == "bfloat16",
-            "channels_last": spec.channels_last,
-        }
-
-    def _arrays(self) -> dict[str, tuple[str, int]]:
-        """Return type and count of what both processes see; refuse what does not fit."""
-        kind = self.spec.precision
-        count, averages, counts = (
-            _total(self._facts[n]) for n in ("parameters", "averages", "counts")
-        )
-        images = max(ASKED, min(self.spec.batch_size, len(self.data.split.train)))
-        pixels = images * math.prod(self.data.images.shape)
-        slots = MEMORY[self.solver]
-        self._check_room(count, slots)
-        return {
-            "updating": ("int64", 1),
-            "results": ("float64", 4),
-            "theta": (kind, count),
-            "memory": (kind, slots * count),
-            "running": (kind, averages),
-            "counts": ("int64", counts),
-            "x": (kind, pixels),
-            "y": ("int64", images),
-            "scores": ("float64", images * len(self.data.classes)),
-        }
-
-    def _check_room(self, count: int, slots: int) -> None:
-        """Refuse what there is no room for, here or on a GPU."""
-        size = np.dtype(self.spec.precision).itemsize
-        facts, name = self._facts, f"{self.model.name} and its batches"
-        batch = min(self.spec.batch_size, len(self.data.split.train))
-        pixels = size * math.prod(self.data.images.shape)
-        # What was kept for the way back when it was tried, and its slope beside it.
-        each = 2 * facts["each"] + 2 * pixels
-        # Weights and memory here, as they were before the last step, in checkpoints and the best
-        # model; and the gradient.
-        need = Need(size * (5 * (1 + slots) + 4) * count, each, batch)
-        hint = "Choose a smaller network."
-        if facts["free"]:
-            there = replace(need, weights=size * (2 * (1 + slots) + 2) * count)
-            where = f"memory of the {facts['title']}"
-            enough_for(there, name, "images", hint, free=facts["free"], where=where)
-            need = replace(need, each=2 * pixels)
-        enough_for(need, name, "images", hint)
-
-    def _ask(
-        self,
-        request: dict[str, Any],
-        interrupt: NDArray[np.int32] | None = None,
-        patience: float | None = None,
-    ) -> dict[str, Any]:
-        """Ask the process, which is started anew if it was ended."""
-        process = self._process
-        if process is None or process.gone:
-            if process is not None and process.torn:
-                raise FilterscopeError(
-                    f"{self.model.name} ended in the middle of a step: its weights are lost.",
-                    "Go on from the run's last checkpoint: filterscope runs resume.",
-                )
-            process = self._start()
-        return process.ask(request, interrupt=interrupt, patience=patience)
-
-    def close(self) -> None:
-        """End the process; whoever asks the network again starts another."""
-        if self._process is not None:
-            if not self._process.gone:
-                self._pull()
-            self._process.close()
-
-    def _pull(self) -> None:
-        """Let the shared weights be those of the network, where it computes elsewhere."""
-        if self._facts["kind"] != "cpu" and self._stale and self._process is not None:
-            self._process.ask({"do": "pull"}, patience=ANSWER_SECONDS)
-        self._stale = False
+        self.host = HostedModel(model, data, spec, self.threads, interrupt)
 
     # --- what there is
 
     @property
-    def process_gone(self) -> bool:
-        """Whether nobody computes: it was ended, or ended by itself."""
-        return self._process is None or self._process.gone
-
-    @property
     def engine(self) -> str:
         """What computes, for people."""
-        facts, notes = self._facts, "; ".join(self.notes)
+        facts, notes = self.host.facts, "; ".join(self.notes)
         where = facts["device"]
         if facts["kind"] == "cpu":
             where += f", {self.threads} thread{'s' if self.threads > 1 else ''}"
@@ -243,19 +104,19 @@ class OwnModelLearner:
     @property
     def notes(self) -> Sequence[str]:
         """What could not be had as it was asked for."""
-        return tuple(str(note) for note in self._facts["notes"])
+        return tuple(str(note) for note in self.host.facts["notes"])
 
     @property
     def info(self) -> ModelInfo:
         """What a run keeps of it."""
         return ModelInfo(
             path=self.model.path,
-            name=self._facts["name"],
+            name=self.host.facts["name"],
             sha256=self.model.sha256,
             wanted=self.model.wanted,
-            parameters=_named(self._facts["parameters"]),
-            averages=_named(self._facts["averages"]),
-            filters=self._facts["filters"],
+            parameters=shapes_by_name(self.host.facts["parameters"]),
+            averages=shapes_by_name(self.host.facts["averages"]),
+            filters=self.host.facts["filters"],
         )
 
     @property
@@ -277,7 +138,7 @@ class OwnModelLearner:
         most: int,
     ) -> StepOutcome:
         """Take steps; see `Learner`. A stop waits a second for one that lasts long."""
-        self._interrupt = interrupt
+        self.host.interrupt = interrupt
         problem, self._problem = self._problem, None
         if problem is not None:
             raise problem
@@ -315,9 +176,9 @@ class OwnModelLearner:
         epoch, step = divmod(self.taken, per_epoch)
         indices = self.data.split.train[rows]
         rng = augmentation_rng(spec.seed, epoch, step)
-        self._process_is_there()
+        self.host.be_there()
         self._hand_over(self.data.batch(indices, rng, np.dtype(spec.precision)), indices)
-        self._ask(
+        self.host.ask(
             {
                 "do": "step",
                 "count": len(rows),
@@ -333,20 +194,15 @@ class OwnModelLearner:
             },
             interrupt,
         )
-        self._stale = True
-        return self._shared["results"].copy()
-
-    def _process_is_there(self) -> None:
-        """Start the process if it was ended: the batch goes into the memory that it shares."""
-        if self.process_gone:
-            self._ask({"do": "push"}, patience=ANSWER_SECONDS)
+        self.host.stale = True
+        return self.host.shared["results"].copy()
 
     def _hand_over(self, x: Array, indices: NDArray[np.int64]) -> None:
-        self._shared["x"][: x.size] = x.reshape(-1)
-        self._shared["y"][: len(indices)] = self.data.labels(indices)
+        self.host.shared["x"][: x.size] = x.reshape(-1)
+        self.host.shared["y"][: len(indices)] = self.data.labels(indices)
 
     def _check_whole(self) -> None:
-        if self._process is not None and (self._process.torn or self._facts["kind"] != "cpu"):
+        if self.host.lost:
             raise FilterscopeError(
                 f"{self.model.name} did not answer and was ended with what it had learned.",
                 "The run has what was kept last: filterscope runs resume.",
@@ -388,8 +244,8 @@ class OwnModelLearner:
         self.answers = found
         best = self.best is None or found.accuracy > self.best.accuracy
         if best:
-            self._pull()
-            theta, running = (self._shared[name].copy() for name in ("theta", "running"))
+            self.host.pull()
+            theta, running = (self.host.shared[name].copy() for name in ("theta", "running"))
             self.best = BestModel(self.taken, found.accuracy, found.loss, theta, running)
         self.last_evaluation = Evaluation(train.accuracy, found.accuracy, found.loss, best)
         return self.last_evaluation
@@ -409,11 +265,11 @@ class OwnModelLearner:
         def ask(mirrored: bool) -> NDArray[Any]:
             images = self.data.rows(piece, np.dtype(self.spec.precision), mirrored)
             self._hand_over(images, piece)
-            self._ask({"do": "scores", "count": len(piece)}, interrupt, ANSWER_SECONDS)
+            self.host.ask({"do": "scores", "count": len(piece)}, interrupt, ANSWER_SECONDS)
             # A copy: the next answer takes its place.
-            return self._shared["scores"][: len(piece) * classes].copy()
+            return self.host.shared["scores"][: len(piece) * classes].copy()
 
-        self._process_is_there()
+        self.host.be_there()
         for start in range(0, len(rows), ASKED):
             if check is not None:
                 check()
@@ -445,59 +301,48 @@ class OwnModelLearner:
         now = self.state()
         chosen = self.best if best else None
         if chosen is not None:
-            self._put(theta=chosen.theta, running=chosen.running)
+            self.host.put(theta=chosen.theta, running=chosen.running)
         try:
             return self._predict(rows, self.spec.mirror_looks, check=check)
         finally:
             if chosen is not None:
-                self._put(**{name: now[name] for name in ("theta", "running", "memory", "counts")})
+                self.host.put(**{name: now[name] for name in KEPT})
 
     def evaluate(self, spec: ConvNetSpec) -> NDArray[np.float64] | None:
         """Return the terms (2,) over the fixed sample of training images, unless it was ended."""
-        if self.process_gone:
+        if self.host.gone:
             return None
         answers = self._predict(self._sample)
         # Of the softmax; a hinge loss is not told by probabilities alone, and is computed here.
         data = answers.loss if spec.loss == "softmax" else _hinge(answers)
-        self._pull()
+        self.host.pull()
         squares = sum(
             float(np.square(array, dtype=np.float64).sum())
-            for name, array in self._weights().items()
+            for name, array in self.host.weights().items()
             if array.ndim > 1 and name in dict(self.info.parameters)
         )
         return np.array([data, spec.reg / 2 * squares])
 
     # --- what is kept
 
-    def _weights(self) -> dict[str, Array]:
-        """Return parameters and averages by name, as views."""
-        found, at = {}, {"theta": 0, "running": 0}
-        for vector, named in (("theta", "parameters"), ("running", "averages")):
-            for name, shape in _named(self._facts[named]):
-                size = math.prod(shape)
-                start = at[vector]
-                found[name] = self._shared[vector][start : start + size].reshape(shape)
-                at[vector] = start + size
-        return found
-
     def snapshot(self) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
         """Return all weights by their own names, and the first layer's as ``W1``, if pictures."""
-        if not self.process_gone:
-            self._pull()
-        weights = self._weights()
-        first = self._facts["filters"]
+        if not self.host.gone:
+            self.host.pull()
+        weights = self.host.weights()
+        first = self.host.facts["filters"]
         if first:
             weights.setdefault("W1", as_filters(weights[first], self.data.images.shape))
         return weights, {}
 
     def state(self) -> dict[str, Array]:
         """Return copies of all that an exact continuation needs."""
-        if not self.process_gone:
-            self._pull()
+        if not self.host.gone:
+            self.host.pull()
         best = self.best
         empty = np.empty(0, np.dtype(self.spec.precision))
         return {
-            **{n: self._shared[n].copy() for n in ("theta", "running", "memory", "counts")},
+            **{n: self.host.shared[n].copy() for n in KEPT},
             "counters": np.array([self.taken, self._evaluated_at], np.int64),
             "best_theta": empty if best is None else best.theta.copy(),
             "best_running": empty if best is None else best.running.copy(),
@@ -515,13 +360,13 @@ class OwnModelLearner:
         ValueError
             The arrays are of another network or solver.
         """
-        vectors = {name: state[name] for name in ("theta", "running", "memory", "counts")}
+        vectors = {name: state[name] for name in KEPT}
         for name, array in vectors.items():
-            own = self._shared[name]
+            own = self.host.shared[name]
             if array.shape != own.shape or array.dtype != own.dtype:
                 raise ValueError(f"{name} is of another network or solver")
         self._problem = None
-        self._put(**vectors)
+        self.host.put(**vectors)
         self.taken, self._evaluated_at = (int(number) for number in state["counters"])
         self.best = None
         if len(state["best"]):
@@ -529,13 +374,6 @@ class OwnModelLearner:
             self.best = BestModel(
                 int(step), accuracy, loss, state["best_theta"].copy(), state["best_running"].copy()
             )
-
-    def _put(self, **vectors: Array) -> None:
-        self._process_is_there()
-        for name, array in vectors.items():
-            self._shared[name][...] = array
-        self._ask({"do": "push"}, patience=ANSWER_SECONDS)
-        self._stale = False
 
     def suggestion(self, spec: ConvNetSpec) -> str:
         """Return a learning rate to try: a tenth of the one that failed."""
@@ -564,15 +402,7 @@ def learner_of_run(
 def let_go(learner: Learner | None) -> None:
     """End the process of a learner that has one: nobody asks it any more."""
     if isinstance(learner, OwnModelLearner):
-        learner.close()
-
-
-def _total(named: list[tuple[str, list[int]]]) -> int:
-    return sum(math.prod(shape) for _, shape in named)
-
-
-def _named(named: list[tuple[str, list[int]]]) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    return tuple((name, tuple(shape)) for name, shape in named)
+        learner.host.close()
 
 
 def _hinge(answers: Predictions) -> float:
