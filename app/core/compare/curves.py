@@ -26,6 +26,7 @@ __all__ = [
     "RunCurve",
     "curve_of",
     "draw",
+    "of_what",
     "overlay_chart",
     "overlay_csv",
     "quantities",
@@ -108,6 +109,11 @@ def unit_of(what: str) -> str:
     if what in ("validation", "train", "batch"):
         return "per cent right"
     return {"cost": "cost", "rate": "learning rate"}.get(what, what.removeprefix("term "))
+
+
+def of_what(what: str) -> str:
+    """Return of what one value of a quantity is, where it is not of the whole training data."""
+    return "one batch" if what in ("cost", "batch") or what.startswith("term ") else ""
 
 
 def curve_of(

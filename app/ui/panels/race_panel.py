@@ -11,7 +11,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
-from app.core.compare.curves import unit_of
+from app.core.compare.curves import of_what, unit_of
 from app.core.data.patches import Patches
 from app.core.data.sample import SAMPLE_NAME, sample_path
 from app.core.errors import FilterscopeError, UsageError
@@ -368,7 +368,7 @@ class RacePanel(QWidget):
             self.curves.set_options(
                 log_x=not accuracy, log_y=not accuracy, smooth=not accuracy, growing=growing
             )
-            self.curves.set_curves(curves, unit_of(what))
+            self.curves.set_curves(curves, unit_of(what), of=of_what(what))
         else:
             self.curves.renew(curves)
 

@@ -18,10 +18,15 @@ from app.ui.widgets.plots import Plot, to_plottable
 
 __all__ = ["PALETTE", "RunCurves"]
 
-# Told apart on white and on black, also by most who do not tell red from green (Okabe and Ito).
-PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a7cd8", "#8c8c8c")
+# After Okabe and Ito, told apart by most who do not tell red from green; each a little lighter or
+# darker than theirs, so that a thin line is seen on white and on the dark cards alike.
+PALETTE = ("#2f88d6", "#c28400", "#009e73", "#c9749f", "#1f9bb0", "#d55e00", "#8a7cd8", "#8c8c8c")
 FAINT, BAND = 70, 45
-LEGEND_WIDTH = 310
+# The legend takes what its names and values need, and never more than these.
+LEGEND_WIDTH, LEGEND_SHARE = 310, 0.45
+# The longest that a value gets, of one run and of several.
+WIDEST_VALUE, WIDEST_BAND = "1.234e-05 …", "1.234e-05  (1.23e-05 … 1.23e-05) …"
+WHOLE = "Each step sees one mini-batch alone; the tables say what is true of all the training data."
 # Stands behind the last value of a curve that still grows.
 SO_FAR = " …"
 
@@ -48,7 +53,7 @@ class RunCurves(QWidget):
         self.plot = Plot("runCurvesPlot", "epoch", "cost")
         self.plot.showAxis("top")
         layout.addWidget(self.plot, 1)
-        side = QWidget()
+        self._side = side = QWidget()
         side.setFixedWidth(LEGEND_WIDTH)
         side.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self._legend = QGridLayout(side)
@@ -62,7 +67,7 @@ class RunCurves(QWidget):
         self._legend.setRowStretch(100, 1)
         self._rows: list[tuple[QLabel, QLabel, QLabel]] = []
         layout.addWidget(side)
-        self._axis = "epoch"
+        self._axis, self._of = "epoch", ""
         self._items: list[pg.GraphicsObject] = []
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
         self._cursor.hide()
@@ -76,10 +81,16 @@ class RunCurves(QWidget):
         """Return what is written beside each curve."""
         return [value.text() for _, _, value in self._rows]
 
-    def set_curves(self, curves: Sequence[RunCurve], label: str, axis: str = "epoch") -> None:
-        """Show other curves; `label` and `axis` are what stands at the axes."""
+    def set_curves(
+        self, curves: Sequence[RunCurve], label: str, axis: str = "epoch", of: str = ""
+    ) -> None:
+        """Show other curves.
+
+        `label` and `axis` are what stands at the axes; `of` says of what a single value is, where
+        another number of the same name is of something else.
+        """
         self.curves = list(curves)
-        self._axis = axis
+        self._axis, self._of = axis, of
         self.plot.set_label("left", label)
         self.plot.set_label("bottom", axis)
         for old in self._rows:
@@ -99,7 +110,23 @@ class RunCurves(QWidget):
                 self._legend.addWidget(part, row, column)
             self._rows.append((swatch, name, value))
         self.place = None
+        self._fit_legend()
         self._draw()
+
+    def _fit_legend(self) -> None:
+        """Give the legend the room that it needs, and the curves the rest."""
+        wide = 0
+        for curve, (swatch, name, value) in zip(self.curves, self._rows, strict=True):
+            longest = WIDEST_BAND if curve.y.shape[1] > 1 else WIDEST_VALUE
+            need = swatch.sizeHint().width() + name.fontMetrics().horizontalAdvance(curve.name)
+            wide = max(wide, need + value.fontMetrics().horizontalAdvance(longest))
+        # What the first line says changes with the mouse; nothing may move for it.
+        metrics = self.where.fontMetrics()
+        texts = (self._said(None), f"{self._axis} {1.234e-05:.4g}")
+        first = max(metrics.horizontalAdvance(text) for text in texts)
+        wide = max(wide + 3 * self._legend.horizontalSpacing(), first + 4)
+        most = min(LEGEND_WIDTH, round(LEGEND_SHARE * self.width()))
+        self._side.setFixedWidth(max(1, min(wide, most)))
 
     def renew(self, curves: Sequence[RunCurve]) -> None:
         """Show how the same curves went on: names, axes and the place that is read stay."""
@@ -232,10 +259,8 @@ class RunCurves(QWidget):
         self._read_out()
 
     def _read_out(self) -> None:
-        if self.place is None:
-            self.where.setText(_of_the_last(self.curves))
-        else:
-            self.where.setText(f"{self._axis} {self.place:.4g}")
+        self.where.setText(self._said(self.place))
+        self.where.setToolTip(WHOLE if self._of else "")
         for curve, (_, _, label) in zip(self.curves, self._rows, strict=True):
             end = curve.x[-1] if len(curve.x) else 0.0
             found = value_at(curve, end if self.place is None else self.place)
@@ -245,6 +270,13 @@ class RunCurves(QWidget):
             if self.place is None and text and curve.growing:
                 text += SO_FAR
             label.setText(text)
+
+    def _said(self, place: float | None) -> str:
+        """Return what the values are of."""
+        if not self.curves:
+            return ""
+        where = _of_the_last(self.curves) if place is None else f"{self._axis} {place:.4g}"
+        return f"{where}, {self._of}" if self._of and place is None else where
 
     def _on_mouse(self, position: QPointF) -> None:
         box = self.plot.getPlotItem().getViewBox()
@@ -263,13 +295,12 @@ class RunCurves(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Qt: labels of marks and the number of points follow the width."""
         super().resizeEvent(event)
+        self._fit_legend()
         self._draw()
 
 
 def _of_the_last(curves: Sequence[RunCurve]) -> str:
     """Return what the last values of these curves are."""
-    if not curves:
-        return ""
     growing = sum(curve.growing for curve in curves)
     if not growing:
         return "at the end"

@@ -9,6 +9,7 @@ from PyQt6.QtGui import QAction, QColor
 from PyQt6.QtWidgets import QColorDialog, QMenu, QPushButton, QWidget
 
 from app.core.run_table import RunRow
+from app.ui.widgets.run_curves import PALETTE
 
 __all__ = ["RunActions"]
 
@@ -155,7 +156,7 @@ class RunActions(QObject):
         row = self._one
         if row is None:
             return
-        now = QColor(row.labels.colour) if row.labels.colour else QColor("#0072b2")
+        now = QColor(row.labels.colour) if row.labels.colour else QColor(PALETTE[0])
         colour = QColorDialog.getColor(now, self._parent, f"Colour of {Path(row.path).name}")
         if colour.isValid():
             self.coloured.emit(row.path, colour.name())

@@ -12,6 +12,7 @@ from app.core.compare.curves import (
     AXES,
     RunCurve,
     curve_of,
+    of_what,
     overlay_chart,
     overlay_csv,
     quantities,
@@ -129,7 +130,8 @@ class CurvesPage(QWidget):
             self.curves.renew(curves)
             return
         self._drawn = drawn
-        self.curves.set_curves(curves, unit_of(self.what.value), self.axis.value)
+        what = self.what.value
+        self.curves.set_curves(curves, unit_of(what), self.axis.value, of_what(what))
 
     # --- to take away
 
