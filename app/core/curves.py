@@ -95,11 +95,13 @@ def smoothed(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
 def smoothed_both_ways(
     values: NDArray[np.float64], width: float, places: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Return a running mean over about `width` points to either side, the nearest counting most.
+    """Return what a straight line through about `width` points to either side says at each place.
 
-    m_i = Σ_k a^|p_i−p_k| v_k / Σ_k a^|p_i−p_k|: a pass from the left and one from the right
+    The points count a^|p_i−p_k|, the nearest most: a pass from the left and one from the right
     together. A mean of the past alone lies where the curve was: of one that falls it is too high.
-    Here both delays cancel, and a turn stays at its step.
+    Here both delays cancel, and a turn stays at its step. A mean would still be too high at the
+    end, where nothing comes later, and say of a curve that falls that it fell no more; a line is
+    not (local linear regression, Cleveland 1979). It never leaves the range of the values.
 
     Parameters
     ----------
@@ -116,12 +118,24 @@ def smoothed_both_ways(
     gaps = np.ones(len(values)) if places is None else np.diff(places, prepend=places[0])
     mean = gaps[1:].mean() if len(gaps) > 1 else 1.0
     decays = np.power(1 - 1 / max(width, 1.0), gaps / (mean if mean > 0 else 1.0))
-    past, many = _passed(values, decays)
-    # The gap before a point is the one after it, seen from the other end.
-    future, more = _passed(values[::-1], np.roll(decays[::-1], 1))
-    # Each pass has the point itself.
-    own, one = _passed(values, np.zeros(len(values)))
-    found = _mean(past + future[::-1] - own, many + more[::-1] - one)
+    wide = np.asarray(values, np.float64).reshape(len(values), -1)
+    known = np.isfinite(wide)
+    v, one = np.where(known, wide, 0.0), known.astype(np.float64)
+    p = np.linspace(0, 1, len(v)) if places is None else np.asarray(places, np.float64)
+    p = ((p - p[0]) / max(p[-1] - p[0], 1e-300))[:, None]
+    sums = np.hstack([one, p * one, p * p * one, v, p * v])
+    # The gap before a point is the one after it, seen from the other end; each pass has the point.
+    future, _ = _passed(sums[::-1], np.roll(decays[::-1], 1))
+    sums = _passed(sums, decays)[0] + future[::-1] - sums
+    s0, s1, s2, t0, t1 = np.split(sums, 5, axis=1)
+    mean, heart = _mean(t0, s0), _mean(s1, s0)
+    spread = _mean(s2, s0) - heart**2
+    # Of one point alone, or of none, there is no slope.
+    slope = np.zeros_like(mean)
+    np.divide(_mean(t1, s0) - heart * mean, spread, out=slope, where=spread > 1e-12)
+    low = np.where(known, wide, np.inf).min(axis=0)
+    high = np.where(known, wide, -np.inf).max(axis=0)
+    found = np.where(s0 > 0, np.clip(mean + slope * (p - heart), low, high), np.nan)
     return found.reshape(np.shape(values))
 
 

@@ -46,25 +46,38 @@ def test_nothing_is_smoothed_to_nothing() -> None:
     assert smoothed(np.empty((0, 3)), 10).shape == (0, 3)
 
 
+def lines_by_definition(weights: np.ndarray, places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return what the line of least squares says at each place, of the weights (N, K) there."""
+    known = np.isfinite(values)
+    found = []
+    for place, row in zip(places, weights, strict=True):
+        if known.sum() == 1:
+            found.append(values[known][0])
+            continue
+        line = np.polyfit(places[known], values[known], 1, w=np.sqrt(row[known]))
+        found.append(np.clip(np.polyval(line, place), values[known].min(), values[known].max()))
+    return np.array(found)
+
+
 def both_ways_by_definition(values: np.ndarray, width: float) -> np.ndarray:
-    places, known = np.arange(len(values)), np.isfinite(values)
-    weights = (1 - 1 / width) ** np.abs(places[:, None] - places[known])
-    return weights @ values[known] / weights.sum(axis=1)
+    places = np.arange(float(len(values)))
+    return lines_by_definition((1 - 1 / width) ** np.abs(places[:, None] - places), places, values)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 60, 501])
 def test_both_ways_the_nearest_count_most_and_there_is_no_direction(count: int) -> None:
     values = np.random.default_rng(count).normal(size=count)
     found = smoothed_both_ways(values, 9)
-    np.testing.assert_allclose(found, both_ways_by_definition(values, 9), atol=1e-12)
-    np.testing.assert_allclose(smoothed_both_ways(values[::-1], 9), found[::-1], atol=1e-12)
+    np.testing.assert_allclose(found, both_ways_by_definition(values, 9), atol=1e-8)
+    np.testing.assert_allclose(smoothed_both_ways(values[::-1], 9), found[::-1], atol=1e-8)
     np.testing.assert_array_equal(smoothed_both_ways(values, 1), values)
 
 
 def test_both_ways_a_straight_line_stays_where_it_is() -> None:
     # A mean of the past lies behind it by the mean age of its points, a / (1 - a) = width - 1.
     line = np.arange(400.0)
-    np.testing.assert_allclose(smoothed_both_ways(line, 8)[150:250], line[150:250], atol=1e-6)
+    # Also at its ends: a curve that falls does not seem to have come to rest.
+    np.testing.assert_allclose(smoothed_both_ways(line, 8), line, atol=1e-6)
     np.testing.assert_allclose(smoothed(line, 8)[150:250], line[150:250] - 7, atol=1e-6)
 
 
@@ -80,10 +93,10 @@ def test_both_ways_points_that_stand_apart_keep_their_own() -> None:
     values, places = rng.normal(size=80), np.log10(np.arange(1.0, 81))
     unit = np.diff(places).mean()
     weights = (1 - 1 / 5) ** (np.abs(places[:, None] - places) / unit)
-    expected = weights @ values / weights.sum(axis=1)
-    np.testing.assert_allclose(smoothed_both_ways(values, 5, places), expected, atol=1e-12)
+    expected = lines_by_definition(weights, places, values)
+    np.testing.assert_allclose(smoothed_both_ways(values, 5, places), expected, atol=1e-8)
     # A steep beginning is no beginning at the mean of what comes later.
     steep = np.array([20.0, *np.ones(79)])
     found = smoothed_both_ways(steep, 5, places)
     assert found[0] > 15
-    assert smoothed_both_ways(steep, 5)[0] < 6
+    assert smoothed_both_ways(steep, 5)[0] < 10
