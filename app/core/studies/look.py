@@ -66,11 +66,9 @@ def shown_trials(results: StudyResults, chosen: int | None = None) -> list[Trial
     """Return the trials that are drawn: all, or of many the best, and the chosen one."""
     if len(results.trials) <= MOST_TRIALS:
         return list(results.trials)
-    sign = 1 if results.spec.least_is_best else -1
-    judged = [trial for trial in results.trials if trial.mean is not None]
     # Those that are not judged yet come last, in their order.
     others = [trial for trial in results.trials if trial.mean is None]
-    found = [*sorted(judged, key=lambda trial: sign * (trial.mean or 0.0)), *others][:MOST_TRIALS]
+    found = [*results.ranked, *others][:MOST_TRIALS]
     wanted = [trial for trial in results.trials if trial.number == chosen and trial not in found]
     if wanted:
         found[-1:] = wanted

@@ -88,13 +88,20 @@ class StudyResults:
         return self.study.spec
 
     @cached_property
+    def ranked(self) -> tuple[TrialResult, ...]:
+        """The trials that are judged, the one with the best mean first."""
+        judged = [(trial.mean, trial) for trial in self.trials if trial.mean is not None]
+        sign = 1 if self.spec.least_is_best else -1
+        return tuple(trial for _, trial in sorted(judged, key=lambda one: sign * one[0]))
+
+    @cached_property
     def best(self) -> TrialResult | None:
         """The trial with the best mean."""
-        known = [trial for trial in self.trials if trial.mean is not None]
-        if not known:
-            return None
-        sign = 1 if self.spec.least_is_best else -1
-        return min(known, key=lambda trial: sign * (trial.mean or 0.0))
+        return self.ranked[0] if self.ranked else None
+
+    def written(self, value: float) -> str:
+        """Return what a trial is judged by as a person reads it: an accuracy in per cent."""
+        return f"{value:.1%}" if self.spec.objective == "accuracy" else f"{value:.5g}"
 
     @property
     def states(self) -> dict[str, int]:

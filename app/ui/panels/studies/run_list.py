@@ -197,9 +197,7 @@ class RunList(QTableWidget):
             item.setIcon(QIcon(self._spark(costs)) if len(costs) > 1 else QIcon())
         now = f"{heard[-1][1]:.4g}" if state == "at work" and heard else ""
         self._write(row, 4, now, "The cost of the last batch" if now else "")
-        value = ""
-        if judged is not None:
-            value = f"{judged:.1%}" if results.spec.objective == "accuracy" else f"{judged:.5g}"
+        value = "" if judged is None else results.written(judged)
         best = results.best
         mark = "  best" if best is not None and best.number == member.trial else ""
         self._write(row, 5, f"{value}{mark if value and len(results.trials) > 1 else ''}")
