@@ -61,7 +61,7 @@ def add_export(commands: Any) -> None:
     parser.add_argument(
         "--scale",
         choices=["own", "common", "diverging"],
-        help="what becomes black and white: of each filter, or of all (own; of a film common)",
+        help="what becomes black and white: of each filter, or of all (own)",
     )
     parser.add_argument("--fps", type=float, default=12.0, metavar="N", help="frames a second (12)")
     parser.add_argument(

@@ -230,7 +230,7 @@ class _Maker:
     def film(self, kind: str) -> bytes:
         from app.core.takeaway.film import Film, film_bytes
 
-        scale: Any = self.asked_scale or "common"
+        scale: Any = self.asked_scale or "own"
         return film_bytes(
             Film(self.contents, zoom=self.asked_zoom, scale=scale), kind, fps=self.fps
         )

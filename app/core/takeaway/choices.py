@@ -32,15 +32,15 @@ class FilmSpec(Spec):
         Hyper(
             "",
             "Grey levels",
-            "What becomes black and white. One scale for all frames shows how weights grow; a "
-            "scale for each filter shows its shape from the first frame on.",
+            "What becomes black and white. A scale for each filter shows its shape from the first "
+            "frame on; one for all frames shows how weights grow, and is grey at first.",
             choices={
-                "common": "One for the film",
                 "own": "One for each filter",
+                "common": "One for the film",
                 "diverging": "Zero in the middle",
             },
         ),
-    ] = "common"
+    ] = "own"
 
 
 class ArchiveSpec(Spec):

@@ -124,7 +124,7 @@ class Film:
     """
 
     def __init__(
-        self, contents: Contents, *, zoom: int | None = None, scale: FilmScale = "common"
+        self, contents: Contents, *, zoom: int | None = None, scale: FilmScale = "own"
     ) -> None:
         self.contents, self.scale = contents, scale
         plan = self.plan = plan_film(contents, zoom)

@@ -15,6 +15,7 @@ from app.core.errors import Cancelled, UsageError
 from app.core.mosaic import mosaic
 from app.core.run_exports import export_run
 from app.core.specs import AutoencoderSpec
+from app.core.takeaway.choices import FilmSpec
 from app.core.takeaway.contents import contents_of
 from app.core.takeaway.film import MARGIN, Film, film_bytes
 from app.core.takeaway.poster import INNER, Bar, Poster, Tiles, Words, poster_pdf, poster_svg
@@ -46,7 +47,7 @@ def inside(film, frame):
 
 
 def test_a_frame_is_a_keyframe_on_the_scale_of_the_whole_film(run):
-    film = Film(contents_of(run))
+    film = Film(contents_of(run), scale="common")
     assert [shot.step for shot in film.shots] == [step for step, _ in run.keyframes()]
     every = [run.read_keyframe(path)["W1"] for _, path in run.keyframes()]
     low, high = min(w.min() for w in every), max(w.max() for w in every)
@@ -58,7 +59,9 @@ def test_a_frame_is_a_keyframe_on_the_scale_of_the_whole_film(run):
 
 
 def test_own_scale_is_that_of_the_window(run):
-    film = Film(contents_of(run), scale="own", zoom=3)
+    # The usual one: on one scale for all, the small first weights are nearly all grey.
+    film = Film(contents_of(run), zoom=3)
+    assert film.scale == FilmSpec().scale == "own"
     assert film.zoom == 3
     weights = run.read_keyframe(run.keyframes()[-1][1])["W1"]
     expected = mosaic(weights.T.reshape(9, 6, 6), scale="own").pixels
