@@ -18,6 +18,7 @@ from app.ui.widgets.mosaic_view import MosaicView
 __all__ = ["UnitView"]
 
 STRONGEST = 24
+NO_BREAK = "\u00a0"
 
 
 def _heading(text: str) -> QLabel:
@@ -57,7 +58,7 @@ class UnitView(QWidget):
         grid.addWidget(self.decoder, 1, 1)
         grid.addWidget(self.numbers, 2, 0, 1, 2)
         grid.addWidget(_heading("patches that excite it most"), 3, 0)
-        grid.addWidget(_heading("how often it fires how strongly"), 3, 1)
+        grid.addWidget(_heading("how strongly it fires"), 3, 1)
         grid.addWidget(self.strongest, 4, 0)
         grid.addWidget(self.histogram, 4, 1)
         for row, stretch in ((1, 3), (4, 4)):
@@ -91,10 +92,14 @@ class UnitView(QWidget):
         self.histogram.set_counts(counts, edges, mark=rho)
         weight = weights["W1"][:, unit]
         numbers = (
-            f"‖w‖ {np.linalg.norm(weight):.3g}    w {weight.min():.2g} … {weight.max():.2g}    "
-            f"b {weights['b1'][unit]:.3g}    mean activation {reading.activations.mean():.3g}"
+            f"‖w‖ {np.linalg.norm(weight):.3g}",
+            f"w {weight.min():.2g} … {weight.max():.2g}",
+            f"b {weights['b1'][unit]:.3g}",
+            f"mean activation {reading.activations.mean():.3g}",
         )
-        self.numbers.setText(numbers.replace("-", "−"))
+        # A line breaks between two figures, never within one.
+        whole = (number.replace("-", "−").replace(" ", NO_BREAK) for number in numbers)
+        self.numbers.setText("    ".join(whole))
 
     def _describe(self, index: int) -> str:
         if index < len(self._activations):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from PyQt6.QtCore import Qt
@@ -9,7 +10,7 @@ from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTable
 
 from app.core.params import describe, format_number, value_in_words
 from app.core.runs import RunInfo
-from app.ui.panels.runs.reading import Chosen
+from app.ui.panels.runs.reading import Chosen, Recorded
 
 __all__ = ["SettingsPage"]
 
@@ -35,20 +36,42 @@ class SettingsPage(QTableWidget):
         names = [run.row.path.name for run in chosen.runs]
         self.setColumnCount(1 + len(names))
         self.setHorizontalHeaderLabels(["Setting", *names])
-        lines: list[tuple[Any, ...]] = [(label, *values) for _, label, values in chosen.differences]
+        lines = self._differing(chosen)
         if len(names) > 1 and not lines:
             lines = [("The same data and settings", *[""] * len(names))]
         elif len(names) == 1:
-            self._show_all(chosen.runs[0].info)
+            self._show_all(chosen.runs[0].info, _moved(chosen.runs[0]))
             return
         self.setRowCount(len(lines))
         for row, line in enumerate(lines):
             for column, value in enumerate(line):
-                item = QTableWidgetItem(_shown(value))
+                item = QTableWidgetItem(value)
                 item.setToolTip(item.text())
                 self.setItem(row, column, item)
 
-    def _show_all(self, info: RunInfo) -> None:
+    @staticmethod
+    def _differing(chosen: Chosen) -> list[tuple[Any, ...]]:
+        """Return label and values of what not all have in common, or what was moved in one."""
+        moved = [_moved(run) for run in chosen.runs]
+        lines = {name: (label, values) for name, label, values in chosen.differences}
+        for run in chosen.runs if len(chosen.runs) > 1 else ():
+            for parameter in describe(type(run.info.spec)):
+                name = parameter.name
+                if name not in lines and any(name in ends for ends in moved):
+                    values = tuple(getattr(one.info.spec, name, None) for one in chosen.runs)
+                    lines[name] = (parameter.hyper.label, values)
+        return [
+            (
+                label,
+                *(
+                    _shown(value) + _to(ends.get(name))
+                    for value, ends in zip(values, moved, strict=True)
+                ),
+            )
+            for name, (label, values) in lines.items()
+        ]
+
+    def _show_all(self, info: RunInfo, moved: Mapping[str, Any]) -> None:
         """Show every setting of one run, and what each does."""
         self.setColumnCount(3)
         self.setHorizontalHeaderLabels(["Setting", "Value", "What it does"])
@@ -61,9 +84,10 @@ class SettingsPage(QTableWidget):
         for row, (parameter, value) in enumerate(told):
             hyper = parameter.hyper
             # What is not the default is what this run is about.
-            own = value != parameter.default
+            own = value != parameter.default or parameter.name in moved
             name = f"{hyper.label}  {hyper.symbol}".strip()
-            words = (name, value_in_words(parameter, value), hyper.teaches)
+            shown = value_in_words(parameter, value) + _to(moved.get(parameter.name))
+            words = (name, shown, hyper.teaches)
             for column, text in enumerate(words):
                 item = QTableWidgetItem(text)
                 item.setToolTip(text)
@@ -72,6 +96,16 @@ class SettingsPage(QTableWidget):
                     letters.setBold(True)
                     item.setFont(letters)
                 self.setItem(row, column, item)
+
+
+def _moved(run: Recorded) -> dict[str, Any]:
+    """Return the live values that were moved while it trained, as they were left."""
+    return {change.name: change.new for _, change in run.history.moves()}
+
+
+def _to(value: Any) -> str:
+    """Return what stands behind a value that was moved to another."""
+    return "" if value is None else f" → {_shown(value)}"
 
 
 def _shown(value: Any) -> str:
