@@ -102,6 +102,19 @@ def test_accuracies_in_per_cent_at_their_steps():
     assert unit_of("batch") == unit_of("train") == "per cent right"
 
 
+def test_a_smooth_line_follows_its_curve_around_a_bend_and_to_its_end():
+    x = np.arange(1.0, 20_001) / 80
+    true = 0.8 + 1.5 / (1 + (x / 60) ** 2)
+    noise = np.random.default_rng(0).normal(size=len(x))
+    curve = RunCurve("", "", x, (true * (1 + 0.05 * noise))[:, None])
+    drawn = draw(curve, 900, log_x=True, smooth=True)
+    late = drawn.x > 1
+    expected = np.interp(drawn.x, x, true)
+    assert np.abs(drawn.line - expected)[late].max() < 0.05
+    # The raw curve is rougher by far.
+    assert np.abs(np.diff(drawn.line)).max() < np.abs(np.diff(drawn.raw)).max() / 4
+
+
 def test_the_learning_rate_follows_the_hand_and_the_schedule():
     kept = history(6)
     kept.changes += [
