@@ -11,8 +11,8 @@ __all__ = ["TICK_MILLISECONDS", "Pace"]
 TICK_MILLISECONDS = 33
 # PyTorch's steps need the interpreter as drawing does, so what the window takes, they wait for.
 # It may take this share of the time, but still moves some times a second.
-SHARE = 0.06
-SLOWEST_MILLISECONDS = 150
+SHARE = 0.04
+SLOWEST_MILLISECONDS = 200
 # How much the last tick counts in what one is thought to take.
 NEWEST = 0.2
 
