@@ -20,6 +20,7 @@ from app.ui import image_session
 from app.ui.image_session import ImageRequest
 from app.ui.labs.convnet_lab import ConvNetLab
 from app.ui.main_window import MainWindow
+from app.ui.panels.cnn.maps_card import MapsCard
 from app.ui.training_session import State
 from tests.core.small_images import small_images
 
@@ -115,6 +116,10 @@ def test_a_clicked_image_is_seen_through_each_layer(qtbot: QtBot, cnn: MainWindo
         "5  relu",
         "6  affine 3",
     ]
+    assert not panel.maps_card.layer_choice.isHidden()
+    empty = MapsCard()
+    qtbot.addWidget(empty)
+    assert empty.layer_choice.isHidden()
     # “conv 3” would be another row.
     assert panel.maps_card.layer_choice.shown_text() == "1  conv 6 3x3"
     panel.maps_card.layer_choice.setCurrentIndex(5)

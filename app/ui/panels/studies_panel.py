@@ -11,6 +11,7 @@ from PyQt6.QtCore import Qt, QTimer, QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSplitter, QWidget
 
+from app.core.compare.curves import of_what
 from app.core.errors import FilterscopeError, UsageError
 from app.core.studies.folder import FINISHED
 from app.core.studies.look import MOST_TRIALS, Look, Looker
@@ -355,7 +356,8 @@ class StudiesPanel(QWidget):
         else:
             # Validation is asked once an epoch: few points, which need no logarithmic axis.
             self.curves.set_options(log_x=not accuracy, log_y=not accuracy)
-            self.curves.set_curves(look.curves, "per cent right" if accuracy else "cost")
+            label = "per cent right" if accuracy else "cost"
+            self.curves.set_curves(look.curves, label, of="" if accuracy else of_what("cost"))
         self.filters.set_pictures(look.pictures)
 
     def _say_few(self) -> None:

@@ -112,7 +112,6 @@ class ConfusionView(QWidget):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Qt: draw cells, names, and what is chosen."""
         painter = QPainter(self)
-        painter.setFont(self._font())
         if not len(self._counts):
             painter.setPen(theme.colour("quiet"))
             painter.drawText(
@@ -121,6 +120,7 @@ class ConfusionView(QWidget):
                 self.empty_text,
             )
             return
+        painter.setFont(self._font())
         left, top, side = self._square()
         shares = self._counts / np.maximum(self._counts.sum(axis=1, keepdims=True), 1)
         card = theme.colour("card")

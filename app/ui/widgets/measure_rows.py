@@ -15,8 +15,8 @@ from app.ui.widgets.check_list import Standing, paint_standing
 __all__ = ["MeasureRow", "MeasureRows"]
 
 ROW_HEIGHT = 23
-# Below this width the report's figure stands in the tooltip only.
-NARROW = 330
+# Below this width the report's figure stands in the tooltip only: what a row is of matters more.
+NARROW = 400
 
 
 @dataclass(frozen=True)

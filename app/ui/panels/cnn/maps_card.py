@@ -86,6 +86,11 @@ class MapsCard(TabbedCard):
         self.layer_choice = ChoiceBox("mapsLayer", what, what)
         self.layer_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.layer_choice.setFixedWidth(SIDE)
+        # Nothing to choose from yet; its place stays.
+        policy = self.layer_choice.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.layer_choice.setSizePolicy(policy)
+        self.layer_choice.hide()
         self.layer_choice.activated.connect(lambda _index: self.look_wanted.emit())
         self.view_choice = ChoiceButton(
             "mapsView", "How a layer is looked into", VIEWS, self._on_view
@@ -142,6 +147,7 @@ class MapsCard(TabbedCard):
             if len(layer.place) == 1 and not layer.error:
                 text = f"{layer.place[0] + 1}  {layer.row.text.partition('(')[0]}"
                 self.layer_choice.addItem(text, layer.place)
+        self.layer_choice.setVisible(self.layer_choice.count() > 0)
         # As in the form: the longest row can be read.
         wanted = self.layer_choice.sizeHint().width() + 12
         width = min(max(SIDE, wanted), WIDEST_CHOICE)
