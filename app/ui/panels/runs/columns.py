@@ -136,7 +136,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "Epochs", "Done, and asked for",
         lambda r: f"{r.epochs_done:.4g} / {r.epochs}", lambda r: r.epochs_done,
-        lambda rows: "", lambda rows: sum(r.epochs_done for r in rows), 76, True,
+        lambda rows: "", lambda rows: sum(r.epochs_done for r in rows), 94, True,
     ),
     Column(
         "Time", "How long it trained",
