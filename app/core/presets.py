@@ -101,15 +101,16 @@ def _residual(width: int) -> str:
 
 
 def _narrow() -> str:
-    """Return three stages that halve the picture, each with a convolution around which values may pass.
+    """Return three stages that halve the picture, each with convolutions around which values may pass.
 
-    A CPU is slow where a picture is large: only 32 filters see all of it, and maps are pooled before
-    they are normalised, a quarter of the work.
+    A CPU is slow where a picture is large: only 32 filters see all of it, maps are pooled before
+    they are normalised, a quarter of the work, and the second convolution of a block comes where
+    maps are small.
     """
-    stages = (
-        f"conv {filters}, pool 2, batchnorm, relu, residual(conv {filters}, batchnorm, relu)"
-        for filters in (64, 256, 256)
-    )
+    stages = []
+    for filters, depth in ((64, 1), (256, 2), (256, 2)):
+        block = ", ".join([f"conv {filters}, batchnorm, relu"] * depth)
+        stages.append(f"conv {filters}, pool 2, batchnorm, relu, residual({block})")
     return f"conv 32, batchnorm, relu, {', '.join(stages)}, global_avg_pool"
 
 
