@@ -16,6 +16,8 @@ from app.ui.widgets.plots import Plot, pen, to_plottable
 
 __all__ = ["AccuracyPlot"]
 
+# Pixels from the middle of the best dot's ring to what must not cut it.
+RING_ROOM = 10.0
 COLOURS = {"validation": "accent", "train": "warm"}
 # Short, so that all has room in a small window; the axis says of what, the tooltips say more.
 NAMES = {"validation": "val", "train": "train"}
@@ -131,8 +133,9 @@ class AccuracyPlot(QWidget):
         if lowest > highest:  # nothing yet
             lowest, highest = 0.0, 100.0
         bottom = min(lowest, chance or lowest)
-        self.plot.getPlotItem().getViewBox().setRange(
-            xRange=(0.0, right),
-            yRange=(max(0.0, bottom - 4), min(100.0, highest + 4)),
-            padding=0.02,
-        )
+        box = self.plot.getPlotItem().getViewBox()
+        # The last dot, and the ring around the best, are whole: also at 100 per cent.
+        bottom, wide, high = max(0.0, bottom - 4), max(box.width(), 60.0), max(box.height(), 60.0)
+        beside, above = RING_ROOM / (wide - RING_ROOM), RING_ROOM / (high - RING_ROOM)
+        top = max(min(100.0, highest + 4), highest + (highest - bottom) * above)
+        box.setRange(xRange=(0.0, right * (1 + beside)), yRange=(bottom, top), padding=0)

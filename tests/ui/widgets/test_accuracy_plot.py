@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PyQt6.QtCore import QPointF
 from pytestqt.qtbot import QtBot
 
 from app.ui.widgets.accuracy_plot import AccuracyPlot
@@ -55,3 +56,15 @@ def test_before_the_first_validation_the_axis_has_all_per_cent(plot: AccuracyPlo
     low, high = plot.plot.getPlotItem().getViewBox().viewRange()[1]
     assert low <= 0
     assert high >= 100
+
+
+@pytest.mark.parametrize("size", [(204, 200), (400, 240)])
+def test_the_ring_of_the_best_is_whole_in_the_corner(
+    plot: AccuracyPlot, size: tuple[int, int]
+) -> None:
+    plot.resize(*size)
+    plot.set_values(np.arange(1, 3), np.array([0.9, 1.0]), np.array([0.5, 1.0]), 10)
+    box = plot.plot.getPlotItem().getViewBox()
+    room, best = box.boundingRect(), box.mapFromView(QPointF(2.0, 100.0))
+    assert room.right() - best.x() >= 8
+    assert best.y() - room.top() >= 8
