@@ -18,7 +18,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_tables_of_settings_are_in_step() -> None:
-    spec = importlib.util.spec_from_file_location("settings_table", ROOT / "tools/settings_table.py")
+    spec = importlib.util.spec_from_file_location(
+        "settings_table", ROOT / "tools/settings_table.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.core.models.autoencoder import CLAMP
 from app.core.specs import AutoencoderSpec
+from app.core.words import grouped
 
 __all__ = ["Moment", "explain"]
 
@@ -139,7 +140,7 @@ def _size(moment: Moment) -> tuple[str, list[str]]:
     total = 2 * count * width + count + width
     return "Size", [
         f"W1 {width}×{count}, b1 {count}, W2 {count}×{width}, b2 {width}",
-        f"{total:,} numbers are learned".replace(",", " "),
+        f"{grouped(total)} numbers are learned",
         f"{width} pixels are said with {count} numbers",
     ]
 
@@ -149,7 +150,7 @@ def _batch(moment: Moment) -> tuple[str, list[str]]:
     rows = max(moment.examples - spec.held_out, 0)
     steps = 1 if spec.solver == "lbfgs" else -(-rows // spec.batch_size)
     return "Steps", [
-        f"{rows:,} patches / {spec.batch_size:,} a step".replace(",", " "),
-        f"= {steps:,} steps an epoch".replace(",", " "),
-        f"{spec.epochs} epochs = {steps * spec.epochs:,} steps".replace(",", " "),
+        f"{grouped(rows)} patches / {grouped(spec.batch_size)} a step",
+        f"= {grouped(steps)} steps an epoch",
+        f"{spec.epochs} epochs = {grouped(steps * spec.epochs)} steps",
     ]

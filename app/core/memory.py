@@ -12,6 +12,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from app.core.errors import FilterscopeError
+from app.core.words import size_in_words
 
 __all__ = ["SHARE", "Need", "enough_for", "enough_memory", "to_safetensors"]
 
@@ -76,19 +77,15 @@ def enough_for(
         return
     fits = need.fitting(free)
     parts = [
-        f"{_gib(need.weights)} for weights, gradients and the solver",
-        f"{_gib(need.each * need.batch)} for {need.batch:,} {noun} at once",
-        f"{_gib(need.data)} for all {noun}" if need.data else "",
+        f"{size_in_words(need.weights)} for weights, gradients and the solver",
+        f"{size_in_words(need.each * need.batch)} for {need.batch:,} {noun} at once",
+        f"{size_in_words(need.data)} for all {noun}" if need.data else "",
     ]
     raise FilterscopeError(
-        f"{what} need {_gib(need.total)} of {where} ({', '.join(p for p in parts if p)}); "
-        f"{_gib(free)} are free.",
+        f"{what} need {size_in_words(need.total)} of {where} ({', '.join(p for p in parts if p)}); "
+        f"{size_in_words(free)} are free.",
         f"A batch of {fits} would fit." if fits else hint,
     )
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 1 << 28 else f"{size / 2**20:.3g} MiB"
 
 
 def enough_memory(
@@ -98,7 +95,7 @@ def enough_memory(
     free = psutil.virtual_memory().available
     if size > SHARE * free:
         raise FilterscopeError(
-            f"{what} need {size / 2**30:.1f} GiB of memory; {free / 2**30:.1f} GiB are free.", hint
+            f"{what} need {size_in_words(size)} of memory; {size_in_words(free)} are free.", hint
         )
 
 

@@ -12,8 +12,8 @@ from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.core.events import Snapshot
 from app.core.runs.folder import DiskUse
-from app.core.runs.room import in_words
 from app.core.timeline import Ruler, Timeline, Unit, settings_at
+from app.core.words import grouped, size_in_words
 from app.ui.moment import Moment, ShowsMoments
 from app.ui.training_session import Training
 from app.workers.task_worker import Task, TaskWorker
@@ -229,17 +229,17 @@ class ScrubSession(QObject):
 
     def _written(self, step: int) -> str:
         decimals = self._ruler.decimals(self.unit, self.newest_step)
-        return f"{self._rounded(step):,.{decimals}f}".replace(",", " ")
+        return grouped(self._rounded(step), decimals)
 
     def _show_use(self, use: DiskUse) -> None:
         """Say what the run takes on the disk, and how much of it its keyframes may."""
         assert self.timeline is not None
         budget = self.timeline.run.info.spec.keyframe_budget << 20
         self.bar.show_use(
-            in_words(use.total),
-            f"On the disk: moments of the past {in_words(use.keyframes)}, of at most "
-            f"{in_words(budget)}; checkpoints {in_words(use.checkpoints)}; "
-            f"each step’s figures {in_words(use.history)}",
+            size_in_words(use.total),
+            f"On the disk: moments of the past {size_in_words(use.keyframes)}, of at most "
+            f"{size_in_words(budget)}; checkpoints {size_in_words(use.checkpoints)}; "
+            f"each step’s figures {size_in_words(use.history)}",
         )
 
     # --- what the person does

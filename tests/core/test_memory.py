@@ -43,7 +43,7 @@ def test_four_fifths_of_what_is_free_may_be_used(free):
     enough_memory(8 << 30, "Two numbers", "Take one.")
     with pytest.raises(FilterscopeError) as caught:
         enough_memory((8 << 30) + 1, "Two numbers", "Take one.")
-    assert str(caught.value) == "Two numbers need 8.0 GiB of memory; 10.0 GiB are free. Take one."
+    assert str(caught.value) == "Two numbers need 8 GiB of memory; 10 GiB are free. Take one."
 
 
 NEED = Need(weights=1 << 30, each=10 << 20, batch=512, data=1 << 30)
@@ -66,8 +66,8 @@ def test_what_has_no_room_is_told_in_its_parts_with_the_batch_that_fits(free):
     with pytest.raises(FilterscopeError) as caught:
         enough_for(NEED, "All", "images", "Take less.")
     assert caught.value.message == (
-        "All need 7.0 GiB of memory (1.0 GiB for weights, gradients and the solver, 5.0 GiB for "
-        "512 images at once, 1.0 GiB for all images); 8.0 GiB are free."
+        "All need 7 GiB of memory (1 GiB for weights, gradients and the solver, 5 GiB for "
+        "512 images at once, 1 GiB for all images); 8 GiB are free."
     )
     assert caught.value.hint == "A batch of 256 would fit."
     with pytest.raises(FilterscopeError, match="of memory of the GPU") as caught:

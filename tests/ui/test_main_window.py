@@ -363,7 +363,7 @@ def test_a_filter_is_opened_by_a_click(qtbot: QtBot, window: MainWindow) -> None
     assert panel.right.tabs[1].text() == "Unit 4"
     assert panel.unit.strongest.count == 24
     assert "mean activation" in panel.unit.numbers.text()
-    assert "4" in panel.explain_title.text()
+    assert "4" in panel.settings.explain_title.text()
     norm = np.linalg.norm(panel.weights["W1"][:, 4])
     assert f"{norm:.3g}" in panel.unit.numbers.text()
 
@@ -372,8 +372,8 @@ def test_what_is_explained_follows_the_focus(qtbot: QtBot, window: MainWindow) -
     window.activateWindow()
     for name in ("rho", "beta", "lam", "learning_rate", "hidden_units"):
         window.autoencoder._on_focused(name)
-        assert window.autoencoder.explain_title.text()
-        assert window.autoencoder.explain_text.accessibleName()
+        assert window.autoencoder.settings.explain_title.text()
+        assert window.autoencoder.settings.explain_text.accessibleName()
 
 
 def test_every_page_of_the_lab_is_drawn(qtbot: QtBot, window: MainWindow) -> None:

@@ -17,8 +17,8 @@ from pytestqt.qtbot import QtBot
 from app.core import training
 from app.core.events import Snapshot
 from app.core.runs import recorder
-from app.core.runs.room import in_words
 from app.core.specs import AutoencoderSpec
+from app.core.words import size_in_words
 from app.ui.labs.autoencoder_lab import AutoencoderLab
 from app.ui.main_window import MainWindow
 from app.ui.training_session import State
@@ -182,8 +182,10 @@ def test_numbers_have_as_many_decimals_as_tell_moments_apart(
 def test_what_the_run_takes_on_the_disk_is_seen(qtbot: QtBot, lab: AutoencoderLab) -> None:
     train(qtbot, lab)
     use, bar = lab.scrub.timeline.disk_use(), lab.panel.scrub_bar
-    assert bar.use.text() == in_words(use.total)
-    said = f"moments of the past {in_words(use.keyframes)}, of at most {lab.spec.keyframe_budget}"
+    assert bar.use.text() == size_in_words(use.total)
+    said = (
+        f"moments of the past {size_in_words(use.keyframes)}, of at most {lab.spec.keyframe_budget}"
+    )
     assert said in bar.use.toolTip()
 
 
@@ -350,7 +352,8 @@ def test_a_hand_does_not_rest_at_a_place_that_it_left(
 def test_values_in_force_are_those_of_the_moment(qtbot: QtBot, lab: AutoencoderLab) -> None:
     running(qtbot, lab)
     before = lab.spec.rho
-    lab.take_spec(lab.spec.changed(rho=0.3))
+    lab.panel._on_focused("rho")
+    lab.panel.form._on_row("rho", 0.3)
     qtbot.waitUntil(lambda: bool(lab.training.training.history.changes), timeout=10_000)
     moved_at = lab.training.training.history.changes[0][0]
     lab.training.stop()
@@ -360,8 +363,10 @@ def test_values_in_force_are_those_of_the_moment(qtbot: QtBot, lab: AutoencoderL
     assert lab.panel.bars._rho == before
     assert lab.panel.seen_spec.rho == before
     assert lab.panel.scrub_bar.slider.marks
+    assert f"{before:g} ln" in lab.panel.settings.explain_text.accessibleName()
     lab.scrub.show_newest()
     assert lab.panel.bars._rho == 0.3
+    assert "0.3 ln" in lab.panel.settings.explain_text.accessibleName()
     assert moved_at > 0
 
 

@@ -89,6 +89,8 @@ def test_a_device_that_dies_ends_the_training_and_not_the_window(
     qtbot.waitUntil(lambda: cnn.training.state is State.FAILED, timeout=60_000)
     qtbot.waitUntil(lambda: not cnn.convnet_lab.readings.busy, timeout=20_000)
     assert said == ["CPU stopped working: CUDA error: unspecified launch failure"]
+    # Where the CPU failed it is no way out.
+    assert cnn.notice.hint.text() == "What was kept last is good. Start the program anew."
     # What was reached can still be looked at, and another network trains.
     monkeypatch.undo()
     cnn.convnet_lab.spec = SPEC.changed(engine="compiled")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.checks.timing import MachineRate, Timed, TimingSpec
+from app.core.words import grouped
 
 __all__ = ["USED", "Compared", "Comparison", "parts_of", "times"]
 
@@ -126,7 +127,7 @@ def times(ratio: float) -> str:
     """Write a ratio: ``3.2×``, ``470×``, ``18 800×``."""
     if ratio < 10:
         return f"{ratio:.2g}×"
-    return f"{float(f'{ratio:.3g}'):,.0f}×".replace(",", " ")
+    return f"{grouped(float(f'{ratio:.3g}'))}×"
 
 
 def parts_of(times_: Sequence[Timed | MachineRate]) -> tuple[MachineRate | None, tuple[Timed, ...]]:

@@ -89,9 +89,9 @@ class OnDevice:
                 raise
             said = str(error).strip().splitlines()[0]
             self._gone = f"{self.device.title} stopped working: {said}"
+            other = "Start" if self.device.kind == "cpu" else "Train on the CPU, or start"
             raise FilterscopeError(
-                self._gone,
-                "What was kept last is good. Train on the CPU, or start the program anew.",
+                self._gone, f"What was kept last is good. {other} the program anew."
             ) from None
 
     # --- room

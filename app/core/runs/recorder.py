@@ -32,9 +32,10 @@ from app.core.runs.folder import RunFolder
 from app.core.runs.info import Outcome, now
 from app.core.runs.keyframes import Keyframes, fitting_arrays
 from app.core.runs.log_writer import LogWriter
-from app.core.runs.room import LEAST_FREE, RESERVE, in_words
+from app.core.runs.room import LEAST_FREE, RESERVE
 from app.core.runs.unit_writer import UnitWriter
 from app.core.storage import free_bytes, point, remove_files, save_bytes
+from app.core.words import size_in_words
 
 __all__ = ["Recorder"]
 
@@ -223,7 +224,7 @@ class Recorder:
             return None
         return Noted(
             self.run.info.run_id,
-            f"Only {in_words(free)} are free on the disk: no more keyframes are kept.",
+            f"Only {size_in_words(free)} are free on the disk: no more keyframes are kept.",
             "Each step's cost and the checkpoints still are. Free some space to keep more.",
         )
 

@@ -13,8 +13,9 @@ from app.core.errors import DiskFullError
 from app.core.solvers.first_order import MEMORY
 from app.core.specs import ConvNetSpec, TrainingSpec
 from app.core.storage import free_bytes
+from app.core.words import size_in_words
 
-__all__ = ["LEAST_FREE", "RESERVE", "RoomNeed", "check_room", "in_words", "room_need"]
+__all__ = ["LEAST_FREE", "RESERVE", "RoomNeed", "check_room", "room_need"]
 
 # Below the reserve no more keyframes are kept; what is least free is left to the system.
 RESERVE, LEAST_FREE = 256 << 20, 16 << 20
@@ -71,22 +72,13 @@ def check_room(folder: Path, need: RoomNeed, what: str = "This run") -> str:
         return ""
     if free < need.least + LEAST_FREE:
         raise DiskFullError(
-            f"{what} needs {in_words(need.least + LEAST_FREE)} on the disk of its folder; "
-            f"{in_words(free)} are free.",
+            f"{what} needs {size_in_words(need.least + LEAST_FREE)} on the disk of its folder; "
+            f"{size_in_words(free)} are free.",
             "Free some space, choose another folder, or train a smaller network.",
         )
     if free < need.likely + RESERVE:
         return (
-            f"{what} may write {in_words(need.likely)}, and {in_words(free)} are free: "
+            f"{what} may write {size_in_words(need.likely)}, and {size_in_words(free)} are free: "
             "when the disk gets full, no more keyframes are kept."
         )
     return ""
-
-
-def in_words(size: float) -> str:
-    """Return a number of bytes as a person reads it."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if size >= 10 or unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError

@@ -13,7 +13,7 @@ from app.core.takeaway.archive import plan_archive
 from app.core.takeaway.choices import ArchiveSpec, FilmSpec
 from app.core.takeaway.contents import contents_of
 from app.core.takeaway.film import plan_film
-from app.ui.panels.runs.columns import size_text
+from app.core.words import size_in_words
 from app.ui.param_form import ParamForm
 from app.ui.widgets.card import quiet_label
 from app.ui.widgets.number_field import NumberField
@@ -125,4 +125,4 @@ class ArchiveDialog(TakeAwayDialog):
         spec, plan = self.form.spec, self.plan
         assert isinstance(spec, ArchiveSpec)
         size = plan.size(checkpoints=spec.checkpoints, data=spec.data)
-        self.estimate.setText(f"About {size_text(size)}. {plan.why_no_data}".strip())
+        self.estimate.setText(f"About {size_in_words(size)}. {plan.why_no_data}".strip())

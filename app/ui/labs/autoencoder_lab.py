@@ -13,6 +13,7 @@ from app.core.events import Snapshot
 from app.core.models.autoencoder import pca_bound
 from app.core.presets import PRESETS
 from app.core.specs import AutoencoderSpec
+from app.core.words import grouped
 from app.ui.data_session import DataSession
 from app.ui.device_notes import DeviceNotes
 from app.ui.labs.lab import Lab
@@ -188,7 +189,7 @@ def describe_patches(patches: Patches) -> str:
         f"±{spec.deviations:g}σ" if spec.clip else "",
         "→ 0.1…0.9" if spec.rescale else "",
     ]
-    count = f"{len(patches.x):,}".replace(",", " ")
+    count = grouped(len(patches.x))
     return (
         f"{name_of(patches)} ▸ {patches.source.dataset.lstrip('/')}"
         f"   {count} × {channels} × {height} × {width}"

@@ -22,6 +22,7 @@ from app.core.own_model.file import ModelFile, read_model_file
 from app.core.predictions import Predictions
 from app.core.presets import CNN_PRESETS
 from app.core.specs import ConvNetSpec, ImageSpec
+from app.core.words import grouped
 from app.ui.device_notes import DeviceNotes
 from app.ui.dialogs.own_model_dialog import OwnModelDialog
 from app.ui.image_session import ImageRequest, ImageSession
@@ -186,7 +187,7 @@ class ConvNetLab(Lab):
         split, spec = fitted.split, fitted.spec
         channels, height, width = fitted.images.shape
         parts = [len(split.train), len(split.validation), len(split.test)]
-        counts = " / ".join(f"{count:,}".replace(",", " ") for count in parts)
+        counts = " / ".join(grouped(count) for count in parts)
         varied = [word for word, on in (("mirrored", spec.flip), ("shifted", spec.crop)) if on]
         words = [NORMALISATIONS[spec.normalisation], *varied]
         kind = "RGB" if channels == 3 else "grey"

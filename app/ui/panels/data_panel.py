@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
 from app.core.data.preprocess import apply
 from app.core.probe import spread_rows
 from app.core.specs import PreprocessSpec
+from app.core.words import grouped
 from app.ui.data_session import DataRequest, DataSession
 from app.ui.param_form import ParamForm
 from app.ui.widgets.bar_plots import HistogramPlot
@@ -245,7 +246,7 @@ class DataPanel(QWidget):
             return
         channels, height, width = raw.shape
         kind = "RGB" if channels == 3 else "grey"
-        count = f"{raw.count:,}".replace(",", " ")
+        count = grouped(raw.count)
         self.file_name.setText(f"{session.request.name}\n{count} {kind} patches, {height}×{width}")
         self._fill_choosers()
         self.health.setText(health.sentence if health is not None else "")

@@ -24,6 +24,9 @@ from app.ui.theme import theme
 
 __all__ = ["Card", "ChoiceButton", "TabbedCard", "ToggleButton", "elided_label", "quiet_label"]
 
+# Fewer letters of a line, with dots behind them, are not worth drawing.
+LEAST_LETTERS = 5
+
 
 class _ElidedLabel(QLabel):
     """A line that ends in dots where there is no room, and is whole in its tooltip.
@@ -39,6 +42,9 @@ class _ElidedLabel(QLabel):
         whole = self.fontMetrics().horizontalAdvance(self.text()) <= room.width()
         written = self.text() if whole else self.property("short") or self.text()
         text = self.fontMetrics().elidedText(written, Qt.TextElideMode.ElideRight, room.width())
+        if len(text) < LEAST_LETTERS and text != written:
+            # Dots alone say nothing.
+            text = ""
         parts = (self.text() if text != self.text() else "", self.property("meaning") or "")
         self.setToolTip("\n".join(part for part in parts if part and self.text()))
         painter = QPainter(self)
@@ -204,7 +210,15 @@ class ChoiceButton(QToolButton):
 class ToggleButton(QToolButton):
     """A flat word that is on or off."""
 
-    def __init__(self, name: str, text: str, tip: str, toggled: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        tip: str,
+        toggled: Callable[[bool], None],
+        *,
+        on: bool = False,
+    ) -> None:
         super().__init__()
         self.setObjectName(name)
         self.setText(text)
@@ -212,4 +226,5 @@ class ToggleButton(QToolButton):
         self.setAccessibleName(tip)
         self.setProperty("flat", True)
         self.setCheckable(True)
+        self.setChecked(on)
         self.toggled.connect(toggled)

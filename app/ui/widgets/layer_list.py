@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import (
 from app.core.errors import FilterscopeError
 from app.core.nn.description import LayerInfo, NetworkDescription, describe_network
 from app.core.specs.layers import LAYERS, Layer, format_layers, parse_layers
+from app.core.words import grouped
 from app.ui.theme import theme
 
 __all__ = ["PATTERNS", "LayerList", "shape_text"]
@@ -59,7 +60,7 @@ def _count_text(count: int) -> str:
     """Return a count that fits a narrow column; the exact one is in its tooltip."""
     if count >= 1_000_000:
         return f"{count / 1e6:.2f} M"
-    return f"{count:,}".replace(",", " ") if count else ""
+    return grouped(count) if count else ""
 
 
 class LayerList(QWidget):
@@ -106,7 +107,16 @@ class LayerList(QWidget):
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(30)
         # The room goes to what the layers are.
-        header.setStyleSheet("QHeaderView::section { padding: 3px 0px; }")
+        header.setStyleSheet(
+            "QHeaderView::section { padding: 3px 4px 3px 0px; }"
+            "QHeaderView::section:first { padding-left: 4px; }"
+        )
+        titles = self.tree.headerItem()
+        assert titles is not None
+        for column in range(1, 4):
+            titles.setTextAlignment(
+                column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            )
         self.tree.itemChanged.connect(self._on_edited)
         layout.addWidget(self.tree, 1)
         self.problem = QLabel()

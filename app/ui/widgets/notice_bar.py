@@ -25,6 +25,7 @@ __all__ = ["NoticeBar"]
 # What is no problem and asks for nothing is read by then.
 FADE_MILLISECONDS = 7000
 WIDEST, MARGIN = 760, 8
+PLACED = (QEvent.Type.Resize, QEvent.Type.Move, QEvent.Type.Show, QEvent.Type.Hide)
 
 
 class NoticeBar(QFrame):
@@ -95,8 +96,8 @@ class NoticeBar(QFrame):
         self.hide()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Qt: the page has another size or place."""
-        if event is not None and event.type() in (QEvent.Type.Resize, QEvent.Type.Move):
+        """Qt: the page, or the scrub bar on it, has another size or place, or came or went."""
+        if event is not None and event.type() in PLACED:
             self._place()
         return super().eventFilter(watched, event)
 
@@ -112,6 +113,8 @@ class NoticeBar(QFrame):
         left = room.center().x() - width // 2
         bottom = room.bottom()
         for bar in self._page.findChildren(ScrubBar):
+            # It may come while the message is there: of a filter there is only one.
+            bar.installEventFilter(self)
             if bar.isVisible():
                 bottom = bar.mapTo(self._page, bar.rect().topLeft()).y() + room.top()
         top = max(room.top(), bottom - MARGIN - height)

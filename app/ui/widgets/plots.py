@@ -61,8 +61,8 @@ def _roomy(step: float, low: float, high: float, size: float) -> float:
         decimals = max(0, -int(np.floor(np.log10(step) + 1e-9)))
         # Longer numbers are written with an exponent.
         widest = min(8, max(len(f"{end:.{decimals}f}") for end in (low, high)))
-        # A digit is 7 pixels wide, and two labels are a digit apart.
-        if 7 * (widest + 1) * (high - low) <= size * step or step >= high - low:
+        # A digit is 6.5 pixels wide, and two labels are a digit apart.
+        if 6.5 * (widest + 1) * (high - low) <= size * step or step >= high - low:
             return step
         leading = round(step / 10 ** np.floor(np.log10(step) + 1e-9))
         step *= 2.5 if leading == 2 else 2
@@ -82,7 +82,9 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]
         levels = super().tickSpacing(low, high, size)
         if self.orientation not in ("top", "bottom") or not high > low:
             return list(levels)
-        return [(_roomy(step, low, high, size), offset) for step, offset in levels]
+        # The finest that is written stands alone: a wider step need not be a multiple of it.
+        step, offset = levels[:2][-1]
+        return [(_roomy(step, low, high, size), offset)]
 
     def logTickValues(self, low: float, high: float, size: float, levels: Any) -> list[Any]:
         """Pyqtgraph: where logarithmic ticks stand; labels must never meet."""

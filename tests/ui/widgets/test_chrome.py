@@ -158,6 +158,26 @@ def test_a_notice_leaves_the_scrub_bar_in_reach(qtbot: QtBot) -> None:
     assert bar.geometry().bottom() <= top
 
 
+def test_a_notice_makes_way_for_a_scrub_bar_that_comes_later(qtbot: QtBot) -> None:
+    window, page, bar = QWidget(), QWidget(), NoticeBar()
+    qtbot.addWidget(window)
+    QVBoxLayout(window).addWidget(page)
+    inside = QVBoxLayout(page)
+    inside.addStretch(1)
+    scrub = ScrubBar("one")
+    inside.addWidget(scrub)
+    bar.float_over(page)
+    window.resize(700, 400)
+    window.show()
+    bar.tell("problem", "A message", "and a hint")
+    low = bar.geometry().bottom()
+    scrub.show()
+    qtbot.waitUntil(lambda: bar.geometry().bottom() < low)
+    assert bar.geometry().bottom() <= scrub.mapTo(window, scrub.rect().topLeft()).y()
+    scrub.hide()
+    qtbot.waitUntil(lambda: bar.geometry().bottom() == low)
+
+
 @pytest.mark.parametrize(
     ("kind", "report", "fades"),
     [

@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from app.core.data.image_preprocess import FittedImages
 from app.core.predictions import Predictions
+from app.core.words import grouped
 from app.ui.panels.cnn.maps_card import pixels_of
 from app.ui.widgets.card import TabbedCard, quiet_label
 from app.ui.widgets.confusion_view import ConfusionView
@@ -203,7 +204,7 @@ class MistakesCard(_AnswersCard):
             self.tabs[1].setText("Test")
             return
         often = "the first time" if times <= 1 else f"{times} times: no longer an honest figure"
-        images = f"{count:,}".replace(",", " ")
+        images = grouped(count)
         self.test_text.setText(
             f"{100 * accuracy:.2f} % of {images} test images, asked {often}. "
             "The weights are those with the best validation."

@@ -130,7 +130,13 @@ def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
     def recorded() -> bool:
         training = lab.training.training
         ended = training is not None and not lab.training.state.alive
-        return ended and make.trained() and training is not None and training.run is not None
+        return (
+            ended
+            and not panel.is_own
+            and make.trained()
+            and training is not None
+            and training.run is not None
+        )
 
     def script() -> Callable[[], bytes]:
         training = lab.training.training
@@ -151,5 +157,13 @@ def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
         make.plot("accuracy", "Accuracy curves", panel.accuracy, validated, evaluations),
         weights("cnn_weights", "Weights", seen),
         weights("best", "Weights of the best validation", best, best_is_there),
-        Item(lab, "cnn_script", "PyTorch script that repeats it", {}, recorded, {"py": script}),
+        Item(
+            lab,
+            "cnn_script",
+            "PyTorch script that repeats it",
+            {},
+            recorded,
+            {"py": script},
+            needs="Takes a run that ended, of a network in layers: one of your own is a program already",
+        ),
     ]

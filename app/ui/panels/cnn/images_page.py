@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.core.words import grouped
 from app.ui.image_session import ImageSession
 from app.ui.param_form import ParamForm
 from app.ui.widgets.card import quiet_label
@@ -124,7 +125,7 @@ class ImagesPage(QWidget):
             return
         channels, height, width = images.shape
         kind = "RGB" if channels == 3 else "grey"
-        count = f"{images.count:,}".replace(",", " ")
+        count = grouped(images.count)
         self.source.setText(f"{request.name}: {count} images, {height} × {width} {kind}")
         lines = [] if fitted is None else [fitted.split.sentence.replace(",0", " 0")]
         per_class = images.counts()

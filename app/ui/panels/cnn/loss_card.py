@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
-import numpy as np
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QWidget
 
 from app.core.events import Snapshot
 from app.core.nn.network import TERM_NAMES
-from app.core.params import describe
-from app.core.specs import ConvNetSpec
+from app.ui.training_curves import clear_curves, draw_curves
 from app.ui.training_session import Training
 from app.ui.widgets.card import ChoiceButton, TabbedCard, ToggleButton
-from app.ui.widgets.cost_plot import CostPlot, Mark, change_text
+from app.ui.widgets.cost_plot import CostPlot
 from app.ui.widgets.layer_behaviour import KINDS, LayerBehaviour
 
 __all__ = ["LossCard"]
@@ -43,10 +41,6 @@ class LossCard(TabbedCard):
             "loss",
             ["What the network is trained to make small", "What comes out of each layer"],
         )
-        self._symbols = {
-            parameter.name: parameter.hyper.symbol or parameter.name
-            for parameter in describe(ConvNetSpec)
-        }
         self.plot = CostPlot(TERM_NAMES, "loss")
         self.plot.setObjectName("lossPlot")
         self.behaviour = LayerBehaviour()
@@ -59,10 +53,7 @@ class LossCard(TabbedCard):
             ("log_x", "log x", "Logarithmic epochs", False),
             ("log_y", "log y", "Logarithmic loss", False),
         ):
-            button = ToggleButton(f"loss_{name}", text, tip, self._option_setter(name))
-            button.blockSignals(True)
-            button.setChecked(on)
-            button.blockSignals(False)
+            button = ToggleButton(f"loss_{name}", text, tip, partial(self._set_option, name), on=on)
             self.plot.set_options(**{name: on})
             self.add_tool(button)
             self._plot_tools.append(button)
@@ -72,11 +63,8 @@ class LossCard(TabbedCard):
         self.kind.hide()
         self.add_tool(self.kind)
 
-    def _option_setter(self, name: str) -> Any:
-        def set_option(on: bool) -> None:
-            self.plot.set_options(**{name: on})
-
-        return set_option
+    def _set_option(self, name: str, on: bool) -> None:
+        self.plot.set_options(**{name: on})
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Qt: in a small window the axes keep as they are, and their switches make room."""
@@ -96,17 +84,9 @@ class LossCard(TabbedCard):
     def set_training(self, training: Training | None) -> None:
         """Draw the curves of a training, with a mark wherever a live value moved."""
         if training is None:
-            self.plot.set_curves(np.empty(0), np.empty((0, len(TERM_NAMES))), [], "epoch")
-            return
-        rhythm = max(training.steps_per_epoch, 1)
-        marks = [
-            Mark(
-                (step + 1) / rhythm, change_text(self._symbols[change.name], change.old, change.new)
-            )
-            for step, change in training.history.moves()
-        ]
-        label = "iteration" if training.spec.solver == "lbfgs" else "epoch"
-        self.plot.set_curves(training.epochs(), training.history.terms, marks, label)
+            clear_curves(self.plot)
+        else:
+            draw_curves(self.plot, training)
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
         """Take the newest weights and slopes."""

@@ -18,6 +18,7 @@ from PyQt6.QtWidgets import (
 from app.core.own_model.file import ModelFile
 from app.core.presets import CNN_PRESETS
 from app.core.specs import ConvNetSpec
+from app.core.words import grouped
 from app.ui.param_form import ParamForm
 from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.layer_list import LayerList
@@ -115,7 +116,7 @@ class NetworkPage(QWidget):
         description = self.layers.description
         if self.model is not None or description is None or description.error is not None:
             return ""
-        return f"{description.parameter_count:,} weights".replace(",", " ")
+        return f"{grouped(description.parameter_count)} weights"
 
     def set_spec(self, spec: ConvNetSpec) -> None:
         """Show other settings; nothing is emitted."""

@@ -9,27 +9,15 @@ from typing import Any
 
 from app.core.compare.groups import own_settings
 from app.core.run_table import RunRow
+from app.core.words import duration_in_words, size_in_words
 
-__all__ = ["COLUMNS", "NOTE", "NUMBERS", "TAGS", "TITLES", "Column", "duration_text", "size_text"]
+__all__ = ["COLUMNS", "NOTE", "NUMBERS", "TAGS", "TITLES", "Column"]
 
 NETWORKS = {"autoencoder": "autoencoder", "cnn": "CNN"}
 
 
-def duration_text(seconds: float | None) -> str:
-    """Return a time that went by as a person says it."""
-    if seconds is None:
-        return ""
-    if seconds < 90:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def size_text(count: int) -> str:
-    """Return a number of bytes as a person says it."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count} B"
+def _duration(seconds: float | None) -> str:
+    return "" if seconds is None else duration_in_words(seconds)
 
 
 def started_text(text: str) -> str:
@@ -140,13 +128,13 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "Time", "How long it trained",
-        lambda r: duration_text(r.seconds), lambda r: r.seconds,
-        lambda rows: duration_text(_seconds(rows)), _seconds, 54, True,
+        lambda r: _duration(r.seconds), lambda r: r.seconds,
+        lambda rows: _duration(_seconds(rows)), _seconds, 54, True,
     ),
     Column(
         "Size", "What its folder takes on the disk",
-        lambda r: size_text(r.size), lambda r: r.size,
-        lambda rows: size_text(sum(r.size for r in rows)), lambda rows: sum(r.size for r in rows),
+        lambda r: size_in_words(r.size), lambda r: r.size,
+        lambda rows: size_in_words(sum(r.size for r in rows)), lambda rows: sum(r.size for r in rows),
         66, True,
     ),
     Column(

@@ -67,10 +67,8 @@ class RunTable(Card):
             "tree",
             "Runs below the run that they went on from, or below their study or race",
             self._on_tree,
+            on=True,
         )
-        self.tree.blockSignals(True)
-        self.tree.setChecked(True)
-        self.tree.blockSignals(False)
         self.trash = ToggleButton(
             "runTrash", "trash", f"The runs in the folder “{TRASH}”, to bring back", self._on_trash
         )

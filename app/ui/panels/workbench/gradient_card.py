@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import QComboBox, QLabel
 from app.core.checks import Measure, Outcome
 from app.core.error_map import GatheredCheck
 from app.core.nn.gradient_check import GradientCheck
+from app.core.words import grouped
 from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.check_list import FAILS, HOLDS
 from app.ui.widgets.choice_box import ChoiceBox
@@ -28,7 +29,7 @@ def figure(value: float) -> str:
     if not np.isfinite(value):
         return str(value)
     if abs(value) >= 100:
-        return f"{value:,.0f}".replace(",", " ")
+        return grouped(value)
     return f"{value:.6g}" if abs(value) >= 0.1 else short_power(value)
 
 
