@@ -38,6 +38,7 @@ EPOCHS = 120
 # Where ρ is moved on the way, so that the mark of a live value is seen.
 MOVED_AT, FIRST_RHO = 4, 0.2
 CNN_EPOCHS = 4
+RACE_EPOCHS = 60
 SIZE = (1400, 880)
 
 
@@ -120,6 +121,26 @@ def prove_convolution(window: MainWindow) -> None:
     wait_until(lambda: not window.runner.busy)
 
 
+def race(window: MainWindow) -> None:
+    """Race three ρ on the sample patches to the end."""
+    window.show_lab(6)
+    window.race.form.epochs.setText(str(RACE_EPOCHS))
+    window.race.start()
+    wait_until(lambda: window.race.state is State.ENDED)
+    wait_until(lambda: not window.runner.busy)
+
+
+def compare(window: MainWindow) -> None:
+    """Turn to the runs, and lay two of the race beside each other."""
+    two = {one.racer.run.path for one in window.race.session.contestants[:2]}
+    window.show_lab(4)
+    panel = window.runs
+    wait_until(lambda: not window.runner.busy and not panel.reading)
+    panel.choose(two)
+    panel.details.show_page(2)
+    wait_until(lambda: not window.runner.busy and not panel.reading)
+
+
 def main() -> int:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs"
     folder.mkdir(parents=True, exist_ok=True)
@@ -147,6 +168,11 @@ def main() -> int:
         theme.choose("dark")
         prove_convolution(window)
         take(window, folder, "workbench-dark")
+        race(window)
+        take(window, folder, "race-dark")
+        theme.choose("light")
+        compare(window)
+        take(window, folder, "runs-light")
         window.close()
     return 0
 

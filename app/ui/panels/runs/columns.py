@@ -135,7 +135,7 @@ COLUMNS: tuple[Column, ...] = (
         "Size", "What its folder takes on the disk",
         lambda r: size_in_words(r.size), lambda r: r.size,
         lambda rows: size_in_words(sum(r.size for r in rows)), lambda rows: sum(r.size for r in rows),
-        66, True,
+        74, True,
     ),
     Column(
         "Started", "When it began, by the clock of this computer",
