@@ -362,7 +362,7 @@ def test_a_filter_is_opened_by_a_click(qtbot: QtBot, window: MainWindow) -> None
     assert panel.unit.unit == 4
     assert panel.right.tabs[1].text() == "Unit 4"
     assert panel.unit.strongest.count == 24
-    assert "mean activation" in panel.unit.numbers.text()
+    assert "mean\xa0activation" in panel.unit.numbers.text()
     assert "4" in panel.settings.explain_title.text()
     norm = np.linalg.norm(panel.weights["W1"][:, 4])
     assert f"{norm:.3g}" in panel.unit.numbers.text()
@@ -381,7 +381,7 @@ def test_every_page_of_the_lab_is_drawn(qtbot: QtBot, window: MainWindow) -> Non
     stop(qtbot, window)
     panel = window.autoencoder
     for which in ("worst", "held out", "spread"):
-        panel.shown_set.set_value(which)
+        panel.right.shown_set.set_value(which)
         panel._read()
         assert panel.reconstructions.count > 0
     for scale in ("common", "diverging", "own"):
