@@ -45,7 +45,7 @@ from app.core.training import train
 
 TERMS = AutoencoderLearner.term_names
 # Seconds of one turn with or without a recorder, and how many turns of each.
-TURN, TURNS = 2.0, 11
+TURN, TURNS = 2.0, 31
 # Seconds of a short training.
 SHORT = 25.0
 
