@@ -119,6 +119,10 @@ def test_it_trains_is_seen_tested_and_left(
         qtbot.waitUntil(lambda: not cnn.runner.busy, timeout=30_000)
         assert " own" in cnn.notice.message.text()
         assert not (tmp_path / name).exists()
+    cnn.exporter.refresh()
+    script = cnn.exporter.actions["cnn_script"]
+    assert not script.isEnabled()
+    assert "is a program already" in script.toolTip()
     # The test images, of a process that was started anew.
     cnn.convnet_lab.ask_test()
     qtbot.waitUntil(lambda: not cnn.runner.busy, timeout=60_000)
