@@ -92,6 +92,7 @@ class MainWindow(QMainWindow):
         self.lab: Lab = self.autoencoder_lab
         self._working = ""
         self.opening = Opening(self)
+        self._gone = False
         self._build()
         self.keyboard = Keyboard(self)
         self.menus = Menus(self)
@@ -506,6 +507,9 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Qt: stop what runs, then go; nothing that was trained is lost, the run is recorded."""
         assert event is not None
+        if self._gone:
+            event.accept()
+            return
         for lab in self._there():
             lab.cancel()
         for name in ("workbench", "runs", "studies", "race", "resuming", "takeaway"):
@@ -519,6 +523,8 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self._remember_geometry()
+        # Qt may ask once more when the program ends; the workers are gone by then.
+        self._gone = True
         event.accept()
 
     def _remember_geometry(self) -> None:

@@ -238,7 +238,7 @@ def test_nothing_else_begins_while_ways_are_timed(
     bench.cancel()
     qtbot.waitUntil(lambda: not bench.five_ways.running, timeout=20_000)
     for button in (bench.check_all, bench.check_one, bench.time.start, bench.five_ways.start):
-        assert button.isEnabled()
+        qtbot.waitUntil(button.isEnabled)
 
 
 def test_table_picture_and_code_are_exported(
