@@ -220,6 +220,23 @@ def test_killed_before_its_first_checkpoint_it_begins_anew(said, files, tmp_path
     same(whole.path, run.path)
 
 
+def test_stopped_before_its_first_step_it_begins_anew(said, files, tmp_path):
+    whole = finish(tmp_path / "whole", files["patches"])
+    run = finish(tmp_path / "broken", files["patches"])
+    for path in [*checkpoint_files(run.path), *(path for step, path in run.keyframes() if step)]:
+        path.unlink()
+    (run.path / "history.jsonl").unlink()
+    stopped = run.info.outcome.changed(reason="stopped", epoch=0.0, seconds=0.0)
+    # After a step its weights are not those of the seed.
+    run.write_info(run.info.changed(outcome=stopped.changed(step=1)))
+    assert not can_go_on(run)
+    run.write_info(run.info.changed(outcome=stopped.changed(step=0)))
+    assert can_go_on(run)
+    code, _, err = said("runs", "resume", run.path)
+    assert code == 0, err
+    same(whole.path, run.path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["adam", "cnn"])
 def test_stopped_by_ctrl_c_and_resumed_it_ends_with_the_same_bits(said, files, tmp_path, kind):

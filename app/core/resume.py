@@ -259,8 +259,13 @@ def _whole_checkpoints(run: RunFolder) -> tuple[list[SavedCheckpoint], list[str]
 
 
 def _begins_anew(run: RunFolder) -> bool:
-    """Return whether a run was killed before its first checkpoint, and its seed leads there again."""
-    return run.info.seeded and run.info.outcome is None and not checkpoint_files(run.path)
+    """Return whether a run ended before its first checkpoint, and its seed leads there again.
+
+    It was killed, or stopped before its first step.
+    """
+    outcome = run.info.outcome
+    nothing_lost = outcome is None or outcome.step == 0
+    return run.info.seeded and nothing_lost and not checkpoint_files(run.path)
 
 
 def can_go_on(run: RunFolder) -> bool:

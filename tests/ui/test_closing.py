@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from app.core.resume import can_go_on
+from app.core.runs import RunFolder
+from app.core.runs.checkpoint import checkpoint_files
+
 ROOT = Path(__file__).parent.parent.parent
 
 # Runs the program as main.py does; `phase` says when it is closed. A phase must be reached, and
@@ -67,13 +71,17 @@ class Window(main_window.MainWindow):
             self.on_main()
             if phase == "starting":
                 return True
+            if phase == "paused at its start":
+                self.training.pause()
             return False
         state, training = self.training.state, self.training.training
         if phase == "training":
             return len(training.history) > 50
         if phase == "paused":
-            if state is State.RUNNING:
+            if state is State.RUNNING and len(training.history) > 20:
                 self.on_main()
+            return state is State.PAUSED
+        if phase == "paused at its start":
             return state is State.PAUSED
         if phase == "stopping":
             if state is State.RUNNING and len(training.history) > 20:
@@ -134,6 +142,7 @@ sys.exit(code)
         "starting",
         "training",
         "paused",
+        "paused at its start",
         "stopping",
         "saving",
         "racing",
@@ -168,11 +177,16 @@ def test_it_closes_in_every_phase(tmp_path: Path, phase: str) -> None:
     word, seconds = done.stdout.split()
     assert word == "closed"
     assert float(seconds) <= 3.0
-    if phase in ("training", "paused", "cnn training"):
-        (run,) = (tmp_path / "runs").iterdir()
-        assert (run / "run.json").exists()
-        assert list(run.rglob("*.part")) == []
-        assert list(run.glob("checkpoints/*"))
+    if phase in ("training", "paused", "paused at its start", "cnn training"):
+        (path,) = (tmp_path / "runs").iterdir()
+        assert list(path.rglob("*.part")) == []
+        run = RunFolder.open(path)
+        assert run.info.state == "stopped"
+        assert can_go_on(run)
+        # Before its first step the seed says all.
+        at_start = phase == "paused at its start"
+        assert (run.info.outcome.step == 0) == at_start
+        assert (checkpoint_files(path) == []) == at_start
     if phase == "racing":
         runs = list((tmp_path / "runs").iterdir())
         assert len(runs) == 3
