@@ -1,7 +1,7 @@
 """The loops that must be fast, compiled where a compiler was there, with readable twins.
 
-`choose` returns the module to use; `COMPILED` and `REASON` say which it will be and why. The layers
-are here by their own names too, as fast as they can be had: ``kernels.conv_forward`` is the compiled
+`choose` returns the module to use; `COMPILED` and `REASON` say which it will be and why. All that it
+has is here by its own name too, as fast as it can be had: ``kernels.conv_forward`` is the compiled
 one, or its twin.
 """
 
@@ -12,93 +12,10 @@ import os
 from typing import Any
 
 from app.core.kernels import reference
-from app.core.kernels.reference import (
-    affine_backward,
-    affine_forward,
-    affine_relu_backward,
-    affine_relu_forward,
-    avg_pool_backward,
-    avg_pool_forward,
-    batchnorm_backward,
-    batchnorm_forward,
-    conv_backward,
-    conv_forward,
-    conv_norm_relu_pool_backward,
-    conv_norm_relu_pool_forward,
-    conv_relu_backward,
-    conv_relu_forward,
-    conv_relu_pool_backward,
-    conv_relu_pool_forward,
-    dropout_backward,
-    dropout_forward,
-    elu_backward,
-    elu_forward,
-    global_avg_pool_backward,
-    global_avg_pool_forward,
-    l2_loss,
-    layernorm_backward,
-    layernorm_forward,
-    leaky_relu_backward,
-    leaky_relu_forward,
-    max_pool_backward,
-    max_pool_forward,
-    relu_backward,
-    relu_forward,
-    softmax_loss,
-    spatial_batchnorm_backward,
-    spatial_batchnorm_forward,
-    spatial_batchnorm_relu_backward,
-    spatial_batchnorm_relu_forward,
-    spatial_groupnorm_backward,
-    spatial_groupnorm_forward,
-    svm_loss,
-)
+from app.core.kernels.reference import *
 
-__all__ = [
-    "COMPILED",
-    "LAYERS",
-    "REASON",
-    "affine_backward",
-    "affine_forward",
-    "affine_relu_backward",
-    "affine_relu_forward",
-    "avg_pool_backward",
-    "avg_pool_forward",
-    "batchnorm_backward",
-    "batchnorm_forward",
-    "choose",
-    "conv_backward",
-    "conv_forward",
-    "conv_norm_relu_pool_backward",
-    "conv_norm_relu_pool_forward",
-    "conv_relu_backward",
-    "conv_relu_forward",
-    "conv_relu_pool_backward",
-    "conv_relu_pool_forward",
-    "dropout_backward",
-    "dropout_forward",
-    "elu_backward",
-    "elu_forward",
-    "global_avg_pool_backward",
-    "global_avg_pool_forward",
-    "l2_loss",
-    "layernorm_backward",
-    "layernorm_forward",
-    "leaky_relu_backward",
-    "leaky_relu_forward",
-    "max_pool_backward",
-    "max_pool_forward",
-    "relu_backward",
-    "relu_forward",
-    "softmax_loss",
-    "spatial_batchnorm_backward",
-    "spatial_batchnorm_forward",
-    "spatial_batchnorm_relu_backward",
-    "spatial_batchnorm_relu_forward",
-    "spatial_groupnorm_backward",
-    "spatial_groupnorm_forward",
-    "svm_loss",
-]
+__all__ = ["COMPILED", "LAYERS", "REASON", "choose"]
+__all__ += reference.__all__
 
 LAYERS = tuple(
     sorted(name for name in reference.__all__ if name.endswith(("_forward", "_backward", "_loss")))
@@ -138,4 +55,4 @@ def choose(engine: str | None = None) -> Any:
 
 
 if COMPILED:
-    globals().update({name: getattr(_compiled, name) for name in LAYERS})
+    globals().update({name: getattr(_compiled, name) for name in reference.__all__})
