@@ -21,7 +21,7 @@ class Worker(QThread):
 
     `ended` is emitted in the window's thread after the last line of `work`, whatever
     happened; results are attributes by then. Exceptions never travel through signals:
-    `bug` holds the text of one that `work` did not handle.
+    `bug` holds the text of one that `work` did not handle. `told` is true once `ended` was emitted.
     """
 
     ended = pyqtSignal()
@@ -30,7 +30,12 @@ class Worker(QThread):
         super().__init__()
         self.setStackSize(STACK_BYTES)
         self.bug = ""
-        self.finished.connect(self.ended)
+        self.told = False
+        self.finished.connect(self._tell)
+
+    def _tell(self) -> None:
+        self.told = True
+        self.ended.emit()
 
     def run(self) -> None:
         """Qt calls this in the new thread."""
@@ -64,11 +69,16 @@ class Runner(QObject):
     def start(self, worker: Worker) -> None:
         """Start `worker`; the runner holds it until its thread has ended."""
         self._workers.add(worker)
-        worker.finished.connect(self._forget)
+        worker.ended.connect(self._forget)
         worker.start()
 
     def _forget(self) -> None:
-        for worker in [worker for worker in self._workers if worker.isFinished()]:
+        # A thread counts as finished a moment before its signal is sent. A worker that is let go in
+        # that moment, since another ended just then, would never say that it ended.
+        self._let_go([worker for worker in self._workers if worker.told])
+
+    def _let_go(self, workers: list[Worker]) -> None:
+        for worker in workers:
             self._workers.discard(worker)
             worker.deleteLater()
 
@@ -88,5 +98,5 @@ class Runner(QObject):
         for worker in workers:
             left = max(0.0, deadline - time.monotonic())
             ended = worker.wait(int(left * 1000)) and ended
-        self._forget()
+        self._let_go([worker for worker in workers if worker.isFinished()])
         return ended

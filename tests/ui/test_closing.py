@@ -86,7 +86,8 @@ class Window(main_window.MainWindow):
         if phase == "stopping":
             if state is State.RUNNING and len(training.history) > 20:
                 self.training.stop()
-            return state is State.STOPPING
+            # Not at the next look: on a busy machine the training has ended by then.
+            return self.training.state is State.STOPPING
         if phase == "saving":
             if len(training.history) < 20:
                 return False

@@ -89,6 +89,27 @@ def test_the_stack_is_large_enough_for_lapack(qtbot: QtBot, runner: Runner) -> N
     assert worker.ok
 
 
+def test_one_that_ends_beside_another_still_tells_of_its_end(qtbot: QtBot, runner: Runner) -> None:
+    class Early(Waiting):
+        """Counts as finished before it says so, as every thread does for a moment."""
+
+        def isFinished(self) -> bool:
+            return True
+
+    early, other = Early(), Waiting()
+    heard = []
+    early.ended.connect(lambda: heard.append("early"))
+    for worker in (early, other):
+        runner.start(worker)
+        assert worker.began.wait(5)
+    with qtbot.waitSignal(other.destroyed):
+        other.request_stop()
+    assert heard == []
+    early.request_stop()
+    qtbot.waitUntil(lambda: not runner.busy)
+    assert heard == ["early"]
+
+
 def test_shutdown_ends_them_all(runner: Runner) -> None:
     workers = [Waiting() for _ in range(5)]
     for worker in workers:
