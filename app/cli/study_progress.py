@@ -77,7 +77,7 @@ class StudyProgress:
         self._draw()
 
     def _draw(self) -> None:
-        from app.core.studies.watch import about
+        from app.core.words import wait_in_words
 
         now = time.monotonic()
         if not self.terminal or now - self._last < 0.1:
@@ -87,7 +87,7 @@ class StudyProgress:
         line = f"{self._done} of {self._total} runs done   at work: {shares}"
         left = self._watch.seconds_left(self._results)
         if left is not None and self._at_work:
-            line += f"   {about(left)} left"
+            line += f"   {wait_in_words(left)} left"
         print(f"\r{line[:78]:78}", end="", file=sys.stderr, flush=True)
         self._open = True
 

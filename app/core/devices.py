@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 
 from app.core.errors import FilterscopeError
+from app.core.words import size_in_words
 
 __all__ = [
     "Device",
@@ -66,7 +67,7 @@ class Device:
         """One line for people."""
         if self.problem:
             return f"{self.title}: {self.problem}"
-        free = f", {self.free / 2**30:.1f} GiB free" if self.free else ""
+        free = f", {size_in_words(self.free)} free" if self.free else ""
         return f"{self.title}{free}"
 
 

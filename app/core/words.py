@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["duration_in_words", "grouped", "size_in_words"]
+__all__ = [
+    "age_in_words",
+    "duration_in_words",
+    "duration_to_the_second",
+    "grouped",
+    "size_in_words",
+    "wait_in_words",
+]
 
 
 def grouped(count: float, decimals: int = 0) -> str:
@@ -28,3 +35,26 @@ def duration_in_words(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def duration_to_the_second(seconds: float) -> str:
+    """Return a time that is over and worth its seconds, such as ``12 min 5 s``."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def wait_in_words(seconds: float) -> str:
+    """Return a time to wait in words that do not claim to know better: ``about 40 s``."""
+    if seconds < 10:
+        return "a few seconds"
+    if seconds < 90:
+        return f"about {5 * round(seconds / 5)} s"
+    return f"about {duration_in_words(seconds)}"
+
+
+def age_in_words(seconds: float) -> str:
+    """Return how long ago something was, such as ``just now`` or ``12 min ago``."""
+    return "just now" if seconds < 10 else f"{duration_in_words(seconds)} ago"

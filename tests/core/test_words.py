@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.words import duration_in_words, grouped, size_in_words
+from app.core.words import (
+    age_in_words,
+    duration_in_words,
+    duration_to_the_second,
+    grouped,
+    size_in_words,
+    wait_in_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +53,33 @@ def test_thousands_stand_apart() -> None:
     assert grouped(10_240) == "10 240"
     assert grouped(999) == "999"
     assert grouped(1_234_567.25, 2) == "1 234 567.25"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "a few seconds"),
+        (9.9, "a few seconds"),
+        (12, "about 10 s"),
+        (88, "about 90 s"),
+        (90, "about 2 min"),
+        (5400, "about 1.5 h"),
+    ],
+)
+def test_a_time_to_wait_in_words(seconds: float, said: str) -> None:
+    assert wait_in_words(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.0, "just now"), (9.9, "just now"), (40.0, "40 s ago"), (200.0, "3 min ago")],
+)
+def test_what_is_long_ago_is_not_counted_in_seconds(seconds: float, said: str) -> None:
+    assert age_in_words(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(1.54, "1.5 s"), (725.4, "12 min 5 s"), (7325.0, "2 h 2 min")]
+)
+def test_a_time_that_is_over_is_told_to_the_second(seconds: float, said: str) -> None:
+    assert duration_to_the_second(seconds) == said

@@ -73,15 +73,15 @@ def test_devices_are_shown_when_their_choice_comes_into_sight(
     form.show_row("device", True)
     qtbot.waitUntil(lambda: bool(note_of(form).text()), timeout=20_000)
     assert note_of(form).text().splitlines() == [
-        "Some GPU, 7.0 GiB free",
+        "Some GPU, 7 GiB free",
         "Old GPU: no kernel image is available",
-        "Apple GPU, 3.0 GiB free",
-        "CPU, 2.0 GiB free",
+        "Apple GPU, 3 GiB free",
+        "CPU, 2 GiB free",
     ]
     assert note_of(form).isVisible()
     box = form.findChild(QComboBox, "device")
     assert box is not None
-    assert "Apple GPU, 3.0 GiB free" in box.accessibleDescription()
+    assert "Apple GPU, 3 GiB free" in box.accessibleDescription()
     # Who turns away and back at once is not waited for again.
     qtbot.waitUntil(lambda: not runner.busy, timeout=20_000)
     form.show_row("device", False)

@@ -24,6 +24,7 @@ from app.core.errors import ShapeError
 from app.core.kernels.geometry import conv_windows, pool_windows
 from app.core.params import Hyper, Spec
 from app.core.threads import cores
+from app.core.words import size_in_words
 
 __all__ = ["LAYER_TITLES", "PRESETS", "Doing", "MachineRate", "Timed", "TimingSpec", "time_layer"]
 
@@ -289,7 +290,7 @@ def _case(spec: TimingSpec) -> _Case:
     # Gradients, and what the layers keep for the way back.
     if 4 * numbers * kind.itemsize > MOST_BYTES:
         raise ShapeError(
-            f"The arrays would take {4 * numbers * kind.itemsize / 2**30:.1f} GiB.",
+            f"The arrays would take {size_in_words(4 * numbers * kind.itemsize)}.",
             "Choose a smaller batch or fewer filters.",
         )
     rng = np.random.default_rng(231)

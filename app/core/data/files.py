@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from app.core.data.child import Child
 from app.core.errors import Cancelled, RefusedInputError
+from app.core.words import size_in_words
 
 __all__ = [
     "PHOTOGRAPHS",
@@ -105,8 +106,8 @@ def opened(path: Path, limits: Limits) -> Iterator[tuple[int, os.stat_result, st
             raise RefusedInputError(f"{name} is empty.")
         if status.st_size > limits.file_bytes:
             raise RefusedInputError(
-                f"{name} has {status.st_size / 2**30:.0f} GiB; the limit is "
-                f"{limits.file_bytes / 2**30:.0f}."
+                f"{name} has {size_in_words(status.st_size)}; the limit is "
+                f"{size_in_words(limits.file_bytes)}."
             )
         # By its descriptor the child opens this very file, whatever its name is made of.
         handed = os.fspath(path) if sys.platform == "win32" else f"/dev/fd/{descriptor}"

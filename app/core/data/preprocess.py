@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from app.core.data.patches import FittedPreprocess, Patches, RawPatches
 from app.core.errors import Cancelled, FilterscopeError
 from app.core.specs import PreprocessSpec
+from app.core.words import size_in_words
 
 __all__ = ["LUMINANCE", "apply", "preprocess", "sweep_work_files"]
 
@@ -290,8 +291,8 @@ class _Store:
             if self.size > free * 0.95:
                 self.keeper.remove()
                 raise FilterscopeError(
-                    f"The preprocessed patches need {self.size / 2**30:.1f} GiB on disk, "
-                    f"{free / 2**30:.1f} GiB are free in {folder.parent}.",
+                    f"The preprocessed patches need {size_in_words(self.size)} on disk, "
+                    f"{size_in_words(free)} are free in {folder.parent}.",
                     "Free some space, set TMPDIR to a larger disk, or take fewer patches.",
                 )
             self.file = (folder / "rows.f32").open("x+b", buffering=0)
@@ -302,7 +303,7 @@ class _Store:
         if self.keeper is not None:
             self.keeper.remove()
         return FilterscopeError(
-            f"There is no room for {self.size / 2**30:.1f} GiB of preprocessed patches: "
+            f"There is no room for {size_in_words(self.size)} of preprocessed patches: "
             f"{error.strerror}.",
             "Free some space, set TMPDIR to a larger disk, or take fewer patches.",
         )

@@ -17,7 +17,7 @@ from app.core.studies.conduct import (
 from app.core.studies.folder import FINISHED, StudyFolder
 from app.core.studies.results import StudyResults
 
-__all__ = ["AT_WORK", "Seen", "Watch", "about"]
+__all__ = ["AT_WORK", "Seen", "Watch"]
 
 AT_WORK, LOST, WAITING = "at work", "lost", "waiting"
 # A pace that was taken over less of an epoch than this is no pace.
@@ -185,14 +185,3 @@ def _last_end(working: list[float], waiting: list[float], workers: int) -> float
     for seconds in waiting:
         heapq.heappush(free, heapq.heappop(free) + seconds)
     return max(free)
-
-
-def about(seconds: float) -> str:
-    """Return a time to wait in words that do not claim to know better: ``about 40 s``."""
-    if seconds < 10:
-        return "a few seconds"
-    if seconds < 90:
-        return f"about {5 * round(seconds / 5)} s"
-    if seconds < 5400:
-        return f"about {round(seconds / 60)} min"
-    return f"about {seconds / 3600:.1f} h"

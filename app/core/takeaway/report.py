@@ -14,6 +14,7 @@ from app.core.runs.info import ParentInfo, when_in_words
 from app.core.runs.labels import read_labels
 from app.core.takeaway.contents import AutoencoderContents, Contents, ConvNetContents
 from app.core.takeaway.page import Figure, Grid, Page, Section, Table
+from app.core.words import duration_to_the_second
 
 __all__ = ["report_page", "settings_tables"]
 
@@ -89,7 +90,7 @@ class _Report:
             found.append(("Least J of an epoch", f"{row.best:.4g}"))
         found.append(("Epochs", f"{row.epochs_done:.4g} of {row.epochs}"))
         if outcome is not None and outcome.seconds:
-            found.append(("Trained for", _duration(outcome.seconds)))
+            found.append(("Trained for", duration_to_the_second(outcome.seconds)))
         if len(self.contents.history):
             found.append(("Steps", f"{int(self.contents.history.steps[-1]):,}"))
         found.append(("Seed", str(info.spec.seed)))
@@ -321,11 +322,3 @@ def settings_tables(*specs: Spec) -> list[Table]:
         ]
         tables.append(Table(("", "Setting", "Value", "What it does"), rows, title))
     return tables
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QWidget
 from app.core.events import Snapshot
 from app.core.own_model.file import ModelFile
 from app.core.specs import TrainingSpec
+from app.core.words import duration_in_words
 from app.ui.cost_watch import CostWatch, newest_cost
 from app.ui.recipes import Recipe
 from app.ui.scrub_session import ScrubSession
@@ -265,7 +266,7 @@ class Lab(QObject):
             parts.append(f"{_rate(self.training.speed)} {self.training.recipe.noun}/s")
             left = self.training.seconds_left()
             if left is not None:
-                parts.append(f"{_duration(left)} left")
+                parts.append(f"{duration_in_words(max(round(left), 0))} left")
         elif self.training.state is State.PAUSED:
             parts.append(f"paused after step {step}")
         elif self.training.state is State.STOPPING:
@@ -283,12 +284,3 @@ class Lab(QObject):
 
 def _rate(value: float) -> str:
     return f"{value / 1000:.0f} k" if value >= 10_000 else f"{value:.0f}"
-
-
-def _duration(seconds: float) -> str:
-    seconds = max(seconds, 0)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -18,7 +18,8 @@ from app.core.studies.look import MOST_TRIALS, Look, Looker
 from app.core.studies.presets import preset_study
 from app.core.studies.results import StudyResults, heat_map
 from app.core.studies.spec import StudySpec
-from app.core.studies.watch import AT_WORK, about
+from app.core.studies.watch import AT_WORK
+from app.core.words import wait_in_words
 from app.ui.panels.studies.filters import FilterStrip
 from app.ui.panels.studies.form import StudyForm
 from app.ui.panels.studies.maps import ParallelPlot, TrialMap
@@ -276,7 +277,7 @@ class StudiesPanel(QWidget):
         seconds = self.session.watch.seconds_left(conducted)
         if seconds is None:
             return ""
-        return f"{about(seconds)} left{' for both studies' if len(conducted) > 1 else ''}"
+        return f"{wait_in_words(seconds)} left{' for both studies' if len(conducted) > 1 else ''}"
 
     def show_trial(self, trial: int | None) -> None:
         """Show one trial above the others."""

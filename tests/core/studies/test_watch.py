@@ -8,7 +8,7 @@ import pytest
 
 from app.core.studies.conduct import MemberBegan, MemberEnded, MemberMoved
 from app.core.studies.results import read_results
-from app.core.studies.watch import Watch, about
+from app.core.studies.watch import Watch
 from tests.core.studies.small import small_study
 
 
@@ -127,18 +127,3 @@ def test_a_run_that_goes_on_from_before_says_its_costs_once(results, clock) -> N
     clock.now += 2
     move(watch, results, 0, 2.5, 8.0)
     assert seen.pace == pytest.approx(2.0)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0, "a few seconds"),
-        (9.9, "a few seconds"),
-        (12, "about 10 s"),
-        (88, "about 90 s"),
-        (90, "about 2 min"),
-        (5400, "about 1.5 h"),
-    ],
-)
-def test_a_time_to_wait_in_words(seconds: float, said: str) -> None:
-    assert about(seconds) == said
