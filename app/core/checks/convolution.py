@@ -85,7 +85,7 @@ def conv_oblong(_: Conditions) -> Iterator[Measure]:
 )
 def conv_fast(conditions: Conditions) -> Iterator[Measure]:
     if not kernels.COMPILED:
-        raise NotHere(f"There are no compiled kernels: {kernels.REASON}.")
+        raise NotHere(f"There are no compiled kernels: {kernels.REASON}.", "a compiler")
     compiled = kernels.choose("compiled")
     rng = draws()
     x, w, b = rng.randn(100, 3, 31, 31), rng.randn(25, 3, 3, 3), rng.randn(25)

@@ -39,7 +39,7 @@ def five_ways(conditions: Conditions) -> Iterator[Measure]:
     try:
         load_torch()
     except FilterscopeError as error:
-        raise NotHere(error.message) from None
+        raise NotHere(error.message, needs="PyTorch") from None
     rng = draws()
     x, y = rng.randn(4, 3, 16, 16), rng.randint(10, size=4)
     for number, (precision, bound) in enumerate(BOUNDS.items()):

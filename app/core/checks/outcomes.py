@@ -65,7 +65,18 @@ class Measure:
 
 
 class NotHere(FilterscopeError):  # noqa: N818 - nothing is wrong
-    """A check cannot be made here, and why: no compiled kernels, no data set."""
+    """A check cannot be made here, and why.
+
+    Parameters
+    ----------
+    message : str
+    needs : str
+        What it needs, in a word or two: ``CIFAR-10``.
+    """
+
+    def __init__(self, message: str, needs: str = "") -> None:
+        super().__init__(message)
+        self.needs = needs
 
 
 @dataclass
@@ -124,6 +135,8 @@ class Outcome:
     passed : bool or None
         None when it could not be made here.
     seconds : float
+    needs : str
+        What would have to be here for it, where it could not be made; may be empty.
     """
 
     check: Check
@@ -131,6 +144,7 @@ class Outcome:
     note: str
     passed: bool | None
     seconds: float
+    needs: str = ""
 
     @property
     def deciding(self) -> Measure | None:
@@ -207,7 +221,7 @@ def run_check(one: Check, conditions: Conditions | None = None) -> Outcome:
     conditions = conditions or Conditions()
     start = time.perf_counter()
     measures: list[Measure] = []
-    note, passed = "", None
+    note, needs, passed = "", "", None
     try:
         # One by one: what was measured before it broke stays.
         for measure in one.measure(conditions):
@@ -216,7 +230,7 @@ def run_check(one: Check, conditions: Conditions | None = None) -> Outcome:
     except Cancelled:
         raise
     except NotHere as reason:
-        note = reason.message
+        note, needs = reason.message, reason.needs
     except Exception as error:  # A layer that raises has failed its check, whatever it raised.
         note, passed = f"{type(error).__name__}: {error}", False
-    return Outcome(one, tuple(measures), note, passed, time.perf_counter() - start)
+    return Outcome(one, tuple(measures), note, passed, time.perf_counter() - start, needs)

@@ -129,7 +129,7 @@ def global_avg_pool(_: Conditions) -> Iterator[Measure]:
 )
 def pool_fast(conditions: Conditions) -> Iterator[Measure]:
     if not kernels.COMPILED:
-        raise NotHere(f"There are no compiled kernels: {kernels.REASON}.")
+        raise NotHere(f"There are no compiled kernels: {kernels.REASON}.", "a compiler")
     compiled = kernels.choose("compiled")
     rng = draws()
     x, dout = rng.randn(100, 3, 32, 32), rng.randn(100, 3, 16, 16)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.checks import CHECKS
+from app.core.checks.outcomes import Outcome
 
 __all__ = ["TOPICS", "Summary", "Topic", "summary", "topic_of"]
 
@@ -158,35 +160,45 @@ def topic_of(name: str) -> Topic:
 
 @dataclass(frozen=True)
 class Summary:
-    """How many checks hold, fail, cannot be made here, and were not made yet."""
+    """How many checks hold, fail, cannot be made here, and were not made yet.
+
+    Attributes
+    ----------
+    holds, fails, unknown : int
+    missing : tuple of str
+        For each check that cannot be made here what it needs; may be empty.
+    """
 
     holds: int
     fails: int
-    not_here: int
     unknown: int
+    missing: tuple[str, ...] = ()
 
     @property
-    def total(self) -> int:
-        """All of them that can be made here."""
-        return self.holds + self.fails + self.unknown
+    def made(self) -> int:
+        """How many were decided."""
+        return self.holds + self.fails
 
     def sentence(self) -> str:
         """Say it in a few words."""
-        if not self.holds + self.fails + self.not_here:
-            return f"{self.total} checks"
-        text = f"{self.holds} of {self.total} hold"
+        if not self.made + len(self.missing):
+            return f"{self.unknown} checks"
+        said = [f"{self.holds} of {self.made} hold"] if self.made else []
         if self.fails:
-            text += f", {self.fails} {'fails' if self.fails == 1 else 'fail'}"
-        if self.not_here:
-            text += f", {self.not_here} not here"
-        return text
+            said.append(f"{self.fails} {'fails' if self.fails == 1 else 'fail'}")
+        if self.unknown:
+            said.append(f"{self.unknown} not made yet")
+        for needs, count in Counter(self.missing).items():
+            verb = "needs" if count == 1 else "need"
+            said.append(f"{count} {verb} {needs}" if needs else f"{count} cannot be made here")
+        return ", ".join(said)
 
 
-def summary(passed: Sequence[bool | None], unknown: int) -> Summary:
-    """Count outcomes: whether each check passed, and how many have none yet."""
+def summary(outcomes: Sequence[Outcome], unknown: int) -> Summary:
+    """Count what came of checks; `unknown` of them were not made yet."""
     return Summary(
-        sum(one is True for one in passed),
-        sum(one is False for one in passed),
-        sum(one is None for one in passed),
+        sum(one.passed is True for one in outcomes),
+        sum(one.passed is False for one in outcomes),
         unknown,
+        tuple(one.needs for one in outcomes if one.passed is None),
     )

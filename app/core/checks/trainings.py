@@ -10,6 +10,7 @@ import numpy as np
 from app.core.checks.convnet import GROUP
 from app.core.checks.outcomes import Conditions, Measure, NotHere, check
 from app.core.checks.training import Trained, few_images, train_briefly
+from app.core.data.cifar import CIFAR10
 from app.core.data.download import downloaded_cifar10
 from app.core.data.image_preprocess import FittedImages, fit_images
 from app.core.data.image_reader import open_images
@@ -47,7 +48,7 @@ def _cifar(conditions: Conditions) -> FittedImages:
     try:
         place = conditions.data if conditions.data is not None else downloaded_cifar10()
     except FilterscopeError as missing:
-        raise NotHere(f"{missing.message} Name it with --data.") from None
+        raise NotHere(f"{missing.message} Name it with --data.", needs=CIFAR10) from None
     return fit_images(open_images(place), ImageSpec())
 
 

@@ -21,7 +21,8 @@ from app.core.checks.ladders import NetworkSource
 from app.core.checks.topics import TOPICS, Topic, topic_of
 from app.core.data.image_reader import images_kind
 from app.core.errors import FilterscopeError
-from app.ui.panels.workbench.check_session import CheckSession
+from app.core.words import age_in_words
+from app.ui.panels.workbench.check_session import CheckSession, advice_on
 from app.ui.panels.workbench.code_card import CodeCard
 from app.ui.panels.workbench.five_ways_page import CIFAR10_SHAPE, FiveWaysPage
 from app.ui.panels.workbench.gradient_card import GradientCard
@@ -312,7 +313,8 @@ class WorkbenchPanel(QWidget):
             first = HOLDS if HOLDS in decided else NOT_HERE if decided else NOT_RUN
         known = [one for one in standings if one in (HOLDS, FAILS)]
         if known:
-            words = f"{sum(one is HOLDS for one in known)}/{len(standings)}"
+            # Of those that were made: one that was not has not failed.
+            words = f"{sum(one is HOLDS for one in known)}/{len(known)}"
         return first, words
 
     def _on_check(self, name: str) -> None:
@@ -341,11 +343,13 @@ class WorkbenchPanel(QWidget):
         self.doing.setText(text)
 
     def _show_summary(self) -> None:
-        text = self.checks.summary(list(CHECKS)).sentence()
+        found = self.checks.summary(list(CHECKS))
+        lines = [found.sentence()]
         ended = self.checks.ended_at
-        if ended is not None and not self.checks.running:
-            text += f"\n{_ago(time.monotonic() - ended)}"
-        self.summary.setText(text)
+        if not self.checks.running:
+            lines += [advice_on(needs) for needs in dict.fromkeys(found.missing)]
+            lines.append("" if ended is None else age_in_words(time.monotonic() - ended))
+        self.summary.setText("\n".join(line for line in lines if line))
         outcomes = self.checks.outcomes.values()
         missing = [f"{one.check.name}: {one.note}" for one in outcomes if one.passed is None]
         self.summary.setToolTip("\n".join(missing))
@@ -364,11 +368,3 @@ class WorkbenchPanel(QWidget):
 
 def _exercise() -> tuple[NetworkSource, str]:
     return EXERCISE, "drawn shapes"
-
-
-def _ago(seconds: float) -> str:
-    if seconds < 10:
-        return "just now"
-    if seconds < 90:
-        return f"{seconds:.0f} s ago"
-    return f"{seconds / 60:.0f} min ago"

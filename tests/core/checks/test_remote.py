@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from app.core.checks import CHECKS, process, remote, run_check
+from app.core.checks import CHECKS, Outcome, process, remote, run_check
 from app.core.checks.comparison import USED, Comparison, parts_of, times
 from app.core.checks.ladders import NetworkSource
 from app.core.checks.remote import ask
@@ -176,14 +176,25 @@ def test_every_check_has_a_topic_and_every_topic_its_code() -> None:
 @pytest.mark.parametrize(
     ("found", "sentence"),
     [
-        (summary([], 18), "18 checks"),
-        (summary([True] * 18, 0), "18 of 18 hold"),
-        (summary([True] * 16 + [False], 1), "16 of 18 hold, 1 fails"),
-        (summary([True, False, False, None], 0), "1 of 3 hold, 2 fail, 1 not here"),
+        (Summary(0, 0, 18), "18 checks"),
+        (Summary(18, 0, 0), "18 of 18 hold"),
+        (Summary(16, 1, 1), "16 of 17 hold, 1 fails, 1 not made yet"),
+        (Summary(1, 2, 0, ("CIFAR-10",)), "1 of 3 hold, 2 fail, 1 needs CIFAR-10"),
+        (Summary(36, 0, 0, ("CIFAR-10", "CIFAR-10")), "36 of 36 hold, 2 need CIFAR-10"),
+        (Summary(0, 0, 0, ("",)), "1 cannot be made here"),
     ],
 )
-def test_the_summary_counts(found: Summary, sentence: str) -> None:
+def test_the_summary_says_what_was_made_and_what_could_not_be(
+    found: Summary, sentence: str
+) -> None:
     assert found.sentence() == sentence
+
+
+def test_outcomes_are_counted() -> None:
+    relu = CHECKS["relu"]
+    outcomes = [Outcome(relu, (), "", passed, 0.0) for passed in (True, False, True)]
+    outcomes.append(Outcome(relu, (), "None here.", None, 0.0, needs="CIFAR-10"))
+    assert summary(outcomes, 4) == Summary(2, 1, 4, ("CIFAR-10",))
 
 
 def test_outcomes_are_taken_away_as_they_are() -> None:

@@ -18,6 +18,7 @@ def test_without_cifar_they_are_not_here_and_say_what_to_do(name, monkeypatch, t
     outcome = run_check(checks.CHECKS[name])
     assert outcome.passed is None
     assert "--data" in outcome.note
+    assert outcome.needs == "CIFAR-10"
 
 
 def test_what_is_no_cifar_fails_with_its_reason(tmp_path):

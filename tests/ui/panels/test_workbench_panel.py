@@ -133,7 +133,7 @@ def test_a_layer_is_checked_and_its_gradient_looked_at(
     assert panel.check_all.text() == "Stop"
     qtbot.waitUntil(lambda: not panel.checks.running)
     assert panel.list.standing("conv") is HOLDS
-    assert panel.summary.text().startswith(f"2 of {len(CHECKS)} hold")
+    assert panel.summary.text().startswith(f"2 of 2 hold, {len(CHECKS) - 2} not made yet")
     check = panel.gradient.check
     assert check is not None
     assert check.name == "x"
@@ -244,13 +244,15 @@ def test_checks_that_train_take_the_cifar_of_the_cnn_lab(
 def test_what_cannot_be_made_here_says_why(
     qtbot: QtBot, panel: WorkbenchPanel, answers: dict[str, list[Any]]
 ) -> None:
-    why = Outcome(CHECKS["convnet_epoch"], (), "CIFAR-10 is not here.", None, 0.0)
+    why = Outcome(CHECKS["convnet_epoch"], (), "CIFAR-10 is not here.", None, 0.0, "CIFAR-10")
     answers["checks"] = [{"outcome": why}]
     panel.checks.run(["convnet_epoch"])
     qtbot.waitUntil(lambda: not panel.checks.running)
-    assert "1 not here" in panel.summary.text()
+    assert "1 needs CIFAR-10\nOpen it in Data, then press" in panel.summary.text()
     assert "CIFAR-10 is not here." in panel.summary.toolTip()
     assert panel.list.standing("convnet").key == "not_here"
+    panel.show_topic("convnet")
+    assert "Needs CIFAR-10. Open it in Data" in panel.holds.blocks["convnet_epoch"].said.text()
 
 
 # --- timing

@@ -9,6 +9,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.core.checks import Outcome
 from app.core.checks.topics import Summary, summary
+from app.core.data.cifar import CIFAR10
 from app.ui.panels.workbench.remote_job import RemoteJob
 from app.ui.widgets.check_list import (
     FAILS,
@@ -21,7 +22,13 @@ from app.ui.widgets.check_list import (
 )
 from app.workers.thread import Runner
 
-__all__ = ["CheckSession", "standing_of"]
+__all__ = ["CheckSession", "advice_on", "standing_of"]
+
+# What to do where a check needs something that is not here.
+ADVICE = {
+    CIFAR10: "Open it in Data, then press “Check all”.",
+    "PyTorch": 'Install it: pip install "filterscope[torch]".',
+}
 
 
 def standing_of(outcome: Outcome | None) -> Standing:
@@ -29,6 +36,11 @@ def standing_of(outcome: Outcome | None) -> Standing:
     if outcome is None:
         return NOT_RUN
     return {True: HOLDS, False: FAILS, None: NOT_HERE}[outcome.passed]
+
+
+def advice_on(needs: str) -> str:
+    """Say what to do about something that a check needs; empty where nothing is known."""
+    return ADVICE.get(needs, "")
 
 
 class CheckSession(QObject):
@@ -81,7 +93,7 @@ class CheckSession(QObject):
     def summary(self, names: Sequence[str]) -> Summary:
         """Count what is known of these checks."""
         known = [self.outcomes[name] for name in names if name in self.outcomes]
-        return summary([outcome.passed for outcome in known], len(names) - len(known))
+        return summary(known, len(names) - len(known))
 
     def run(self, names: Sequence[str]) -> None:
         """Make these checks; after those that are being made, if some are."""

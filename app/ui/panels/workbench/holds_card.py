@@ -8,6 +8,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.checks import CHECKS, Measure, Outcome
+from app.ui.panels.workbench.check_session import advice_on
 from app.ui.panels.workbench.gradient_card import figure
 from app.ui.panels.workbench.ladder_page import LadderPage, scrolled
 from app.ui.widgets.card import TabbedCard, quiet_label
@@ -62,6 +63,9 @@ class CheckBlock(QWidget):
         """Show what is known of the check now."""
         measures = self.measures = outcome.measures if outcome is not None else ()
         note = outcome.note if outcome is not None else ""
+        if outcome is not None and advice_on(outcome.needs):
+            # The note speaks of the command line.
+            note = f"Needs {outcome.needs}. {advice_on(outcome.needs)}"
         decided = standing in (HOLDS, FAILS)
         slow = CHECKS[self.name].slow and outcome is None
         said = note or ("" if decided else f"{standing.word}{', takes a while' if slow else ''}")
