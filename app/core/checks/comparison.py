@@ -7,7 +7,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.core.checks.timing import MachineRate, Timed, TimingSpec
+from app.core.checks.machine_rate import MachineRate
+from app.core.checks.timing import Timed, TimingSpec
 from app.core.words import grouped
 
 __all__ = ["USED", "Compared", "Comparison", "parts_of", "times"]
@@ -84,7 +85,7 @@ class Comparison:
         return found
 
     def limit(self, direction: str) -> float | None:
-        """Return the seconds that the products would take at the machine's own rate."""
+        """Return the seconds that the products would take at the best rate seen here."""
         for one in self.compared(direction):
             if one.gflops is not None and self.rate is not None and self.rate.gflops > 0:
                 return one.gflops * one.seconds / self.rate.gflops
@@ -111,7 +112,16 @@ class Comparison:
         writer = csv.writer(out, lineterminator="\n")
         shape = self.spec.model_dump()
         writer.writerow(
-            ["engine", "direction", "seconds", "gflops", "error", "pictures", *shape, "gemm_gflops"]
+            [
+                "engine",
+                "direction",
+                "seconds",
+                "gflops",
+                "error",
+                "pictures",
+                *shape,
+                "machine_gflops",
+            ]
         )
         rate = "" if self.rate is None else repr(self.rate.gflops)
         for one in self.times:

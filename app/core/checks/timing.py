@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -20,13 +17,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from app.core import kernels
+from app.core.checks.machine_rate import MachineRate, least_time, machine_rate
 from app.core.errors import ShapeError
 from app.core.kernels.geometry import conv_windows, pool_windows
 from app.core.params import Hyper, Spec
 from app.core.threads import cores
 from app.core.words import size_in_words
 
-__all__ = ["LAYER_TITLES", "PRESETS", "Doing", "MachineRate", "Timed", "TimingSpec", "time_layer"]
+__all__ = ["LAYER_TITLES", "PRESETS", "Doing", "Timed", "TimingSpec", "time_layer"]
 
 LAYER_TITLES = {
     "conv": "convolution",
@@ -38,12 +36,8 @@ LAYER_TITLES = {
 }
 # The readable loops are given up after so long; what they did by then tells the rest.
 PATIENCE = 6.0
-ROUNDS = 12
-# Calls are repeated until so much time has passed: clocks and threads have their own grain.
-LEAST = 0.1
 MOST_BYTES = 2 << 30
-# Sides of the square products that tell the machine's rate: in the near caches, and beyond.
-PRODUCTS = (512, 1024)
+MACHINE = "What this machine can do"
 
 Array = NDArray[Any]
 
@@ -147,25 +141,6 @@ class Doing:
 
 
 @dataclass(frozen=True)
-class MachineRate:
-    """What the machine reaches in a square product of matrices: the best of NumPy's and torch's.
-
-    It is measured before, between and after the layers, on as many threads as they have.
-
-    Attributes
-    ----------
-    gflops : float
-        In 10⁹ operations a second; a product and its sum are two.
-    threads : int
-    precision : str
-    """
-
-    gflops: float
-    threads: int
-    precision: str
-
-
-@dataclass(frozen=True)
 class Timed:
     """One implementation, one direction.
 
@@ -232,8 +207,8 @@ def time_layer(spec: TimingSpec) -> Iterator[Doing | MachineRate | Timed]:
         The layer cannot be computed at that shape, or would fill the memory.
     """
     case = _case(spec)
-    yield Doing("What this machine reaches in a product", 0.0)
-    rate = _product_rate(spec.precision)
+    yield Doing(MACHINE, 0.0)
+    rates = [machine_rate(spec.precision)]
     yield from _loops(case)
     twin = kernels.reference
     # The loops' answer for a few pictures; the others are held against it.
@@ -241,18 +216,25 @@ def time_layer(spec: TimingSpec) -> Iterator[Doing | MachineRate | Timed]:
     small = _few(case, few)
     expected_out, cache = small.forward(twin)
     expected = (expected_out, *small.backward(twin, cache))
+    timed: list[Timed] = []
     if kernels.COMPILED:
         compiled = kernels.choose("compiled")
         yield Doing("Compiled", 0.55)
         error = _error(small, compiled, expected)
-        yield from _repeat("compiled", case, error, *_calls(case, compiled))
+        for one in _repeat("compiled", case, error, *_calls(case, compiled)):
+            timed.append(one)
+            yield one
     # A machine has better and worse moments: between two layers it is asked again.
-    rate = max(rate, _product_rate(spec.precision))
+    rates.append(machine_rate(spec.precision))
     yield Doing("torch", 0.75)
-    yield from _torch(case, small, expected)
-    yield Doing("What this machine reaches in a product", 0.95)
-    rate = max(rate, _product_rate(spec.precision), _torch_product_rate(spec.precision))
-    yield MachineRate(rate, cores(), spec.precision)
+    for one in _torch(case, small, expected):
+        timed.append(one)
+        yield one
+    yield Doing(MACHINE, 0.95)
+    rates.append(machine_rate(spec.precision, torch=True))
+    best = max(rates, key=lambda rate: rate.gflops)
+    # What a layer reached the machine can do.
+    yield best.or_better(*((one.gflops, f"this layer, {one.engine}") for one in timed))
 
 
 def _case(spec: TimingSpec) -> _Case:
@@ -306,68 +288,6 @@ def _few(case: _Case, part: slice) -> _Case:
     return _Case(case.spec, case.x[part], case.arrays, case.options, case.dout[part], 0)
 
 
-def _product_rate(precision: str) -> float:
-    """Return the best GFLOP/s of NumPy's product, its rows divided over all threads.
-
-    The threads are ours, as they are for the layers: BLAS's own wait for each other in loops, and
-    on a busy machine two of them are slower than one.
-    """
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
-        return max(
-            2 * side**3 / _best(_shared_product(side, precision, pool)) / 1e9 for side in PRODUCTS
-        )
-
-
-def _shared_product(side: int, precision: str, pool: ThreadPoolExecutor) -> Callable[[], object]:
-    a, b = _matrices(side, precision)
-    out = np.empty_like(a)
-    edges = np.linspace(0, side, cores() + 1).astype(int)
-    parts = [slice(low, high) for low, high in pairwise(edges)]
-    return lambda: list(pool.map(lambda part: np.matmul(a[part], b, out=out[part]), parts))
-
-
-def _torch_product_rate(precision: str) -> float:
-    """Return the best GFLOP/s of torch's product on all cores; 0 without torch.
-
-    NumPy's BLAS may know fewer of the processor's instructions than torch and our kernels do.
-    """
-    try:
-        import torch
-    except (ImportError, OSError):
-        return 0.0
-    with ExitStack() as afterwards:
-        afterwards.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(cores())
-        rates = []
-        for side in PRODUCTS:
-            a, b = (torch.from_numpy(one) for one in _matrices(side, precision))
-            out = torch.empty_like(a)
-            rates.append(2 * side**3 / _best(partial(torch.matmul, a, b, out=out)) / 1e9)
-    return max(rates)
-
-
-def _matrices(side: int, precision: str) -> tuple[Array, Array]:
-    rng = np.random.default_rng(0)
-    a, b = (rng.standard_normal((side, side)).astype(precision) for _ in range(2))
-    return a, b
-
-
-def _best(function: Callable[[], object]) -> float:
-    """Return the least time of a call: noise only ever makes it longer."""
-    best = np.inf
-    start = time.perf_counter()
-    for number in range(200):
-        before = time.perf_counter()
-        function()
-        now = time.perf_counter()
-        best = min(best, now - before)
-        if number + 1 >= ROUNDS and now - start > LEAST:
-            break
-    return float(best)
-
-
 def _timed(
     engine: str, case: _Case, direction: str, seconds: float, error: float | None, pictures: int
 ) -> Timed:
@@ -415,7 +335,7 @@ def _repeat(
     backward: Callable[[], Any],
 ) -> Iterator[Timed]:
     for direction, call in (("forward", forward), ("backward", backward)):
-        yield _timed(engine, case, direction, _best(call), error, case.spec.batch)
+        yield _timed(engine, case, direction, least_time(call), error, case.spec.batch)
 
 
 def _error(case: _Case, layers: Any, expected: tuple[Array, ...]) -> float:

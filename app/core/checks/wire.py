@@ -14,8 +14,9 @@ import numpy as np
 from app.core.checks import CHECKS
 from app.core.checks.five_ways import Ways, WayTold
 from app.core.checks.ladder import LadderStep
+from app.core.checks.machine_rate import MachineRate
 from app.core.checks.outcomes import Check, Measure, Outcome
-from app.core.checks.timing import MachineRate, Timed
+from app.core.checks.timing import Timed
 from app.core.devices import Device
 from app.core.error_map import GatheredCheck
 from app.core.nn.gradient_check import GradientCheck, Tried

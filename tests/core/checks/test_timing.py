@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import builtins
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from app.core import kernels
-from app.core.checks import timing
-from app.core.checks.timing import LAYER_TITLES, PRESETS, Doing, MachineRate, Timed, TimingSpec
+from app.core.checks import machine_rate, timing
+from app.core.checks.machine_rate import MachineRate
+from app.core.checks.timing import LAYER_TITLES, PRESETS, Doing, Timed, TimingSpec
 from app.core.errors import ShapeError
 from app.core.params import describe
 
@@ -19,9 +19,10 @@ SMALL = TimingSpec(batch=3, channels=2, height=9, width=8, filters=4, window=3, 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(timing, "ROUNDS", 2)
-    monkeypatch.setattr(timing, "LEAST", 0.0)
-    monkeypatch.setattr(timing, "PRODUCTS", (64,))
+    monkeypatch.setattr(machine_rate, "ROUNDS", 2)
+    monkeypatch.setattr(machine_rate, "LEAST", 0.0)
+    monkeypatch.setattr(machine_rate, "PRODUCTS", (64,))
+    monkeypatch.setattr(machine_rate, "CONVOLUTION", (2, 4, 8, 4, 3))
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -128,30 +129,31 @@ def test_presets_are_the_shapes_of_the_exercise_and_each_field_is_described():
     assert {one.name for one in describe(TimingSpec)} == set(TimingSpec.model_fields)
 
 
-def test_the_machine_is_asked_more_than_once_on_all_threads_and_the_best_counts(monkeypatch):
-    monkeypatch.setattr(timing, "cores", lambda: 3)
-    shared: list[int] = []
-    real = timing._shared_product
+def test_the_machine_is_asked_more_than_once_and_the_best_counts(monkeypatch):
+    rates = iter([3e8, 1e9, 2e8])
+    asked = []
 
-    def counted(side, precision, pool):
-        shared.append(pool._max_workers)
-        return real(side, precision, pool)
+    def rate(precision, *, torch=False):
+        asked.append(torch)
+        return MachineRate(next(rates), 3, precision, f"try {len(asked)}")
 
-    monkeypatch.setattr(timing, "_shared_product", counted)
-    monkeypatch.setattr(timing, "_torch_product_rate", lambda _precision: 1e9)
+    monkeypatch.setattr(timing, "machine_rate", rate)
     events = list(timing.time_layer(SMALL))
-    assert shared == [3] * 3
+    # torch last, which takes a while to load.
+    assert asked == [False, False, True]
     # At the end, when all of it is known.
-    assert events[-1] == MachineRate(1e9, 3, "float32")
+    assert events[-1] == MachineRate(1e9, 3, "float32", "try 2")
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_a_product_that_is_divided_over_threads_is_the_whole_product(monkeypatch, threads):
-    monkeypatch.setattr(timing, "cores", lambda: threads)
-    a, b = timing._matrices(10, "float64")
-    with ThreadPoolExecutor(threads) as pool:
-        parts = timing._shared_product(10, "float64", pool)()
-    np.testing.assert_allclose(np.concatenate(parts), a @ b, rtol=1e-12)
+def test_a_layer_is_never_faster_than_the_machine(monkeypatch):
+    slow = MachineRate(1e-9, 1, "float32", "a slow product")
+    monkeypatch.setattr(timing, "machine_rate", lambda *_, **__: slow)
+    events = list(timing.time_layer(SMALL))
+    reached = [one.gflops for one in events if isinstance(one, Timed) and one.engine != "NumPy"]
+    if not reached:
+        pytest.skip("neither compiled kernels nor torch here")
+    assert events[-1].gflops == max(reached)
+    assert events[-1].by.startswith("this layer, ")
 
 
 def test_progress_and_result_tell_of_the_same_pictures(monkeypatch):

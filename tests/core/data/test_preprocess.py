@@ -246,7 +246,7 @@ def test_what_is_given_up_leaves_nothing_behind(tmp_path):
 def test_a_disk_without_room_is_said_before_anything_is_written(tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(FilterscopeError, match="KiB on disk, 0.977 KiB are free"):
+    with pytest.raises(FilterscopeError, match=r"KiB on disk, 0\.977 KiB are free"):
         preprocess(raw_of(photographs_like()), PreprocessSpec(), memory_budget=0, workdir=tmp_path)
     assert list(tmp_path.iterdir()) == []
 

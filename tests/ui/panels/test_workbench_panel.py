@@ -27,7 +27,8 @@ from pytestqt.qtbot import QtBot
 from app.core.checks import CHECKS, Measure, Outcome, run_check
 from app.core.checks.ladder import STEPS, LadderStep
 from app.core.checks.ladders import NetworkSource
-from app.core.checks.timing import MachineRate, Timed, TimingSpec
+from app.core.checks.machine_rate import MachineRate
+from app.core.checks.timing import Timed, TimingSpec
 from app.core.checks.topics import TOPICS
 from app.core.errors import FilterscopeError
 from app.core.filter_design import DESIGNS, filtered
@@ -263,7 +264,7 @@ def test_a_layer_is_timed_at_a_shape(
 ) -> None:
     answers["timing"] = [
         {"share": 0.5, "text": "Compiled"},
-        {"timed": MachineRate(100.0, 2, "float32")},
+        {"timed": MachineRate(100.0, 2, "float32", "own product")},
         {"timed": Timed("NumPy", "forward", 1.0, 0.1, None, 2)},
         {"timed": Timed("compiled", "forward", 0.001, 100.0, 1e-7, 50)},
     ]

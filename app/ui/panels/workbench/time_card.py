@@ -15,7 +15,8 @@ from PyQt6.QtWidgets import (
 )
 
 from app.core.checks.comparison import USED, Comparison, parts_of, times
-from app.core.checks.timing import LAYER_TITLES, PRESETS, MachineRate, Timed, TimingSpec
+from app.core.checks.machine_rate import MachineRate
+from app.core.checks.timing import LAYER_TITLES, PRESETS, Timed, TimingSpec
 from app.core.errors import UsageError
 from app.core.params import describe
 from app.ui.panels.workbench.remote_job import RemoteJob
@@ -90,6 +91,11 @@ class TimeCard(Card):
         self.bars.empty_text = (
             "Choose a shape and press “Time it”: the readable loops, the compiled layer and torch "
             "compute the same numbers, one after the other"
+        )
+        self.bars.setToolTip(
+            "machine: how long the layer’s products and sums would take at the best rate seen here,\n"
+            "of matrix products by NumPy, torch and our own kernels, our convolution and the layer "
+            "itself"
         )
         self.progress = QProgressBar()
         self.progress.setObjectName("timingProgress")
@@ -342,7 +348,7 @@ class TimeCard(Card):
         limit = found.limit(direction)
         if limit is not None and found.rate is not None:
             threads = "1 thread" if found.rate.threads == 1 else f"{found.rate.threads} threads"
-            note = f"{found.rate.gflops:.3g} GFLOP/s   own matrix product, {threads}"
+            note = f"{found.rate.gflops:.3g} GFLOP/s   best seen: {found.rate.by}, {threads}"
             bars.append(TimeBar("machine", limit, note, "border"))
         self.bars.set_bars(bars)
         if not self.running:
