@@ -48,6 +48,9 @@ class LoadingSession(QObject):
         self._worker: TaskWorker[Any] | None = None
         self._next: Any = None
         self._again = False
+        # A reading that was refused while a setting was moved: it is told after the preparing.
+        self._refused: TaskWorker[Any] | None = None
+        self._reads = False
         self._progress = QTimer(self)
         self._progress.setInterval(PROGRESS_MILLISECONDS)
         self._progress.timeout.connect(self._on_progress)
@@ -79,7 +82,7 @@ class LoadingSession(QObject):
 
     def open(self, request: Any) -> None:
         """Read something else in the background."""
-        self._next = request
+        self._next, self._refused = request, None
         if self._worker is not None:
             self._worker.request_stop()
         else:
@@ -93,13 +96,13 @@ class LoadingSession(QObject):
 
     def cancel(self) -> None:
         """Give up what is under way."""
-        self._next, self._again = None, False
+        self._next, self._again, self._refused = None, False, None
         if self._worker is not None:
             self._worker.request_stop()
 
     def _start(self) -> None:
         request, self._next = self._next, None
-        self._again = False
+        self._again, self._reads = False, request is not None
         work = self.preparing() if request is None else self.reading(request)
         if work is None:
             return
@@ -120,11 +123,13 @@ class LoadingSession(QObject):
         if worker is None:
             return
         if self._next is not None or self._again:
-            waiting = worker.result is not None and self._next is None
-            if waiting and not self.asked(worker.result):
-                # The file was read while a setting was moved: keep the file.
-                self.keep(worker.result)
+            if self._next is None:
+                self._keep_meanwhile(worker)
             self._start()
+            if self._worker is None:
+                # Nothing is open that could be prepared anew.
+                self.working.emit("")
+                self._tell(self._refused)
             return
         self.working.emit("")
         if worker.result is not None and not self.asked(worker.result):
@@ -132,7 +137,19 @@ class LoadingSession(QObject):
             self.changed.emit()
             if problem is not None:
                 self.problem.emit(*problem)
-        elif worker.error is not None:
+        self._tell(self._refused or worker)
+
+    def _keep_meanwhile(self, worker: TaskWorker[Any]) -> None:
+        """Keep the file that was read while a setting was moved, or that it was refused."""
+        if worker.result is None:
+            self._refused = worker if self._reads else self._refused
+        elif not self.asked(worker.result):
+            self.keep(worker.result)
+
+    def _tell(self, worker: TaskWorker[Any] | None) -> None:
+        """Say why `worker` came back with nothing, if it did."""
+        self._refused = None
+        if worker is not None and worker.error is not None:
             self.problem.emit(*worker.error)
-        elif worker.bug:
+        elif worker is not None and worker.bug:
             self.fault.emit("opening this did not end as it should", worker.bug)

@@ -112,6 +112,27 @@ def test_a_bad_file_is_one_sentence_and_leaves_what_was_open(
     assert session.request.path == patch_file
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_file_that_is_refused_while_a_switch_is_moved_is_told(
+    qtbot, session, tmp_path: Path, patch_file: Path, first: bool
+) -> None:
+    if not first:
+        opened(qtbot, session, DataRequest(patch_file))
+    heard = []
+    session.working.connect(heard.append)
+    session.changed.connect(lambda: heard.append("changed"))
+    with qtbot.waitSignal(session.problem) as problem:
+        session.open(DataRequest(tmp_path / "gone.h5"))
+        session.set_preprocess(PreprocessSpec(grayscale=False))
+    assert "gone.h5" in problem.args[0]
+    # After the preparing, whose end outdates what was said before.
+    assert heard[0] == "Reading gone.h5"
+    assert heard[1:] == ([""] if first else ["Preprocessing", "", "changed"])
+    assert not session.busy
+    if not first:
+        assert session.patches.x.shape[1] == 3 * SIDE * SIDE
+
+
 def test_a_file_that_is_not_there(qtbot, session, tmp_path: Path) -> None:
     message, _ = refused(qtbot, session, DataRequest(tmp_path / "gone.h5"))
     assert "gone.h5" in message
