@@ -72,9 +72,7 @@ def _tell_network(options: argparse.Namespace) -> int:
     if options.file is not None:
         images = _open(options.file)
         shape, classes = images.shape, len(images.classes)
-    description = describe_network(rows, shape, classes)
-    if description.error is not None:
-        raise description.error
+    description = describe_network(rows, shape, classes).checked()
     print(json.dumps(summary_facts(description)) if options.json else summary_text(description))
     return 0
 

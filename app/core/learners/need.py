@@ -31,9 +31,7 @@ def need_of(data: FittedImages, spec: ConvNetSpec, shares: int = 1) -> Need:
     ShapeError
         A row of the network is impossible.
     """
-    description = describe_network(spec.rows, data.images.shape, len(data.classes))
-    if description.error is not None:
-        raise description.error
+    description = describe_network(spec.rows, data.images.shape, len(data.classes)).checked()
     size = np.dtype(spec.precision).itemsize
     images = -(-min(spec.batch_size, len(data.split.train)) // shares)
     values = math.prod(data.images.shape) + sum(math.prod(x.out_shape) for x in description.layers)

@@ -126,6 +126,18 @@ class NetworkDescription:
         place = ".".join(str(index + 1) for index in last.place)
         return ShapeError(f"Row {place}, {last.row.text}: {last.error}")
 
+    def checked(self) -> NetworkDescription:
+        """Return itself.
+
+        Raises
+        ------
+        ShapeError
+            A row is impossible; it is named with its numbers.
+        """
+        if self.error is not None:
+            raise self.error
+        return self
+
     @property
     def parameters(self) -> tuple[ParameterShape, ...]:
         """All that is learned, in the order of the flat vector."""
@@ -185,9 +197,7 @@ def complete_layers(
     ShapeError
         Naming the row that is impossible.
     """
-    description = describe_network(rows, input_shape, classes)
-    if description.error is not None:
-        raise description.error
+    description = describe_network(rows, input_shape, classes).checked()
     return tuple(layer.row for layer in description.layers if len(layer.place) == 1)
 
 
@@ -203,9 +213,7 @@ def weight_shapes(
     ShapeError
         Naming the row that is impossible.
     """
-    description = describe_network(rows, input_shape, classes)
-    if description.error is not None:
-        raise description.error
+    description = describe_network(rows, input_shape, classes).checked()
     shapes = {parameter.name: parameter.shape for parameter in description.parameters}
     for layer in description.layers:
         for name in _averages(layer):

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core import kernels
-from app.core.nn.description import LayerInfo, NetworkDescription, describe_network
+from app.core.nn.description import LayerInfo, describe_network
 from app.core.nn.operations import (
     Chain,
     Mover,
@@ -102,9 +102,7 @@ class Network:
         dtype: str = "float32",
         engine: str | None = None,
     ) -> None:
-        self.description: NetworkDescription = describe_network(rows, input_shape, classes)
-        if self.description.error is not None:
-            raise self.description.error
+        self.description = describe_network(rows, input_shape, classes).checked()
         self.input_shape, self.classes = input_shape, classes
         self.kernel = kernels.choose(engine)
         # The twins' loops take seconds for a batch: they are asked picture by picture.

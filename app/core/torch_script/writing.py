@@ -52,9 +52,7 @@ def torch_script(info: RunInfo, history: History) -> str:
         )
     if len(history) and history.steps[0] != 1:
         raise UsageError("There is no script for a run that goes on from another.")
-    description = describe_network(spec.rows, source.shape, len(info.classes))
-    if description.error is not None:
-        raise description.error
+    description = describe_network(spec.rows, source.shape, len(info.classes)).checked()
     values: dict[str, Any] = {
         name: value for name, value in spec.model_dump().items() if name not in LEFT_OUT
     }
