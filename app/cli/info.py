@@ -65,7 +65,7 @@ def _tell_network(options: argparse.Namespace) -> int:
     from app.core.data.cifar import CIFAR10_CLASSES, SHAPE
     from app.core.nn.description import describe_network
     from app.core.nn.summary import summary_facts, summary_text
-    from app.core.specs.layers import parse_layers
+    from app.core.specs.layer_list import parse_layers
 
     rows = parse_layers(options.layers)
     shape, classes = SHAPE, len(CIFAR10_CLASSES)

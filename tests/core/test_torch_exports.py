@@ -10,7 +10,7 @@ import pytest
 from app.core import torch_exports
 from app.core.errors import FilterscopeError, UsageError
 from app.core.nn.network import Network
-from app.core.specs.layers import parse_layers
+from app.core.specs.layer_list import parse_layers
 from app.core.torch_exports import onnx_bytes, state_dict_bytes
 
 torch = pytest.importorskip("torch")

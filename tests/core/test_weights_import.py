@@ -16,7 +16,7 @@ from app.core.learners import AutoencoderLearner, ConvNetLearner
 from app.core.models import autoencoder
 from app.core.nn.network import Network
 from app.core.specs import AutoencoderSpec
-from app.core.specs.layers import parse_layers
+from app.core.specs.layer_list import parse_layers
 from app.core.weights_import import (
     begin_with,
     network_slots,

@@ -9,7 +9,7 @@ from app.core.checks.common import draws
 from app.core.checks.outcomes import Conditions, Measure, check
 from app.core.nn.gradient_check import check_network
 from app.core.nn.network import Network
-from app.core.specs.layers import parse_layers
+from app.core.specs.layer_list import parse_layers
 
 __all__ = ["CHECKS", "GROUP"]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from app.core.errors import ShapeError
 from app.core.kernels.geometry import conv_windows, pool_windows
+from app.core.specs.layer_list import format_layers
 from app.core.specs.layers import (
     Affine,
     AvgPool,
@@ -22,7 +23,6 @@ from app.core.specs.layers import (
     Layernorm,
     Pool,
     Residual,
-    format_layers,
 )
 
 __all__ = [

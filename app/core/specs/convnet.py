@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from app.core.params import Hyper
-from app.core.specs.layers import Layer, normal_layers, parse_layers
+from app.core.specs.layer_list import normal_layers, parse_layers
+from app.core.specs.layers import Layer
 from app.core.specs.training import SOLVERS, DeviceName, EngineName, TrainingSpec
 
 __all__ = ["ConvNetSpec", "rows_of"]

@@ -1,11 +1,8 @@
-"""The layers that a person can put one after the other, and how a list of them is typed.
+"""The layers that a person can put one after the other.
 
-    conv 32 7x7, relu, pool 2, affine 500, relu
-    [conv 32, batchnorm, relu, pool 2] x 3, global_avg_pool
-    conv 16, relu, residual(conv 16, relu, conv 16), relu, affine 10
-
-`parse_layers` reads it, `format_layers` writes it back; a row of the window's list is one of the
-classes here, whose fields are described as all settings are.
+A row of the window's list is one of the classes here, whose fields are described as all settings
+are. What a row is called and what may follow its name is said by its class; how a list of rows is
+typed, by `app.core.specs.layer_list`.
 """
 
 from __future__ import annotations
@@ -18,6 +15,7 @@ from pydantic import Field
 
 from app.core.errors import UsageError
 from app.core.params import Hyper, Spec, format_number, parse_number
+from app.core.specs.layer_words import gathered, one_number, options, whole
 
 __all__ = [
     "LAYERS",
@@ -35,15 +33,8 @@ __all__ = [
     "Pool",
     "Relu",
     "Residual",
-    "format_layers",
-    "normal_layers",
-    "parse_layers",
     "walk",
 ]
-
-MOST_ROWS = 400
-MOST_REPEATS = 100
-MOST_TEXT = 20_000
 
 Size = Annotated[int, Field(ge=1, le=64)]
 
@@ -81,18 +72,15 @@ class Conv(Layer):
         Hyper("F", "Filters", "How many things are looked for.", "log", (1, 256)),
     ] = 32
     height: Annotated[
-        int,
-        Field(ge=1, le=64),
+        Size,
         Hyper("HH", "Height", "How tall a filter is.", "linear", (1, 11), unit="pixels"),
     ] = 3
     width: Annotated[
-        int,
-        Field(ge=1, le=64),
+        Size,
         Hyper("WW", "Width", "How wide a filter is.", "linear", (1, 11), unit="pixels"),
     ] = 3
     stride: Annotated[
-        int,
-        Field(ge=1, le=64),
+        Size,
         Hyper("", "Stride", "How far a filter moves at a time.", "linear", (1, 4), unit="pixels"),
     ] = 1
     pad: Annotated[
@@ -121,7 +109,7 @@ class Conv(Layer):
     @classmethod
     def read(cls, words: Sequence[str]) -> Layer:
         """Read ``FILTERS [HxW] [stride S] [pad P]``."""
-        values, rest = _options(words, ("stride", "pad"))
+        values, rest = options(words, ("stride", "pad"))
         if not rest:
             raise UsageError("“conv” needs a number of filters, such as conv 32 3x3.")
         height = width = 3
@@ -134,14 +122,13 @@ class Conv(Layer):
             height, width = int(size[1]), int(size[2] or size[1])
         values.setdefault("pad", _same_pad(height, width))
         return cls.build(
-            {"filters": _whole(rest[0], "conv"), "height": height, "width": width, **values}
+            {"filters": whole(rest[0], "conv"), "height": height, "width": width, **values}
         )
 
 
 class _Pool(Layer):
     size: Annotated[
-        int,
-        Field(ge=1, le=64),
+        Size,
         Hyper(
             "",
             "Window",
@@ -152,8 +139,7 @@ class _Pool(Layer):
         ),
     ] = 2
     stride: Annotated[
-        int,
-        Field(ge=1, le=64),
+        Size,
         Hyper(
             "",
             "Stride",
@@ -174,8 +160,8 @@ class _Pool(Layer):
     @classmethod
     def read(cls, words: Sequence[str]) -> Layer:
         """Read ``[SIZE] [stride S]``."""
-        values, rest = _options(words, ("stride",))
-        size = _whole(rest[0], cls.word) if rest else 2
+        values, rest = options(words, ("stride",))
+        size = whole(rest[0], cls.word) if rest else 2
         if len(rest) > 1:
             raise UsageError(f"“{cls.word} {' '.join(words)}” is not like {cls.word} 2 stride 2.")
         values.setdefault("stride", size)
@@ -225,7 +211,7 @@ class Affine(Layer):
         """Read ``UNITS``."""
         if len(words) != 1:
             raise UsageError("“affine” needs one number of units, such as affine 500.")
-        return cls.build({"units": _whole(words[0], "affine")})
+        return cls.build({"units": whole(words[0], "affine")})
 
 
 class Relu(Layer):
@@ -255,7 +241,7 @@ class LeakyRelu(Layer):
     @classmethod
     def read(cls, words: Sequence[str]) -> Layer:
         """Read ``[SLOPE]``."""
-        return cls.build(_one_number(cls.word, "slope", words))
+        return cls.build(one_number(cls.word, "slope", words))
 
 
 class Elu(Layer):
@@ -278,7 +264,7 @@ class Elu(Layer):
     @classmethod
     def read(cls, words: Sequence[str]) -> Layer:
         """Read ``[ALPHA]``."""
-        return cls.build(_one_number(cls.word, "alpha", words))
+        return cls.build(one_number(cls.word, "alpha", words))
 
 
 class Batchnorm(Layer):
@@ -317,7 +303,7 @@ class Groupnorm(Layer):
         """Read ``[GROUPS]``."""
         if len(words) > 1:
             raise UsageError("“groupnorm” needs one number of groups, such as groupnorm 4.")
-        return cls.build({"groups": _whole(words[0], "groupnorm")} if words else {})
+        return cls.build({"groups": whole(words[0], "groupnorm")} if words else {})
 
 
 class Dropout(Layer):
@@ -366,7 +352,7 @@ class Residual(Layer):
     @property
     def text(self) -> str:
         """Such as ``residual(conv 16 3x3, relu, conv 16 3x3)``."""
-        return f"residual({format_layers(self.rows)})"
+        return f"residual({gathered([row.text for row in self.rows])})"
 
 
 LAYERS: dict[str, type[Layer]] = {
@@ -388,152 +374,6 @@ LAYERS: dict[str, type[Layer]] = {
     )
 }
 
-# What others call the same.
-ALIASES = {
-    "max_pool": "pool",
-    "maxpool": "pool",
-    "avgpool": "avg_pool",
-    "gap": "global_avg_pool",
-    "fc": "affine",
-    "linear": "affine",
-    "dense": "affine",
-    "leaky": "leaky_relu",
-    "bn": "batchnorm",
-}
-
-
-def _same_pad(height: int, width: int) -> int:
-    """Return the padding that keeps a picture's size, as far as one number can."""
-    return (min(height, width) - 1) // 2
-
-
-def _whole(text: str, word: str) -> int:
-    if not re.fullmatch(r"\d{1,9}", text):
-        raise UsageError(f"“{text}” after {word} is not a whole number.")
-    return int(text)
-
-
-def _one_number(word: str, name: str, words: Sequence[str]) -> dict[str, float]:
-    if len(words) > 1:
-        raise UsageError(f"“{word}” takes one number at most.")
-    return {name: parse_number(words[0])} if words else {}
-
-
-def _options(words: Sequence[str], names: tuple[str, ...]) -> tuple[dict[str, int], list[str]]:
-    """Return ``NAME NUMBER`` pairs of the words, and the words that are left."""
-    values: dict[str, int] = {}
-    rest: list[str] = []
-    waiting = iter(words)
-    for word in waiting:
-        if word in names:
-            values[word] = _whole(next(waiting, ""), word)
-        else:
-            rest.append(word)
-    return values, rest
-
-
-def parse_layers(text: str) -> tuple[Layer, ...]:
-    """Read a list of layers.
-
-    Parameters
-    ----------
-    text : str
-        Rows with commas between them; ``[…] x 3`` stands for three times the rows inside.
-
-    Raises
-    ------
-    UsageError
-        Naming the row that is none.
-    """
-    if len(text) > MOST_TEXT:
-        raise UsageError("That list of layers is longer than any network here.")
-    rows = tuple(_rows(text))
-    if not rows:
-        raise UsageError(
-            "There is no layer.",
-            "Write something like conv 32 7x7, relu, pool 2, affine 500, relu.",
-        )
-    if sum(1 for _ in walk(rows)) > MOST_ROWS:
-        raise UsageError(f"There are more than {MOST_ROWS} layers.")
-    return rows
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """Yield what stands between commas that are in no bracket."""
-    depth, start = 0, 0
-    for place, mark in enumerate(text):
-        if mark in "([":
-            depth += 1
-        elif mark in ")]":
-            depth -= 1
-        elif mark in ",;\n" and depth == 0:
-            yield text[start:place].strip()
-            start = place + 1
-        if depth < 0:
-            break
-    if depth != 0:
-        raise UsageError(f"A bracket in “{text.strip()}” has no partner.")
-    yield text[start:].strip()
-
-
-def _rows(text: str, depth: int = 0) -> Iterator[Layer]:
-    if depth > 8:
-        raise UsageError("Brackets are nested too deeply.")
-    for piece in _pieces(text):
-        if not piece:
-            continue
-        repeated = re.fullmatch(r"\[(.*)\](?:\s*[x×*]\s*(\d{1,4}))?", piece, re.DOTALL)
-        if repeated is not None:
-            times = int(repeated[2] or 1)
-            if not 1 <= times <= MOST_REPEATS:
-                raise UsageError(f"{times} times is none of 1 to {MOST_REPEATS}.")
-            inside = tuple(_rows(repeated[1], depth + 1))
-            if len(inside) * times > MOST_ROWS:
-                raise UsageError(f"There are more than {MOST_ROWS} layers.")
-            yield from inside * times
-            continue
-        block = re.fullmatch(r"residual\s*\((.*)\)", piece, re.DOTALL | re.IGNORECASE)
-        if block is not None:
-            rows = tuple(_rows(block[1], depth + 1))
-            if not rows:
-                raise UsageError("There is nothing inside residual().")
-            yield Residual(rows=rows)
-            continue
-        word, *words = piece.lower().split()
-        cls = LAYERS.get(ALIASES.get(word, word))
-        if cls is None or cls is Residual:
-            raise UsageError(f"“{piece}” is no layer.", f"There are {', '.join(LAYERS)}.")
-        yield cls.read(words)
-
-
-def format_layers(rows: Sequence[Layer]) -> str:
-    """Write a list of layers so that `parse_layers` reads the same; repetitions are gathered."""
-    return ", ".join(_gathered([row.text for row in rows]))
-
-
-def _gathered(texts: list[str]) -> Iterator[str]:
-    at = 0
-    while at < len(texts):
-        best_length, best_times = 1, 1
-        for length in range(2, (len(texts) - at) // 2 + 1):
-            pattern = texts[at : at + length]
-            times = 1
-            while texts[at + times * length : at + (times + 1) * length] == pattern:
-                times += 1
-            if times > 1 and length * (times - 1) > best_length * (best_times - 1):
-                best_length, best_times = length, times
-        pattern = texts[at : at + best_length]
-        if best_times > 1:
-            yield f"[{', '.join(_gathered(pattern))}] x {best_times}"
-        else:
-            yield pattern[0]
-        at += best_length * best_times
-
-
-def normal_layers(text: str) -> str:
-    """Return a list of layers in the form that `format_layers` gives."""
-    return format_layers(parse_layers(text))
-
 
 def walk(rows: Sequence[Layer]) -> Iterator[Layer]:
     """Yield all rows, those inside of residual blocks after the block itself."""
@@ -541,3 +381,8 @@ def walk(rows: Sequence[Layer]) -> Iterator[Layer]:
         yield row
         if isinstance(row, Residual):
             yield from walk(row.rows)
+
+
+def _same_pad(height: int, width: int) -> int:
+    """Return the padding that keeps a picture's size, as far as one number can."""
+    return (min(height, width) - 1) // 2

@@ -15,7 +15,7 @@ from app.core.nn.attribution import (
     saliency,
 )
 from app.core.nn.network import Network
-from app.core.specs.layers import parse_layers
+from app.core.specs.layer_list import parse_layers
 
 LISTS = [
     "conv 4 3x3, relu, pool 2, affine 6, relu",

@@ -9,7 +9,8 @@ import torch
 from app.core.errors import ShapeError
 from app.core.nn.description import complete_layers, describe_network, weight_shapes
 from app.core.nn.network import Network
-from app.core.specs.layers import Affine, parse_layers, walk
+from app.core.specs.layer_list import parse_layers
+from app.core.specs.layers import Affine, walk
 
 
 def describe(text, shape=(3, 32, 32), classes=10):

@@ -15,6 +15,7 @@ from app.core.errors import UsageError
 from app.core.models.three_layer_convnet import ThreeLayerConvNet
 from app.core.nn.gradient_check import check_network
 from app.core.nn.network import Network
+from app.core.specs.layer_list import parse_layers
 from app.core.specs.layers import (
     Affine,
     AvgPool,
@@ -29,7 +30,6 @@ from app.core.specs.layers import (
     Pool,
     Relu,
     Residual,
-    parse_layers,
 )
 
 ENGINES = ["reference", "compiled"] if kernels.COMPILED else ["reference"]

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.nn.description import describe_network
 from app.core.nn.summary import summary_facts, summary_text
-from app.core.specs.layers import parse_layers
+from app.core.specs.layer_list import parse_layers
 
 TEXT = "conv 32 5x5 stride 2, batchnorm, relu, residual(conv 8, relu, conv 16), pool 2, affine 20, relu"
 

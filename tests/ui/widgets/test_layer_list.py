@@ -8,7 +8,8 @@ from PyQt6.QtWidgets import QToolButton
 from pytestqt.qtbot import QtBot
 
 from app.core.nn.description import describe_network
-from app.core.specs.layers import LAYERS, parse_layers
+from app.core.specs.layer_list import parse_layers
+from app.core.specs.layers import LAYERS
 from app.ui.widgets.layer_list import PATTERNS, LayerList
 
 TEXT = "conv 32 7x7, relu, pool 2, affine 500, relu"

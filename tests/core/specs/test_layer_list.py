@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from app.core.errors import UsageError
 from app.core.params import describe
 from app.core.specs import ConvNetSpec
+from app.core.specs.layer_list import format_layers, parse_layers
 from app.core.specs.layers import (
     LAYERS,
     Affine,
@@ -23,8 +24,6 @@ from app.core.specs.layers import (
     Pool,
     Relu,
     Residual,
-    format_layers,
-    parse_layers,
     walk,
 )
 
