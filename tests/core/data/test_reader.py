@@ -215,8 +215,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         path.unlink()
         peaks[mib] = json.loads(done.stdout)
     for name in ("resident_mib", "reader_mib"):
-        # 256 MiB more in the file; what remains grows only with a number or two for each patch.
-        assert peaks[704][name] < peaks[448][name] + 32, peaks
+        # 256 MiB more in the file, 1 GiB more of rows. What remains grows with a number or two for
+        # each patch, 15 MiB; whether two blocks of 32 MiB are held for a moment is chance.
+        assert peaks[704][name] < peaks[448][name] + 80, peaks
         assert peaks[704][name] < 400
 
 
