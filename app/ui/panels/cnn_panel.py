@@ -141,8 +141,20 @@ class CnnPanel(QWidget):
         self.mistakes_card = MistakesCard()
         self.mistakes_card.image_chosen.connect(self.choose_image)
         self.mistakes_card.test_wanted.connect(self.test_wanted)
-        top = _row([self.filters_card, self.maps_card, self.confusion_card], [370, 420, 300])
-        bottom = _row([self.loss_card, self.accuracy_card, self.mistakes_card], [420, 340, 330])
+        top = _row(
+            {
+                self.filters_card: (203, 370),
+                self.maps_card: (240, 420),
+                self.confusion_card: (163, 300),
+            }
+        )
+        bottom = _row(
+            {
+                self.loss_card: (220, 420),
+                self.accuracy_card: (180, 340),
+                self.mistakes_card: (206, 330),
+            }
+        )
         whole = QSplitter(Qt.Orientation.Vertical)
         whole.setObjectName("cnnPictures")
         whole.setHandleWidth(10)
@@ -464,12 +476,17 @@ class CnnPanel(QWidget):
         return f"filter {index}: ‖w‖ {norm:.3g}\nclick to see its map"
 
 
-def _row(cards: list[Card], sizes: list[int]) -> QSplitter:
-    """Return cards side by side."""
+def _row(cards: dict[Card, tuple[int, int]]) -> QSplitter:
+    """Return cards side by side, each at its width and never below its least.
+
+    The least is said here and not asked of what is in them: else cards would move whenever a
+    figure in them gets longer. In the smallest window all of them have just these.
+    """
     splitter = QSplitter(Qt.Orientation.Horizontal)
     splitter.setHandleWidth(10)
     splitter.setChildrenCollapsible(False)
-    for card in cards:
+    for card, (least, _) in cards.items():
+        card.setMinimumWidth(least)
         splitter.addWidget(card)
-    splitter.setSizes(sizes)
+    splitter.setSizes([width for _, width in cards.values()])
     return splitter

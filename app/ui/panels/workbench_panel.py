@@ -275,11 +275,18 @@ class WorkbenchPanel(QWidget):
         self.check_all.setEnabled(not timing)
         self.check_one.setEnabled(bool(self.topic.checks) and not checking and not timing)
         self.holds.ladder.climb.setEnabled(not timing)
-        climbing, comparing = self.holds.ladder.running, self.five_ways.running
-        self.time.set_quiet(not checking and not climbing and not comparing)
-        self.five_ways.start.setEnabled(
-            comparing or not (checking or climbing or self.time.running)
+        self.time.set_waiting(self._under_way(beside=self.time))
+        self.five_ways.set_waiting(self._under_way(beside=self.five_ways))
+
+    def _under_way(self, *, beside: QWidget) -> str:
+        """Say what is waited for before something is timed; empty where nothing else computes."""
+        parts = (
+            (self.checks, "the checks are made"),
+            (self.holds.ladder, "the ladder is climbed"),
+            (self.time, "the layer is timed"),
+            (self.five_ways, "the five ways are compared"),
         )
+        return next((what for part, what in parts if part is not beside and part.running), "")
 
     def _on_ladder(self) -> None:
         self._show_busy()
@@ -348,7 +355,8 @@ class WorkbenchPanel(QWidget):
         ended = self.checks.ended_at
         if not self.checks.running:
             lines += [advice_on(needs) for needs in dict.fromkeys(found.missing)]
-            lines.append("" if ended is None else age_in_words(time.monotonic() - ended))
+            if ended is not None:
+                lines.append(f"checked {age_in_words(time.monotonic() - ended)}")
         self.summary.setText("\n".join(line for line in lines if line))
         outcomes = self.checks.outcomes.values()
         missing = [f"{one.check.name}: {one.note}" for one in outcomes if one.passed is None]

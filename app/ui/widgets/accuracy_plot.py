@@ -11,7 +11,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.ui.theme import theme
-from app.ui.widgets.card import quiet_label
+from app.ui.widgets.card import elided_label
 from app.ui.widgets.plots import Plot, pen, to_plottable
 
 __all__ = ["AccuracyPlot"]
@@ -39,10 +39,10 @@ class AccuracyPlot(QWidget):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setToolTip(f"Share of {name} images that are named right")
             legend.addWidget(label)
-        self._best = quiet_label(name="bestAccuracy")
-        self._best.setToolTip("The best validation so far; its weights are kept.")
-        legend.addWidget(self._best)
-        legend.addStretch(1)
+        self._best = elided_label("bestAccuracy", Qt.AlignmentFlag.AlignLeft)
+        self._best.setProperty("whole", True)
+        self._best.setProperty("meaning", "The best validation so far; its weights are kept.")
+        legend.addWidget(self._best, 1)
         layout.addLayout(legend)
         self.plot = Plot("accuracyCurves", "epoch", "per cent right")
         layout.addWidget(self.plot)

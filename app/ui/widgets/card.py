@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QActionGroup, QPainter, QPaintEvent
@@ -22,34 +22,57 @@ from PyQt6.QtWidgets import (
 
 from app.ui.theme import theme
 
-__all__ = ["Card", "ChoiceButton", "TabbedCard", "ToggleButton", "elided_label", "quiet_label"]
+__all__ = [
+    "Card",
+    "ChoiceButton",
+    "ElidedLabel",
+    "TabbedCard",
+    "ToggleButton",
+    "elided_label",
+    "quiet_label",
+]
 
 # Fewer letters of a line, with dots behind them, are not worth drawing.
 LEAST_LETTERS = 5
+# Where a line is made of parts, they are so far apart.
+GAP = "   "
 
 
-class _ElidedLabel(QLabel):
+class ElidedLabel(QLabel):
     """A line that ends in dots where there is no room, and is whole in its tooltip.
 
-    Its property ``meaning``, if it has one, says there what the figures in it are; its
-    property ``short`` is written instead where there is no room for the whole. With the property
-    ``strong`` it is written as a heading is.
+    Parts of a line that do not fit are left out as a whole. Its property ``meaning``, if it has
+    one, says in the tooltip what the figures in it are; its property ``short`` is written instead
+    where there is no room for the whole. With the property ``strong`` it is written as a heading
+    is, with ``whole`` as a whole or not at all.
     """
+
+    def written(self) -> str:
+        """Return what of the line fits."""
+        metrics, room = self.fontMetrics(), self.contentsRect().width()
+        if metrics.horizontalAdvance(self.text()) <= room:
+            return self.text()
+        if self.property("whole"):
+            return ""
+        words = self.property("short") or self.text()
+        parts = words.split(GAP)
+        for count in range(len(parts), 0, -1):
+            # A dot between two parts is not left at the end.
+            some = GAP.join(parts[:count]).rstrip(" ·") + (" …" if count < len(parts) else "")
+            if metrics.horizontalAdvance(some) <= room:
+                return some
+        text = metrics.elidedText(words, Qt.TextElideMode.ElideRight, room)
+        # Dots alone say nothing.
+        return text if len(text) >= LEAST_LETTERS else ""
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Qt: draw what fits."""
-        room = self.contentsRect()
-        whole = self.fontMetrics().horizontalAdvance(self.text()) <= room.width()
-        written = self.text() if whole else self.property("short") or self.text()
-        text = self.fontMetrics().elidedText(written, Qt.TextElideMode.ElideRight, room.width())
-        if len(text) < LEAST_LETTERS and text != written:
-            # Dots alone say nothing.
-            text = ""
+        text = self.written()
         parts = (self.text() if text != self.text() else "", self.property("meaning") or "")
         self.setToolTip("\n".join(part for part in parts if part and self.text()))
         painter = QPainter(self)
         painter.setPen(theme.colour("text" if self.property("strong") else "quiet"))
-        painter.drawText(room, int(self.alignment()), text)
+        painter.drawText(self.contentsRect(), int(self.alignment()), text)
 
 
 def quiet_label(text: str = "", name: str = "") -> QLabel:
@@ -62,14 +85,14 @@ def quiet_label(text: str = "", name: str = "") -> QLabel:
     return label
 
 
-def elided_label(name: str) -> QLabel:
-    """Return a small grey line at the right, which never asks for room."""
-    label = _ElidedLabel()
+def elided_label(name: str, at: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignRight) -> ElidedLabel:
+    """Return a small grey line, at the right by default, which never asks for room."""
+    label = ElidedLabel()
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setProperty("quiet", True)
     label.setObjectName(name)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-    label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    label.setAlignment(at | Qt.AlignmentFlag.AlignVCenter)
     return label
 
 
@@ -153,10 +176,26 @@ class TabbedCard(Card):
 
 
 class ChoiceButton(QToolButton):
-    """A flat button that shows the chosen one of a few words and opens their menu."""
+    """A flat button that shows the chosen one of a few words and opens their menu.
+
+    Parameters
+    ----------
+    name, tip : str
+    choices : dict
+        What each choice is called in the menu.
+    chosen : callable
+        Told the key of another choice.
+    short : dict, optional
+        What the button itself says of choices that are long.
+    """
 
     def __init__(
-        self, name: str, tip: str, choices: dict[str, str], chosen: Callable[[str], None]
+        self,
+        name: str,
+        tip: str,
+        choices: dict[str, str],
+        chosen: Callable[[str], None],
+        short: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.setObjectName(name)
@@ -165,7 +204,7 @@ class ChoiceButton(QToolButton):
         self.setProperty("flat", True)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-        self._choices = choices
+        self._words = {**choices, **(short or {})}
         self._chosen = chosen
         menu = QMenu(self)
         group = QActionGroup(self)
@@ -204,7 +243,7 @@ class ChoiceButton(QToolButton):
         """Show `key` as chosen, without telling anybody."""
         self.value = key
         self._actions[key].setChecked(True)
-        self.setText(f"{self._choices[key]} ▾")
+        self.setText(f"{self._words[key]} ▾")
 
 
 class ToggleButton(QToolButton):

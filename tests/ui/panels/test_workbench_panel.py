@@ -315,9 +315,16 @@ def test_times_and_checks_keep_out_of_each_others_way(
     assert not panel.check_one.isEnabled()
     qtbot.waitUntil(lambda: not panel.time.running)
     panel.checks.run(["relu"])
+    # Neither page asks to press a button that cannot be pressed.
+    waits = "waits until the checks are made"
     assert not panel.time.start.isEnabled()
+    assert panel.time.bars.empty_text == f"“Time it” {waits}"
+    assert not panel.five_ways.start.isEnabled()
+    assert panel.five_ways.verdict.text().endswith(f"“Compare” {waits}.")
     qtbot.waitUntil(lambda: not panel.checks.running)
     assert panel.time.start.isEnabled()
+    assert "press “Time it”" in panel.time.bars.empty_text
+    assert panel.five_ways.verdict.text().endswith("Press “Compare”.")
     assert panel.check_all.isEnabled()
 
 

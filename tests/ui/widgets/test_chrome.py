@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.ui.training_session import State
-from app.ui.widgets.card import Card, ChoiceButton, TabbedCard, ToggleButton
+from app.ui.widgets.card import Card, ChoiceButton, TabbedCard, ToggleButton, elided_label
 from app.ui.widgets.drop_overlay import DropOverlay
 from app.ui.widgets.formula import FormulaLabel
 from app.ui.widgets.notice_bar import MARGIN, NoticeBar
@@ -87,6 +87,34 @@ def test_a_note_without_room_is_written_short(qtbot: QtBot) -> None:
         card.note.setProperty("short", short)
         pictures.append(card.grab().toImage())
     assert pictures[0] == pictures[1]
+
+
+def test_parts_of_a_line_that_do_not_fit_are_left_out_as_a_whole(qtbot: QtBot) -> None:
+    label = elided_label("test")
+    qtbot.addWidget(label)
+    label.setText("shapes   9 000 / 1 000   ·   32 × 32 RGB")
+
+    def written(text: str) -> str:
+        label.resize(label.fontMetrics().horizontalAdvance(text) + 1, 20)
+        return label.written()
+
+    assert written(label.text()) == label.text()
+    assert written(label.text()[:-1]) == "shapes   9 000 / 1 000 …"
+    assert written("shapes   9 000") == "shapes …"
+    assert written("shapes") == "shap…"
+    assert written("sh…") == ""
+    label.setProperty("whole", True)
+    assert written(label.text()) == label.text()
+    assert written(label.text()[:-1]) == ""
+
+
+def test_a_button_may_say_less_than_its_menu(qtbot: QtBot) -> None:
+    choice = ChoiceButton("test", "How", {"a": "a long word", "b": "b"}, print, {"a": "long"})
+    qtbot.addWidget(choice)
+    assert choice.text() == "long ▾"
+    assert [action.text() for action in choice.menu().actions()] == ["a long word", "b"]
+    choice.set_value("b")
+    assert choice.text() == "b ▾"
 
 
 @pytest.fixture

@@ -42,6 +42,10 @@ NAMES = {"reference": "readable loops", "compiled": "compiled kernels", **TITLES
 COLOURS = {"reference": "quiet", "compiled": "accent"}
 # What the code is written for while no images are open: those of CIFAR-10.
 CIFAR10_SHAPE = ((3, 32, 32), 10)
+START_TIP = (
+    "Send a few images through, forward and backward, in a process of its own: some "
+    "seconds for a small network; torch is loaded there and only now"
+)
 
 
 @dataclass
@@ -109,6 +113,7 @@ class FiveWaysPage(QWidget):
         self.code: dict[CodeLevel, str] = {}
         self._compared: NetworkSource | None = None
         self._doing = ""
+        self._until = ""
         self._found: dict[NetworkSource, Found] = {}
         self._job = RemoteJob(runner, self)
         self._job.said.connect(self._on_said)
@@ -148,16 +153,12 @@ class FiveWaysPage(QWidget):
         self.start = QPushButton("Compare")
         self.start.setObjectName("compareWays")
         self.start.setAccessibleName("Compare the five ways")
-        self.start.setToolTip(
-            "Send a few images through, forward and backward, in a process of its own: some "
-            "seconds for a small network; torch is loaded there and only now"
-        )
+        self.start.setToolTip(START_TIP)
         self.start.setFixedWidth(84)
         self.start.clicked.connect(self._on_start)
         self.card.add_tool(self.precision)
         self.card.add_tool(self.start)
-        self.network = elided_label("waysNetwork")
-        self.network.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.network = elided_label("waysNetwork", Qt.AlignmentFlag.AlignLeft)
         self.rows = WayRows("wayRows", WAYS)
         self.rows.opened.connect(self.show_code_of)
         self.verdict = quiet_label(name="waysVerdict")
@@ -234,6 +235,13 @@ class FiveWaysPage(QWidget):
         self.source, self.images_shape = source, shape
         self.network.setText(f"{source.spec.layers}{'   ·   ' + images if images else ''}")
         self._write()
+        self._show()
+
+    def set_waiting(self, until: str) -> None:
+        """Offer to compare only while nothing else computes; `until` says what is waited for."""
+        self._until = until
+        self.start.setEnabled(not until or self.running)
+        self.start.setToolTip(f"“Compare” waits until {until}" if until else START_TIP)
         self._show()
 
     def show_code_of(self, way: str) -> None:
@@ -343,9 +351,10 @@ class FiveWaysPage(QWidget):
         if here and found.ways is None:
             return f"{self._doing or 'Starting'} …"
         if found.ways is None:
+            begin = f"“Compare” waits until {self._until}" if self._until else "Press “Compare”"
             return (
                 "Differences are the largest from the readable loops, relative to the largest "
-                "number there. Press “Compare”."
+                f"number there. {begin}."
             )
         ways = found.ways
         text = f"{ways.images} images, {ways.weights:_} weights".replace("_", "\u2009")

@@ -42,6 +42,14 @@ SHORT = {
     "pad": "pad",
 }
 COLUMNS = 4
+EMPTY_TEXT = (
+    "Choose a shape and press “Time it”: the readable loops, the compiled layer and torch "
+    "compute the same numbers, one after the other"
+)
+START_TIP = (
+    "Takes some seconds. Everything runs in a process of its own, on all cores; torch is "
+    "loaded there and only now"
+)
 NAMES = {
     "NumPy": ("readable", "quiet"),
     "compiled": ("compiled", "accent"),
@@ -88,10 +96,7 @@ class TimeCard(Card):
         self.verdict = quiet_label(name="timingVerdict")
         self.verdict.setWordWrap(True)
         self.bars = TimeBars("timeBars")
-        self.bars.empty_text = (
-            "Choose a shape and press “Time it”: the readable loops, the compiled layer and torch "
-            "compute the same numbers, one after the other"
-        )
+        self.bars.empty_text = EMPTY_TEXT
         self.bars.setToolTip(
             "machine: how long the layer’s products and sums would take at the best rate seen here,\n"
             "of matrix products by NumPy, torch and our own kernels, our convolution and the layer "
@@ -132,10 +137,7 @@ class TimeCard(Card):
         self.start = QPushButton("Time it")
         self.start.setObjectName("timeIt")
         self.start.setAccessibleName("Time the layer")
-        self.start.setToolTip(
-            "Takes some seconds. Everything runs in a process of its own, on all cores; torch is "
-            "loaded there and only now"
-        )
+        self.start.setToolTip(START_TIP)
         self.start.clicked.connect(self._on_start)
         self.start.setFixedWidth(84)
         self.title_row.insertWidget(1, self.layer)
@@ -249,9 +251,12 @@ class TimeCard(Card):
         else:
             self.run()
 
-    def set_quiet(self, quiet: bool) -> None:
-        """Offer to time only while nothing else computes: it would be in the way."""
-        self.start.setEnabled(quiet or self.running)
+    def set_waiting(self, until: str) -> None:
+        """Offer to time only while nothing else computes; `until` says what is waited for."""
+        self.start.setEnabled(not until or self.running)
+        self.start.setToolTip(f"“Time it” waits until {until}" if until else START_TIP)
+        self.bars.empty_text = f"“Time it” waits until {until}" if until else EMPTY_TEXT
+        self.bars.update()
 
     # --- timing
 
