@@ -52,6 +52,9 @@ class Settings(Spec):
     zoom: Annotated[int, Field(ge=1, le=64)] = 8
     # Titles of the columns of the table of runs that somebody does not want to see.
     hidden_columns: tuple[str, ...] = ()
+    # Of the Dask scheduler where a study was trained last. What opens it, and whether its network
+    # is trusted, is asked for anew.
+    scheduler: str = ""
 
     def save(self) -> None:
         """Write the settings; raises `StorageError`."""

@@ -11,6 +11,7 @@ import pytest
 from PyQt6.QtCore import Qt
 
 from app.core.errors import UsageError
+from app.core.settings import load_settings
 from app.core.studies.cluster import ClusterAddress
 from app.core.studies.conduct import MemberEnded, StudyControl, conduct
 from app.core.studies.folder import StudyFolder
@@ -215,6 +216,35 @@ def test_a_scheduler_is_asked_for_as_on_the_command_line(panel, tmp_path) -> Non
         line.setText(str(path))
     assert form.place().cluster == ClusterAddress("10.0.0.5:8786", *files)
     assert form.begin.isEnabled()
+
+
+def test_the_address_of_a_scheduler_is_kept_for_the_next_start(
+    make_window, qtbot, monkeypatch, tmp_path
+) -> None:
+    window = make_window()
+    panel, box = window.studies, window.studies.form.place_box
+    begun = []
+    monkeypatch.setattr(panel.session, "begin", lambda specs, place: begun.append(place))
+    panel.given = lambda kind: {"kind": kind, "data": str(tmp_path), "spec": dict(SMALL)}
+    fill(panel, "0.1, 0.3")
+    choose(box.where, "scheduler")
+    box.trusted.setChecked(True)
+    for address in ("tcp://10.0.0.5:8786", "tcp://me:secret@10.0.0.6:8786"):
+        box.address.setText(address)
+        panel.begin_own()
+    assert [place.cluster.address for place in begun] == [
+        "tcp://10.0.0.5:8786",
+        "tcp://me:secret@10.0.0.6:8786",
+    ]
+    # What opens a scheduler is no setting.
+    kept, problem = load_settings()
+    assert (kept.scheduler, problem) == ("tcp://10.0.0.5:8786", "")
+    assert "secret" not in kept.to_json().decode()
+    again = make_window()
+    again.settings = kept
+    assert again.studies.form.place_box.address.text() == "tcp://10.0.0.5:8786"
+    assert not again.studies.form.place_box.trusted.isChecked()
+    qtbot.waitUntil(lambda: idle(panel) and idle(again.studies))
 
 
 def test_a_scheduler_that_does_not_answer_is_told_once(panel, qtbot, monkeypatch) -> None:

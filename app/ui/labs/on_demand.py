@@ -93,6 +93,8 @@ def make_studies(window: MainWindow) -> StudiesPanel:
     panel.told.connect(partial(window.notice.tell, "good"))
     panel.run_wanted.connect(window.show_run)
     panel.given = partial(given_by, window)
+    panel.form.place_box.address.setText(window.settings.scheduler)
+    panel.scheduler_used.connect(lambda address: window.save_settings(scheduler=address))
     return panel
 
 

@@ -15,6 +15,7 @@ from app.core.compare.curves import of_what
 from app.core.errors import FilterscopeError, UsageError
 from app.core.studies.folder import FINISHED
 from app.core.studies.look import MOST_TRIALS, Look, Looker
+from app.core.studies.pools import Place
 from app.core.studies.presets import preset_study
 from app.core.studies.results import StudyResults, heat_map
 from app.core.studies.spec import StudySpec
@@ -55,6 +56,8 @@ class StudiesPanel(QWidget):
     told(str)
     problem(str, str, str)
         Message, hint and, for a bug, the report.
+    scheduler_used(str)
+        A study goes to the scheduler at this address.
 
     Attributes
     ----------
@@ -66,6 +69,7 @@ class StudiesPanel(QWidget):
     run_wanted = pyqtSignal(object)
     told = pyqtSignal(str)
     problem = pyqtSignal(str, str, str)
+    scheduler_used = pyqtSignal(str)
 
     def __init__(self, runner: Runner) -> None:
         super().__init__()
@@ -407,19 +411,27 @@ class StudiesPanel(QWidget):
     def _begin(self, specs: list[StudySpec]) -> None:
         self.form.tell(None)
         before = {one.study.info.study_id for one in self.session.results}
-        self.session.begin(specs, self.form.place())
+        self.session.begin(specs, self._place())
         self._begun = [
             study.info.study_id
             for study in self.session.conducted
             if study.info.study_id not in before
         ]
 
+    def _place(self) -> Place:
+        """Return where runs are trained, as the form says; raises `UsageError`."""
+        place = self.form.place()
+        # A name and a password before the host are nobody's to keep.
+        if place.cluster is not None and "@" not in place.cluster.address:
+            self.scheduler_used.emit(place.cluster.address)
+        return place
+
     def _on_go_on(self) -> None:
         results = self.results
         if results is None:
             return
         try:
-            place = self.form.place()
+            place = self._place()
         except UsageError as error:
             self.form.tell(error)
             return
