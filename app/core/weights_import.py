@@ -1,14 +1,14 @@
 """Weights from a file put into a network as it is built: every name and every shape must match.
 
-Two ways of naming are known: this program's own (W1, b1, gamma1 …, as in its exports and as
-CS231n names them), and torch's for the same network as an `nn.Sequential`, whose affine weights
-are the other way round, (M, D).
+Known are this program's own names (W1, b1, gamma1 …, as in its exports and as CS231n has them),
+and torch's for the same network as an `nn.Module` or an `nn.Sequential`, whose affine weights are
+the other way round, (M, D).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,10 @@ from app.core.data.weights_file import WeightsFile
 from app.core.errors import UsageError
 from app.core.learners import AutoencoderLearner, ConvNetLearner, Learner
 from app.core.learners.own_model import OwnModelLearner
-from app.core.nn.description import NetworkDescription, weight_shapes
+from app.core.network_code import weight_names
+from app.core.nn.layer_info import NetworkDescription
 from app.core.nn.network import Network
-from app.core.nn.plan import Row, plan
 from app.core.runs import WeightsInfo
-from app.core.specs import layers
 
 __all__ = [
     "Slot",
@@ -43,49 +42,29 @@ BESIDE = ("shift", "factor")
 
 @dataclass(frozen=True)
 class Slot:
-    """One array of a network: its name here and in torch, and its shape here.
+    """One array of a network: its name and shape here, and what it is called in torch.
 
+    `torch_names` are as many in each slot of a network: in one file all are of one place.
     `turned` says that torch has it the other way round.
     """
 
     name: str
-    torch_name: str
+    torch_names: tuple[str, ...]
     shape: tuple[int, ...]
     turned: bool = False
 
 
 def network_slots(description: NetworkDescription) -> tuple[Slot, ...]:
     """Return all arrays of a network of layers: what it learns, then running averages."""
-    rows = [layer.row for layer in description.layers if len(layer.place) == 1]
-    shapes = weight_shapes(rows, description.input_shape)
-    there = dict(_torch_names(plan(description), ""))
+    # In a list, dropout has a place of its own where there is any.
+    ways = [
+        weight_names(level, description, dropout)
+        for level, dropout in (("sequential", 0.0), ("sequential", 0.5), ("module", 0.0))
+    ]
     return tuple(
-        Slot(name, there[name], shape, turned=len(shape) == 2) for name, shape in shapes.items()
+        Slot(name, tuple(way[name] for way in ways), shape, turned=len(shape) == 2)
+        for name, shape in description.weight_shapes.items()
     )
-
-
-def _torch_names(rows: Sequence[Row], before: str) -> Iterator[tuple[str, str]]:
-    """Yield our names with those in an `nn.Sequential`; see `app.core.torch_models.sequential`."""
-    at = 0
-    for row in rows:
-        place = f"{before}{at}"
-        parts = ("weight", "bias")
-        match row.layer:
-            case layers.Affine():
-                # The module before it makes numbers in a row of maps.
-                at += 1
-                place = f"{before}{at}"
-            case layers.Batchnorm():
-                number = row.names[0].removeprefix("gamma")
-                parts = ("gamma", "beta")
-                for kept in ("running_mean", "running_var"):
-                    yield f"{kept}{number}", f"{place}.{kept}"
-            case layers.Residual():
-                yield from _torch_names(row.inside, f"{place}.inside.")
-                place = f"{place}.shortcut"
-        for name, part in zip(row.names, parts, strict=False):
-            yield name, f"{place}.{part}"
-        at += 1
 
 
 def autoencoder_slots(inputs: int, units: int) -> tuple[Slot, ...]:
@@ -93,7 +72,7 @@ def autoencoder_slots(inputs: int, units: int) -> tuple[Slot, ...]:
     shapes = {"W1": (inputs, units), "b1": (units,), "W2": (units, inputs), "b2": (inputs,)}
     torch_names = ("0.weight", "0.bias", "2.weight", "2.bias")
     return tuple(
-        Slot(name, there, shape, turned=len(shape) == 2)
+        Slot(name, (there,), shape, turned=len(shape) == 2)
         for (name, shape), there in zip(shapes.items(), torch_names, strict=True)
     )
 
@@ -108,10 +87,11 @@ def take_weights(file: WeightsFile, slots: Sequence[Slot]) -> dict[str, NDArray[
     """
     arrays = {name: array for name, array in file.arrays.items() if name not in BESIDE}
     given = _of_checkpoint(arrays, slots)
-    own = sum(slot.name in given for slot in slots)
-    torch_names = sum(_torch_name(slot, given) in given for slot in slots)
-    by_torch = torch_names > own
-    names = {slot: _torch_name(slot, given) if by_torch else slot.name for slot in slots}
+    own = tuple(slot.name for slot in slots)
+    ways = [own, *zip(*(slot.torch_names for slot in slots), strict=True)]
+    called = max(ways, key=lambda way: sum(name in given for name in way))
+    by_torch = called is not own
+    names = dict(zip(slots, called, strict=True))
     missing = [name for name in names.values() if name not in given]
     extra = [name for name in given if name not in set(names.values())]
     found, others = {}, []
@@ -140,17 +120,6 @@ def take_weights(file: WeightsFile, slots: Sequence[Slot]) -> dict[str, NDArray[
             "Build the network that the weights are of; every name and shape must match.",
         )
     return found
-
-
-def _torch_name(slot: Slot, given: Mapping[str, Any]) -> str:
-    """Return torch's name of a slot; its own batchnorm says weight and bias where ours is γ, β."""
-    if slot.torch_name in given:
-        return slot.torch_name
-    usual = slot.torch_name.removesuffix(".gamma"), slot.torch_name.removesuffix(".beta")
-    for stem, part in zip(usual, ("weight", "bias"), strict=True):
-        if stem != slot.torch_name and f"{stem}.{part}" in given:
-            return f"{stem}.{part}"
-    return slot.torch_name
 
 
 def _of_checkpoint(
@@ -216,7 +185,7 @@ def _slots_of(learner: Learner) -> tuple[Slot, ...]:
     if isinstance(learner, ConvNetLearner):
         return network_slots(learner.network.description)
     if isinstance(learner, OwnModelLearner):
-        return tuple(Slot(name, name, shape) for name, shape in learner.shapes.items())
+        return tuple(Slot(name, (name,), shape) for name, shape in learner.shapes.items())
     assert isinstance(learner, AutoencoderLearner)
     return autoencoder_slots(learner.width, learner.units)
 

@@ -20,7 +20,7 @@ from app.core.learners.protocol import Evaluation, GivenUp, StepOutcome
 from app.core.learners.whole_set import Whole, WholeSet, check_lbfgs
 from app.core.memory import enough_for
 from app.core.nn.network import TERM_NAMES, Network
-from app.core.nn.operations import SAMPLE, Mover, nothing
+from app.core.nn.passes import SAMPLE, Mover, nothing
 from app.core.solvers.first_order import MEMORY, update
 from app.core.solvers.lbfgs import LBFGS
 from app.core.solvers.schedules import rate

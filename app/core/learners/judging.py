@@ -196,7 +196,7 @@ class Judging:
 
     def _copy(self, theta: Array, running: Array) -> Network:
         network = Network(
-            [layer.row for layer in self.network.description.layers if len(layer.place) == 1],
+            [layer.row for layer in self.network.description.rows],
             self.network.input_shape,
             self.network.classes,
             dtype=str(self.network.dtype),

@@ -148,7 +148,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
     def _make_views(self, vector: Tensor) -> dict[str, Tensor]:
         from app.core.torch_models.model import views
 
-        return views(vector, self.network.description)
+        return views(vector, self.network.description.parameters)
 
     def _compile(self, spec: ConvNetSpec) -> None:
         """Let torch translate the network; where it cannot, go on without."""
@@ -422,7 +422,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         decayed, squares = self._decay(self._make_views(gradient), spec.reg)
         terms[1] = float(squares)
         whole = torch.cat([one.reshape(-1) for one in decayed.values()]).cpu().numpy()
-        parts = self.network._views_of_averages(averages.cpu().numpy())
+        parts = self.network.views_of_averages(averages.cpu().numpy())
         return Whole(terms, accuracy, parts), whole
 
     # --- evaluation

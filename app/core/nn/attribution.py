@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.nn.network import Network
-from app.core.nn.operations import nothing
+from app.core.nn.passes import nothing
 from app.core.specs.layers import Relu
 
 __all__ = ["answer", "enlarged", "excite", "grad_cam", "row_with_maps", "saliency"]
@@ -95,7 +95,7 @@ def grad_cam(
     maps, _ = network.through(x, 0, place[0], check=check)
     if maps.ndim != 4:
         raise ValueError(f"the row {place} gives no maps")
-    last = place[0] == len(network.rows) - 1
+    last = place[0] == len(network.description.rows) - 1
     scores, back = (
         (maps.reshape(len(maps), -1), _same)
         if last
@@ -147,7 +147,7 @@ def excite(
     """
     shape = (len(units), *network.input_shape)
     kind = network.dtype
-    if isinstance(network.rows[place[0]].row, Relu) and place[0]:
+    if isinstance(network.description.rows[place[0]].row, Relu) and place[0]:
         place = (place[0] - 1,)
     # Small images would be moved all around.
     reach = min(JITTER, min(network.input_shape[1:]) // 8)
@@ -193,7 +193,7 @@ def answer(
 
 def row_with_maps(network: Network, place: tuple[int, ...]) -> tuple[int, ...] | None:
     """Return the row at `place`, or the last one before it whose output are maps, if there is one."""
-    for row in reversed(network.rows[: place[0] + 1]):
+    for row in reversed(network.description.rows[: place[0] + 1]):
         if len(row.out_shape) == 3:
             return row.place
     return None

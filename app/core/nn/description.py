@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from app.core.errors import ShapeError
 from app.core.kernels.geometry import conv_windows, pool_windows
-from app.core.specs.layer_list import format_layers
+from app.core.nn.layer_info import LayerInfo, NetworkDescription, ParameterShape, Shape
 from app.core.specs.layers import (
     Affine,
     AvgPool,
@@ -26,9 +26,7 @@ from app.core.specs.layers import (
 )
 
 __all__ = [
-    "LayerInfo",
-    "NetworkDescription",
-    "ParameterShape",
+    "MOST_PARAMETERS",
     "complete_layers",
     "describe_network",
     "first_without",
@@ -37,126 +35,6 @@ __all__ = [
 
 # More would not fit the memory of the machines this is for, with a solver's memory beside it.
 MOST_PARAMETERS = 200_000_000
-
-# What batchnorm keeps beside its gamma and beta.
-AVERAGES = ("running_mean", "running_var")
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class ParameterShape:
-    """One array of learned numbers: ``W1``, ``b1``, ``gamma1`` …, its shape and its inputs.
-
-    `fan_in` is how many inputs each output sums over; 0 for what is no weight.
-    """
-
-    name: str
-    shape: Shape
-    fan_in: int = 0
-
-    @property
-    def size(self) -> int:
-        """How many numbers it holds."""
-        return math.prod(self.shape)
-
-
-@dataclass(frozen=True)
-class LayerInfo:
-    """What one row does to what comes in.
-
-    Attributes
-    ----------
-    row : Layer
-        The row itself.
-    place : tuple of int
-        Its index in the list; rows inside of a residual block have the block's index before
-        theirs. A row that was added (the last affine layer) has the index after the last.
-    in_shape, out_shape : tuple of int
-        (C, H, W) or (D,), without the batch.
-    parameters : tuple of ParameterShape
-        What it learns, W before b. Of a residual block, what its shortcut learns.
-    multiply_adds : int
-        Products that are added up for one image; only convolutions and affine layers count.
-    receptive_field : tuple of int
-        Height and width of the part of the image that one output value sees.
-    note : str
-        What else a person should see, such as the convolution of a shortcut.
-    error : str
-        Why it is impossible; nothing is known of what comes after then.
-    """
-
-    row: Layer
-    place: tuple[int, ...]
-    in_shape: Shape
-    out_shape: Shape = ()
-    parameters: tuple[ParameterShape, ...] = ()
-    multiply_adds: int = 0
-    receptive_field: tuple[int, int] = (1, 1)
-    note: str = ""
-    error: str = ""
-
-    @property
-    def parameter_count(self) -> int:
-        """How many numbers it learns."""
-        return sum(parameter.size for parameter in self.parameters)
-
-
-@dataclass(frozen=True)
-class NetworkDescription:
-    """All rows in the order in which they compute, a residual block after what is inside of it.
-
-    Attributes
-    ----------
-    input_shape : tuple of int
-        (C, H, W) of an image.
-    layers : tuple of LayerInfo
-        Up to and including the row that breaks, if one does.
-    """
-
-    input_shape: tuple[int, int, int]
-    layers: tuple[LayerInfo, ...]
-
-    @property
-    def error(self) -> ShapeError | None:
-        """What is impossible, naming row and numbers; None for a network that can be built."""
-        last = self.layers[-1]
-        if not last.error:
-            return None
-        place = ".".join(str(index + 1) for index in last.place)
-        return ShapeError(f"Row {place}, {last.row.text}: {last.error}")
-
-    def checked(self) -> NetworkDescription:
-        """Return itself.
-
-        Raises
-        ------
-        ShapeError
-            A row is impossible; it is named with its numbers.
-        """
-        if self.error is not None:
-            raise self.error
-        return self
-
-    @property
-    def parameters(self) -> tuple[ParameterShape, ...]:
-        """All that is learned, in the order of the flat vector."""
-        return tuple(parameter for layer in self.layers for parameter in layer.parameters)
-
-    @property
-    def parameter_count(self) -> int:
-        """How many numbers are learned."""
-        return sum(layer.parameter_count for layer in self.layers)
-
-    @property
-    def multiply_adds(self) -> int:
-        """Products that are added up for one image."""
-        return sum(layer.multiply_adds for layer in self.layers)
-
-    @property
-    def text(self) -> str:
-        """The whole list, with what was added, as it is typed."""
-        return format_layers([layer.row for layer in self.layers if len(layer.place) == 1])
 
 
 def describe_network(
@@ -198,7 +76,7 @@ def complete_layers(
         Naming the row that is impossible.
     """
     description = describe_network(rows, input_shape, classes).checked()
-    return tuple(layer.row for layer in description.layers if len(layer.place) == 1)
+    return tuple(layer.row for layer in description.rows)
 
 
 def weight_shapes(
@@ -213,20 +91,7 @@ def weight_shapes(
     ShapeError
         Naming the row that is impossible.
     """
-    description = describe_network(rows, input_shape, classes).checked()
-    shapes = {parameter.name: parameter.shape for parameter in description.parameters}
-    for layer in description.layers:
-        for name in _averages(layer):
-            shapes[name] = layer.parameters[0].shape
-    return shapes
-
-
-def _averages(layer: LayerInfo) -> list[str]:
-    """Return the names of the running averages of a row."""
-    if not isinstance(layer.row, Batchnorm):
-        return []
-    number = layer.parameters[0].name.removeprefix("gamma")
-    return [f"{name}{number}" for name in AVERAGES]
+    return describe_network(rows, input_shape, classes).checked().weight_shapes
 
 
 def first_without(description: NetworkDescription, names: Collection[str]) -> int | None:
@@ -234,11 +99,11 @@ def first_without(description: NetworkDescription, names: Collection[str]) -> in
 
     None when all arrays of the network are among them.
     """
-    lacking = []
-    for layer in description.layers:
-        needed = [*(parameter.name for parameter in layer.parameters), *_averages(layer)]
-        if any(name not in names for name in needed):
-            lacking.append(layer.place[0])
+    lacking = [
+        layer.place[0]
+        for layer in description.layers
+        if any(needed.name not in names for needed in (*layer.parameters, *layer.averages))
+    ]
     return min(lacking, default=None)
 
 

@@ -9,7 +9,7 @@ checkpoints see one array. Nothing about a batch stays behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,17 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core import kernels
-from app.core.nn.description import LayerInfo, describe_network
-from app.core.nn.operations import (
-    Chain,
-    Mover,
-    Operation,
-    Pass,
-    nothing,
-    operation_for,
-    residual_for,
-)
-from app.core.specs.layers import Batchnorm, Dropout, Layer, Residual
+from app.core.nn.chain import Chain, chain_of
+from app.core.nn.description import describe_network
+from app.core.nn.layer_info import LayerInfo
+from app.core.nn.passes import Mover, Pass, nothing
+from app.core.nn.plan import plan, rows_of
+from app.core.nn.weights import NetworkWeights
+from app.core.specs.layers import Layer
 
 __all__ = ["TERM_NAMES", "LossOutcome", "Network"]
 
@@ -64,7 +60,7 @@ class LossOutcome:
     dx: Array | None = None
 
 
-class Network:
+class Network(NetworkWeights):
     """Layers with their weights.
 
     Parameters
@@ -80,12 +76,13 @@ class Network:
 
     Attributes
     ----------
+    theta, running, parameters, averages, decayed : see `NetworkWeights`
     description : NetworkDescription
         Shapes and numbers of all rows.
-    theta : ndarray, shape (P,)
-        All that is learned; zeros, gammas 1, until `initialise`.
-    parameters, averages : dict
-        Views of `theta` by name (W1, b1, gamma1 …), and of the running averages of batchnorm.
+    kernel : module
+        The layer functions, compiled or twins.
+    sliced : bool
+        Whether they are the twins, whose loops are asked picture by picture.
 
     Raises
     ------
@@ -102,128 +99,14 @@ class Network:
         dtype: str = "float32",
         engine: str | None = None,
     ) -> None:
-        self.description = describe_network(rows, input_shape, classes).checked()
+        super().__init__(describe_network(rows, input_shape, classes).checked(), dtype)
         self.input_shape, self.classes = input_shape, classes
         self.kernel = kernels.choose(engine)
         # The twins' loops take seconds for a batch: they are asked picture by picture.
         self.sliced = self.kernel is kernels.choose("reference")
-        self.theta: Array = np.zeros(self.description.parameter_count, dtype)
-        self.parameters = self.views(self.theta)
-        self.decayed = frozenset(p.name for p in self.description.parameters if p.fan_in)
-        self.running: Array = np.zeros(2 * sum(self._normed().values()), dtype)
-        self.averages = self._views_of_averages(self.running)
-        for name, array in (*self.parameters.items(), *self.averages.items()):
-            if name.startswith(("gamma", "running_var")):
-                array[...] = 1
-        self._chain = self._build(join=not self.sliced)
+        self._chain = chain_of(plan(self.description), join=not self.sliced)
         # As the rows are, for a look at what is between them.
-        self._rows = self._build(join=False)
-
-    # --- what there is
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of weights and scores."""
-        return self.theta.dtype
-
-    def views(self, vector: Array) -> dict[str, Array]:
-        """Return the parts of a vector (P,) by name, as views."""
-        parts, at = {}, 0
-        for parameter in self.description.parameters:
-            parts[parameter.name] = vector[at : at + parameter.size].reshape(parameter.shape)
-            at += parameter.size
-        return parts
-
-    def _normed(self) -> dict[str, int]:
-        """Return how many channels each batchnorm has, by its number."""
-        return {
-            layer.parameters[0].name.removeprefix("gamma"): layer.parameters[0].size
-            for layer in self.description.layers
-            if isinstance(layer.row, Batchnorm)
-        }
-
-    def _views_of_averages(self, vector: Array) -> dict[str, Array]:
-        parts, at = {}, 0
-        for number, size in self._normed().items():
-            for name in ("running_mean", "running_var"):
-                parts[f"{name}{number}"] = vector[at : at + size]
-                at += size
-        return parts
-
-    def _build(self, *, join: bool) -> Chain:
-        """Return the operations, in the order of the rows."""
-        top = [layer for layer in self.description.layers if len(layer.place) == 1]
-        drops = any(isinstance(layer.row, Dropout) for layer in self.description.layers)
-        operations: list[Operation] = []
-        for layer in top:
-            if not drops and layer is top[-1]:
-                operations.append(operation_for(Dropout(), (), layer.in_shape))
-            operations.append(self._operation(layer, join))
-        return Chain(operations, join)
-
-    def _operation(self, layer: LayerInfo, join: bool) -> Operation:
-        names = tuple(parameter.name for parameter in layer.parameters)
-        if not isinstance(layer.row, Residual):
-            return operation_for(layer.row, names, layer.in_shape)
-        inside = [
-            self._operation(inner, join)
-            for inner in self.description.layers
-            if len(inner.place) == len(layer.place) + 1 and inner.place[:-1] == layer.place
-        ]
-        return residual_for(Chain(inside, join), names, layer.in_shape, layer.out_shape)
-
-    # --- weights
-
-    def initialise(
-        self,
-        rng: np.random.Generator | np.random.RandomState,
-        *,
-        how: str = "normal",
-        weight_scale: float = 1e-3,
-    ) -> None:
-        """Draw the first weights; biases are 0, gammas 1, betas 0.
-
-        Parameters
-        ----------
-        how : {"normal", "he", "uniform"}
-            N(0, weight_scale²), or N(0, 2 / inputs): He et al. 2015, which keeps the variance of
-            signals through ReLUs. Or evenly within ±1/√inputs, as torch's layers begin.
-        """
-        for parameter in self.description.parameters:
-            array = self.parameters[parameter.name]
-            array[...] = 1 if parameter.name.startswith("gamma") else 0
-            if parameter.fan_in and how == "uniform":
-                reach = 1 / np.sqrt(parameter.fan_in)
-                array[...] = rng.uniform(-reach, reach, parameter.shape)
-            elif parameter.fan_in:
-                deviation = weight_scale if how == "normal" else np.sqrt(2 / parameter.fan_in)
-                array[...] = rng.normal(0, deviation, parameter.shape)
-
-    def weights(self) -> dict[str, Array]:
-        """Return all that a use of the network needs, by name, as views."""
-        return {**self.parameters, **self.averages}
-
-    def load(self, weights: Mapping[str, Array]) -> None:
-        """Take up what `weights` returned, of this network or an equal one.
-
-        Raises
-        ------
-        ValueError
-            An array is missing or of another network.
-        """
-        own = self.weights()
-        for name, array in own.items():
-            if name not in weights or weights[name].shape != array.shape:
-                raise ValueError(f"{name} is missing or of another network")
-        for name, array in own.items():
-            array[...] = weights[name]
-
-    def keep_averages(self, averages: Mapping[str, Array]) -> None:
-        """Let batchnorm use these running averages from now on."""
-        for name, array in averages.items():
-            self.averages[name][...] = array
-
-    # --- what it computes
+        self._rows = chain_of(rows_of(self.description), join=False)
 
     def _pass(self, mode: Literal["train", "test"], **more: Any) -> Pass:
         return Pass(self.kernel, self.parameters, self.averages, mode, sliced=self.sliced, **more)
@@ -347,11 +230,6 @@ class Network:
             self.keep_averages(run.new_averages)
         return np.array([data, mover.reg / 2 * mover.squares]), accuracy
 
-    def l2(self, reg: float) -> float:
-        """Return reg/2 ΣW²."""
-        weights = [self.parameters[name] for name in sorted(self.decayed)]
-        return reg / 2 * sum(float(np.vdot(w, w)) for w in weights)
-
     def data_loss(
         self, scores: Array, y: NDArray[np.int64], kind: str, smoothing: float = 0.0
     ) -> tuple[float, Array]:
@@ -395,20 +273,10 @@ class Network:
     ) -> Iterator[tuple[LayerInfo, Array]]:
         """Yield each row of the list with what it gives for images, without dropout."""
         run = self._pass("test", check=check)
-        layers = [layer for layer in self.description.layers if len(layer.place) == 1]
         out: Array = np.asarray(x, self.dtype)
-        waiting = iter(layers)
-        # An operation that no row stands for, dropout before the scores, does nothing here.
-        extra = len(self._rows.operations) - len(layers)
-        for index, operation in enumerate(self._rows.operations):
+        for layer, operation in zip(self.description.rows, self._rows.operations, strict=True):
             out, _ = operation.forward(out, run)
-            if not (extra and index == len(layers) - 1):
-                yield next(waiting), out
-
-    @property
-    def rows(self) -> tuple[LayerInfo, ...]:
-        """The rows of the list, without those inside of residual blocks."""
-        return tuple(layer for layer in self.description.layers if len(layer.place) == 1)
+            yield layer, out
 
     def through(
         self,
@@ -423,11 +291,8 @@ class Network:
         The way back takes a slope along what comes out and returns the slope along x. Nothing is
         left out, and batchnorm uses its running averages.
         """
-        count = len(self.rows)
-        end = count - 1 if last is None else last
-        # An operation that no row stands for, dropout before the scores, does nothing here.
-        extra = len(self._rows.operations) - count if end == count - 1 else 0
-        chain = Chain(self._rows.operations[first : end + 1 + extra])
+        end = None if last is None else last + 1
+        chain = Chain(self._rows.operations[first:end])
         run = self._pass("test", check=check)
         out, cache = chain.forward(np.asarray(x, self.dtype), run)
 

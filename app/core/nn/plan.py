@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.core.nn.description import LayerInfo, NetworkDescription
+from app.core.nn.layer_info import LayerInfo, NetworkDescription
 from app.core.specs.layers import Dropout, Layer
 
-__all__ = ["Row", "plan"]
+__all__ = ["Row", "plan", "rows_of"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Row:
         What it learns, W before b; of a residual block, what its shortcut learns.
     in_shape, out_shape : tuple of int
         (C, H, W) or (D,), without the batch.
+    averages : tuple of str
+        The running averages of batchnorm, the mean before the variance.
     inside : tuple of Row
         Of a residual block.
     """
@@ -29,6 +31,7 @@ class Row:
     names: tuple[str, ...]
     in_shape: tuple[int, ...]
     out_shape: tuple[int, ...]
+    averages: tuple[str, ...] = ()
     inside: tuple[Row, ...] = ()
 
     @property
@@ -46,23 +49,30 @@ class Row:
         return down, right
 
 
-def plan(description: NetworkDescription) -> tuple[Row, ...]:
-    """Return the rows of a network in order.
+def rows_of(description: NetworkDescription) -> tuple[Row, ...]:
+    """Return the rows of a network in order."""
+    return tuple(_row(layer, description) for layer in description.rows)
 
-    Where no row is a dropout, there is one before the scores, as in `Network`.
+
+def plan(description: NetworkDescription) -> tuple[Row, ...]:
+    """Return the rows of a network as it trains.
+
+    Where no row is a dropout, there is one before the scores, whose share is the spec's.
     """
-    rows = [_row(layer, description) for layer in description.layers if len(layer.place) == 1]
-    if not any(isinstance(layer.row, Dropout) for layer in description.layers):
-        shape = rows[-1].in_shape
-        rows.insert(len(rows) - 1, Row(Dropout(), (), shape, shape))
-    return tuple(rows)
+    rows = rows_of(description)
+    if any(isinstance(layer.row, Dropout) for layer in description.layers):
+        return rows
+    *before, scores = rows
+    shape = scores.in_shape
+    return (*before, Row(Dropout(), (), shape, shape), scores)
 
 
 def _row(layer: LayerInfo, description: NetworkDescription) -> Row:
-    inside = tuple(
-        _row(inner, description)
-        for inner in description.layers
-        if len(inner.place) == len(layer.place) + 1 and inner.place[:-1] == layer.place
+    return Row(
+        layer.row,
+        tuple(parameter.name for parameter in layer.parameters),
+        layer.in_shape,
+        layer.out_shape,
+        tuple(average.name for average in layer.averages),
+        tuple(_row(inner, description) for inner in description.inside(layer)),
     )
-    names = tuple(parameter.name for parameter in layer.parameters)
-    return Row(layer.row, names, layer.in_shape, layer.out_shape, inside)

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from app.core import kernels
 from app.core.data.image_preprocess import FittedImages
 from app.core.nn.attribution import enlarged, excite, grad_cam, row_with_maps, saliency
-from app.core.nn.description import LayerInfo, first_without
+from app.core.nn.description import first_without
+from app.core.nn.layer_info import LayerInfo
 from app.core.nn.looks import scores_of_looks
 from app.core.nn.network import Network
-from app.core.nn.operations import nothing
+from app.core.nn.passes import nothing
 from app.core.predictions import Predictions, softmax
 from app.core.probe import spread_rows
 from app.core.specs import ConvNetSpec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.core.nn.description import LayerInfo, NetworkDescription
+from app.core.nn.layer_info import LayerInfo, NetworkDescription
 
 __all__ = ["summary_facts", "summary_text"]
 

@@ -72,9 +72,7 @@ class Barebones:
                 return dropout(x, keep, self.mode)
             case layers.Batchnorm():
                 gamma, beta = learned
-                number = row.names[0].removeprefix("gamma")
-                mean = self.averages[f"running_mean{number}"]
-                var = self.averages[f"running_var{number}"]
+                mean, var = (self.averages[name] for name in row.averages)
                 return batchnorm(x, gamma, beta, mean, var, self.mode)
             case layers.Groupnorm(groups=groups):
                 gamma, beta = learned

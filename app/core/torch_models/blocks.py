@@ -125,8 +125,7 @@ def norm(
     """Return the normalization of a row."""
     gamma, beta = (weights[name] for name in row.names)
     if isinstance(row.layer, layers.Batchnorm):
-        number = row.names[0].removeprefix("gamma")
-        mean, var = (averages[f"{name}{number}"] for name in ("running_mean", "running_var"))
+        mean, var = (averages[name] for name in row.averages)
         return Batchnorm(gamma, beta, mean, var, mode)
     groups = row.layer.groups if isinstance(row.layer, layers.Groupnorm) else 1
     made = nn.GroupNorm(groups, len(gamma), functions.EPS, device=NOWHERE)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from app.core.nn.description import NetworkDescription
+from app.core.nn.layer_info import ParameterShape
 from app.core.nn.network import Network
 from app.core.nn.plan import plan
 from app.core.torch_models.barebones import Barebones
@@ -45,11 +45,8 @@ class Model:
     def __init__(self, network: Network, level: Level, theta: Tensor, running: Tensor) -> None:
         rows = plan(network.description)
         self.mode = Mode()
-        self.weights = views(theta, network.description)
-        averages, at = {}, 0
-        for name, array in network.averages.items():
-            averages[name] = running[at : at + array.size]
-            at += array.size
+        self.weights = views(theta, network.description.parameters)
+        averages = views(running, network.description.averages)
         self._transposed = level != "barebones"
         # What autograd watches: the same numbers in memory, for nn.Linear seen as Wᵀ.
         self.leaves = {name: nn.Parameter(self._turned(one)) for name, one in self.weights.items()}
@@ -70,10 +67,10 @@ class Model:
         return one.t() if self._transposed and one.ndim == 2 else one
 
 
-def views(vector: Tensor, description: NetworkDescription) -> dict[str, Tensor]:
-    """Return the parts of a vector (P,) by name, as views."""
+def views(vector: Tensor, shapes: Sequence[ParameterShape]) -> dict[str, Tensor]:
+    """Return the parts of a vector by name, as views; of `NetworkDescription.parameters`, theta's."""
     parts, at = {}, 0
-    for parameter in description.parameters:
-        parts[parameter.name] = vector[at : at + parameter.size].view(parameter.shape)
-        at += parameter.size
+    for one in shapes:
+        parts[one.name] = vector[at : at + one.size].view(one.shape)
+        at += one.size
     return parts

@@ -21,7 +21,8 @@ from PyQt6.QtWidgets import (
 )
 
 from app.core.errors import FilterscopeError
-from app.core.nn.description import LayerInfo, NetworkDescription, describe_network
+from app.core.nn.description import describe_network
+from app.core.nn.layer_info import LayerInfo, NetworkDescription
 from app.core.specs.layer_list import format_layers, parse_layers
 from app.core.specs.layers import LAYERS, Layer
 from app.core.words import grouped

@@ -102,7 +102,7 @@ def test_saliency_and_grad_cam_are_those_of_autograd() -> None:
 @pytest.mark.parametrize("text", LISTS)
 def test_grad_cam_of_every_row_with_maps(text: str) -> None:
     network, x = made(text), pictures(2)
-    for row in network.rows:
+    for row in network.description.rows:
         if len(row.out_shape) == 3:
             found = grad_cam(network, x, row.place)
             assert found.shape == (2, *row.out_shape[1:])

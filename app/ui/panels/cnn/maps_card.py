@@ -7,12 +7,13 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.data.image_preprocess import FittedImages
-from app.core.nn.description import NetworkDescription
+from app.core.nn.layer_info import NetworkDescription
 from app.core.nn.reading import Look, View
-from app.ui.widgets.card import ChoiceButton, TabbedCard, quiet_label
+from app.ui.widgets.card import ChoiceButton, TabbedCard, elided_label
 from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.mosaic_view import MosaicView
 from app.ui.widgets.veil import Veil
@@ -24,6 +25,7 @@ MOST_CLASSES = 20
 MOST_MAPS = 144
 SIDE = 104  # width of the column beside the maps: an image of 32 pixels at three times its size
 WIDEST_CHOICE = 160  # a row with its two numbers
+LEAST_MAPS = 112  # what is left beside it of the card's width
 FIRST_ROW = (0,)
 VIEWS = {
     "maps": "maps",
@@ -31,6 +33,7 @@ VIEWS = {
     "cam": "Grad-CAM",
     "excites": "what excites it",
 }
+SHORT_VIEWS = {"excites": "excites"}
 VIEW_TIPS = {
     "maps": "What the layer gives, a tile for each filter",
     "saliency": "Where a small change of a pixel changes the score of the likeliest class most",
@@ -59,7 +62,7 @@ class MapsCard(TabbedCard):
 
     def __init__(self) -> None:
         super().__init__(
-            ["Feature maps", "Images"],
+            ["Maps", "Images"],
             "maps",
             [
                 "What a layer makes of one image",
@@ -80,8 +83,9 @@ class MapsCard(TabbedCard):
         self.image.set_scale("unit")
         self.image.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.image.setFixedSize(SIDE, SIDE)
-        self.true = quiet_label(name="lookTrue")
-        self.says = [quiet_label(name=f"lookSays{place}") for place in range(3)]
+        left = Qt.AlignmentFlag.AlignLeft
+        self.true = elided_label("lookTrue", left)
+        self.says = [elided_label(f"lookSays{place}", left) for place in range(3)]
         what = "Which layer's feature maps are shown"
         self.layer_choice = ChoiceBox("mapsLayer", what, what)
         self.layer_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -93,7 +97,7 @@ class MapsCard(TabbedCard):
         self.layer_choice.hide()
         self.layer_choice.activated.connect(lambda _index: self.look_wanted.emit())
         self.view_choice = ChoiceButton(
-            "mapsView", "How a layer is looked into", VIEWS, self._on_view
+            "mapsView", "How a layer is looked into", VIEWS, self._on_view, SHORT_VIEWS
         )
         for key, tip in VIEW_TIPS.items():
             self.view_choice.set_tip(key, tip)
@@ -117,10 +121,8 @@ class MapsCard(TabbedCard):
         side.addWidget(self.layer_choice, 0, left)
         side.addStretch(1)
         side.addWidget(self.image, 0, left)
-        side.addWidget(self.true)
-        for label in self.says:
-            label.setFixedWidth(SIDE)
-            side.addWidget(label, 0, left)
+        for label in (self.true, *self.says):
+            side.addWidget(label)
         side.addStretch(1)
         line.addLayout(side)
         line.addWidget(self.maps, 1)
@@ -148,11 +150,17 @@ class MapsCard(TabbedCard):
                 text = f"{layer.place[0] + 1}  {layer.row.text.partition('(')[0]}"
                 self.layer_choice.addItem(text, layer.place)
         self.layer_choice.setVisible(self.layer_choice.count() > 0)
-        # As in the form: the longest row can be read.
+        self._fit_choice()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: in a wide card the longest row can be read, in a narrow one maps come first."""
+        super().resizeEvent(event)
+        self._fit_choice()
+
+    def _fit_choice(self) -> None:
         wanted = self.layer_choice.sizeHint().width() + 12
-        width = min(max(SIDE, wanted), WIDEST_CHOICE)
-        for one in (self.layer_choice, *self.says):
-            one.setFixedWidth(width)
+        room = self.contentsRect().width() - LEAST_MAPS
+        self.layer_choice.setFixedWidth(max(SIDE, min(wanted, WIDEST_CHOICE, room)))
 
     def choose(self, row: int) -> None:
         """Look at one of the open images."""
@@ -221,7 +229,9 @@ class MapsCard(TabbedCard):
         if data is None:
             return
         maps = self.tabs[0].isEnabled()
-        self.note.setText("click one to see its maps" if self.page == 1 and maps else "")
+        choosing = self.page == 1 and maps
+        self.note.setText("click one to see its maps" if choosing else "")
+        self.note.setProperty("short", "click one" if choosing else "")
         if self.page == 0 and probabilities is not None and self.view in ("saliency", "cam"):
             self.note.setText(f"of “{data.classes[int(probabilities.argmax())]}”")
         pixels = self.dropped if self.dropped is not None else data.images.x[self.chosen]
@@ -235,10 +245,9 @@ class MapsCard(TabbedCard):
             label.setText("")
         for label, said in zip(self.says, likely, strict=False):
             assert probabilities is not None
-            text = f"{probabilities[said]:4.0%}  {data.classes[said]}"
-            elide, room = Qt.TextElideMode.ElideRight, label.width()
-            label.setText(label.fontMetrics().elidedText(text, elide, room))
-            label.setToolTip(f"The network says {data.classes[said]}: {probabilities[said]:.1%}")
+            label.setText(f"{probabilities[said]:4.0%}  {data.classes[said]}")
+            told = f"The network says {data.classes[said]}: {probabilities[said]:.1%}"
+            label.setProperty("meaning", told)
 
     def _on_sample(self, index: int) -> None:
         self.choose(int(self._sample[index]))
