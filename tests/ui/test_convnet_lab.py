@@ -93,6 +93,23 @@ def test_training_fills_every_picture(qtbot: QtBot, cnn: MainWindow) -> None:
     assert run.info.kind == "cnn"
 
 
+def test_cards_keep_their_width_when_figures_come(qtbot: QtBot, cnn: MainWindow) -> None:
+    cnn.resize(1024, 700)
+    panel = cnn.cnn
+    panel.layout().activate()
+    cards = [panel.filters_card, panel.maps_card, panel.confusion_card]
+    cards += [panel.loss_card, panel.accuracy_card, panel.mistakes_card]
+    before = [card.width() for card in cards]
+    cnn.on_main()
+    ended(qtbot, cnn)
+    panel.maps_card.show_page(0)
+    panel.maps_card.view_choice.set_value("excites")
+    panel.loss_card.show_page(1)
+    qtbot.waitUntil(lambda: panel.maps_card.maps.isVisible())
+    panel.layout().activate()
+    assert [card.width() for card in cards] == before
+
+
 def test_a_clicked_image_is_seen_through_each_layer(qtbot: QtBot, cnn: MainWindow) -> None:
     panel = cnn.cnn
     cnn.on_main()
