@@ -142,7 +142,7 @@ def _of_convnet(maker: _Maker, contents: ConvNetContents) -> Makers:
     found["weights"] = {
         **found["weights"],
         "pt": lambda: (
-            state_dict_bytes(contents.network)
+            state_dict_bytes(contents.network, contents.info.convnet[0])
             if contents.info.model is None
             else tensors_bytes(own_arrays(contents))
         ),

@@ -1,6 +1,6 @@
 """A trained network as files that other programs open: torch's state_dict, ONNX.
 
-Both are made of the Sequential level of `app.core.torch_models`, so their names are its names.
+A state_dict has the names of the code that `app.core.network_code` writes for the run's level.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from app.core.devices import load_torch
 from app.core.errors import FilterscopeError, UsageError
+from app.core.network_code import weight_names
 from app.core.nn.network import Network
+from app.core.specs import ConvNetSpec
 
 __all__ = ["onnx_bytes", "state_dict_bytes", "tensors_bytes"]
 
@@ -25,31 +27,30 @@ AGREE = 1e-4
 Array = NDArray[Any]
 
 
-def state_dict_bytes(network: Network) -> bytes:
-    """Return what `torch.load(..., weights_only=True)` reads: the Sequential level's state_dict.
+def state_dict_bytes(network: Network, spec: ConvNetSpec) -> bytes:
+    """Return what `torch.load(..., weights_only=True)` reads: the state_dict of the network's code.
 
-    Weights of affine layers are torch's way round, (M, D).
+    That is the code at the level of the spec. But for bare tensors, weights of affine layers are
+    torch's way round, (M, D).
 
     Raises
     ------
     FilterscopeError
         There is no torch.
     """
-    torch = load_torch()
-    # Copies: a view would be written with all the numbers that it is a view of.
-    tensors = {
-        name: tensor.detach().clone(memory_format=torch.contiguous_format)
-        for name, tensor in _sequential(network).state_dict().items()
-    }
-    out = io.BytesIO()
-    torch.save(tensors, out)
-    return out.getvalue()
+    names = weight_names(spec.level, network.description, spec.dropout)
+    arrays, weights = {}, network.weights()
+    for name, there in names.items():
+        turned = spec.level != "barebones" and weights[name].ndim == 2
+        arrays[there] = np.asarray(weights[name].T if turned else weights[name], np.float32)
+    return tensors_bytes(arrays)
 
 
 def tensors_bytes(arrays: Mapping[str, Array]) -> bytes:
     """Return arrays that have torch's own names already as a state_dict."""
     torch = load_torch()
     out = io.BytesIO()
+    # Copies: a view would be written with all the numbers that it is a view of.
     torch.save({name: torch.tensor(array) for name, array in arrays.items()}, out)
     return out.getvalue()
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from app.core.data.untrusted.weights import read_weights
+from app.core.data.weights_file import WeightsFile
 from app.core.errors import ShapeError
-from app.core.network_code import LEVELS, network_code
+from app.core.network_code import LEVELS, TITLES, network_code
 from app.core.nn.network import Network
 from app.core.nn.plan import plan
 from app.core.presets import CNN_PRESETS
 from app.core.solvers.first_order import MEMORY, update
 from app.core.specs import ConvNetSpec
 from app.core.specs.layers import Residual
+from app.core.torch_exports import state_dict_bytes
+from app.core.weights_import import put_weights
 
 SHAPE, CLASSES = (3, 16, 16), 5
 # Every row that draws nothing at random.
@@ -119,6 +125,52 @@ def test_the_code_of_every_preset_runs_and_says_the_shapes(level: str, preset: s
     x = torch.zeros(2, 3, 32, 32)
     if level != "barebones":
         assert tuple(there["model"](x).shape) == (2, 10)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "layers", [ROWS, "conv 4, batchnorm, relu, global_avg_pool", "affine 8, relu"]
+)
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_an_exported_state_dict_comes_in_by_the_lines_that_the_code_ends_with(
+    level: Any, layers: str, dropout: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    settings = spec(layers=layers, level=level, dropout=dropout, solver="sgd")
+    network = network_of(settings)
+    network.running[...] = np.random.default_rng(4).uniform(0.5, 1.5, network.running.shape)
+    monkeypatch.chdir(tmp_path)
+    Path("weights.pt").write_bytes(state_dict_bytes(network, settings))
+    code = network_code(level, settings, SHAPE, CLASSES)
+    there: dict[str, Any] = {}
+    exec(compile(code, level, "exec"), there)
+    before, after = code.split(f"the level {TITLES[level]}:\n")
+    exec("".join(f"{line[2:]}\n" for line in after.splitlines() if line.startswith("# ")), there)
+    assert "torch.load" not in before
+    x, y = torch.from_numpy(X.astype(np.float32)), torch.from_numpy(Y)
+    if level != "barebones":
+        model = there["model"].eval()
+        with torch.no_grad():
+            np.testing.assert_allclose(model(x).numpy(), network.scores(X), atol=1e-4)
+        return
+    loss = there["step"](x, y, there["w"])
+    if not dropout:
+        outcome = network.loss(X, Y, reg=0.05, kind="softmax", smoothing=0.0)
+        assert loss == pytest.approx(outcome.terms.sum(), rel=1e-4)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_the_code_calls_its_weights_comes_back_by_those_names(level: Any) -> None:
+    torch = pytest.importorskip("torch")
+    for dropout in (0.0, 0.3):
+        settings = spec(level=level, dropout=dropout)
+        old, new = network_of(settings), network_of(settings)
+        new.theta[...] = 0
+        old.running[...] = np.random.default_rng(4).uniform(0.5, 1.5, old.running.shape)
+        data = state_dict_bytes(old, settings)
+        arrays = dict(read_weights(io.BytesIO(data), len(data), torch))
+        put_weights(new, WeightsFile("weights.pt", "0" * 64, arrays))
+        np.testing.assert_allclose(new.scores(X), old.scores(X), rtol=1e-4, atol=1e-5)
 
 
 def test_a_support_vector_loss_and_dropout_are_written_too() -> None:

@@ -10,6 +10,7 @@ import pytest
 from app.core import torch_exports
 from app.core.errors import FilterscopeError, UsageError
 from app.core.nn.network import Network
+from app.core.specs import ConvNetSpec
 from app.core.specs.layer_list import parse_layers
 from app.core.torch_exports import onnx_bytes, state_dict_bytes
 
@@ -33,7 +34,7 @@ def made(text: str = TEXT) -> Network:
 
 def test_torch_reads_the_weights_without_running_anything() -> None:
     network = made()
-    data = state_dict_bytes(network)
+    data = state_dict_bytes(network, ConvNetSpec(layers=TEXT))
     found = torch.load(io.BytesIO(data), weights_only=True)
     sizes = [one.numel() for one in found.values()]
     assert sum(sizes) == network.theta.size + network.running.size
@@ -47,12 +48,14 @@ def test_torch_reads_the_weights_without_running_anything() -> None:
 def test_torchs_own_modules_give_the_same_scores() -> None:
     """A list of layers, written down by hand, takes the weights by their names."""
     nn = torch.nn
-    network = made("conv 4 3x3, relu, pool 2, affine 6, relu")
+    text = "conv 4 3x3, batchnorm, relu, pool 2, affine 6, relu"
+    network = made(text)
     own = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(64, 6), nn.ReLU(), nn.Identity(), nn.Flatten(), nn.Linear(6, 3), nn.Flatten(),
-    )  # fmt: skip
-    own.load_state_dict(torch.load(io.BytesIO(state_dict_bytes(network)), weights_only=True))
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(64, 6), nn.ReLU(), nn.Linear(6, 3),
+    ).eval()  # fmt: skip
+    data = state_dict_bytes(network, ConvNetSpec(layers=text))
+    own.load_state_dict(torch.load(io.BytesIO(data), weights_only=True))
     x = np.random.default_rng(1).normal(size=(5, 3, 8, 8)).astype(np.float32)
     with torch.no_grad():
         scores = own(torch.from_numpy(x)).numpy()

@@ -187,9 +187,9 @@ def test_a_run_on_pytorch_is_repeated_to_the_last_bit(
     np.testing.assert_array_equal(found["evaluations"], evaluated)
     theirs = torch.load(tmp_path / "weights.pt", weights_only=True)
     mine = torch.load(io.BytesIO(export_run(run, "weights", "pt")[0]), weights_only=True)
-    assert len(theirs) == len(mine)
-    for one, other in zip(theirs.values(), mine.values(), strict=True):
-        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    assert theirs.keys() == mine.keys()
+    for name, one in theirs.items():
+        np.testing.assert_array_equal(one.numpy(), mine[name].numpy())
 
 
 @pytest.mark.slow

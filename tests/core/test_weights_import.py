@@ -72,26 +72,13 @@ def test_a_state_dict_that_is_exported_comes_back(inside):
     from app.core.torch_exports import state_dict_bytes
 
     old, new = network(), network(seed=1)
-    data = state_dict_bytes(old)
+    data = state_dict_bytes(old, spec(layers=LAYERS))
     if inside:
         out = io.BytesIO()
         torch.save({"epoch": 1, inside: torch.load(io.BytesIO(data), weights_only=True)}, out)
         data = out.getvalue()
     put_weights(new, read(data, torch))
     np.testing.assert_allclose(new.scores(X), old.scores(X), rtol=1e-5)
-
-
-def test_torch_names_are_those_of_the_sequential_level():
-    pytest.importorskip("torch")
-    from app.core.torch_exports import _sequential
-
-    made = network()
-    theirs = {name: tuple(t.shape) for name, t in _sequential(made).state_dict().items()}
-    ours = {
-        slot.torch_name: slot.shape[::-1] if slot.turned else slot.shape
-        for slot in network_slots(made.description)
-    }
-    assert ours == theirs
 
 
 def test_a_network_written_with_torchs_own_batchnorm_is_understood():
@@ -149,7 +136,7 @@ def test_what_does_not_fit_is_named(name):
 def test_torch_shapes_are_said_as_torch_has_them():
     slots = network_slots(network("relu").description)
     given = {"2.weight": np.ones((9, 9)), "2.bias": np.ones(CLASSES)}
-    names = [slot.torch_name for slot in slots]
+    names = [slot.torch_names[0] for slot in slots]
     given = dict(zip(names, given.values(), strict=True))
     with pytest.raises(UsageError, match=r"is \(9, 9\) where \(4, 192\) is needed"):
         take_weights(file(given), slots)

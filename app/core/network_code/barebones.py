@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from app.core.network_code.lines import Line, all_rows, function_call, pair, placing
-from app.core.nn.description import NetworkDescription
+from app.core.nn.layer_info import NetworkDescription
 from app.core.nn.plan import Row
 from app.core.specs import ConvNetSpec, layers
 

@@ -32,7 +32,7 @@ def kernel_names(
             case layers.Residual():
                 found = "conv" if row.names else ""
             case layers.Dropout() as layer:
-                found = "dropout" if left_out(layer, spec) else ""
+                found = "dropout" if left_out(layer, spec.dropout) else ""
             case layers.Batchnorm():
                 found = "spatial_batchnorm" if row.picture else "batchnorm"
             case layers.Groupnorm():

@@ -27,9 +27,9 @@ class Line:
         return f"{self.text:{COLUMN}}  # {'×'.join(map(str, self.shape))}"
 
 
-def left_out(layer: layers.Dropout, spec: ConvNetSpec) -> float:
-    """Return which share of values a dropout row leaves out."""
-    return spec.dropout if layer.keep is None else round(1 - layer.keep, 12)
+def left_out(layer: layers.Dropout, dropout: float) -> float:
+    """Return which share of values a dropout row leaves out, for the dropout of a spec."""
+    return dropout if layer.keep is None else round(1 - layer.keep, 12)
 
 
 def number(row: Row) -> str:
@@ -72,5 +72,5 @@ def function_call(row: Row, spec: ConvNetSpec) -> str:
         case layers.GlobalAvgPool():
             return "x.mean(dim=(2, 3))"
         case layers.Dropout() as layer:
-            return f"F.dropout(x, {left_out(layer, spec)})"
+            return f"F.dropout(x, {left_out(layer, spec.dropout)})"
     raise TypeError(f"{row.layer.text} cannot be written")

@@ -17,7 +17,7 @@ from app.core.network_code.lines import (
 from app.core.nn.plan import Row
 from app.core.specs import ConvNetSpec, layers
 
-__all__ = ["module", "module_call"]
+__all__ = ["member", "module", "module_call"]
 
 
 def module(rows: Sequence[Row], spec: ConvNetSpec) -> Iterator[Line]:
@@ -27,7 +27,7 @@ def module(rows: Sequence[Row], spec: ConvNetSpec) -> Iterator[Line]:
     yield Line("        super().__init__()")
     for row in all_rows(rows):
         if row.names:
-            yield Line(f"        self.{_name(row)} = {module_call(row)}")
+            yield Line(f"        self.{member(row)} = {module_call(row)}")
     yield Line("")
     yield Line("    def forward(self, x):")
     yield from _forward_lines(rows, spec, 0)
@@ -39,7 +39,8 @@ def module(rows: Sequence[Row], spec: ConvNetSpec) -> Iterator[Line]:
     yield Line("model = ConvNet()")
 
 
-def _name(row: Row) -> str:
+def member(row: Row) -> str:
+    """Return what the class calls the module of a row that learns: conv1, norm2, fc3."""
     kinds = {layers.Conv: "conv", layers.Affine: "fc", layers.Residual: "shortcut"}
     return f"{kinds.get(type(row.layer), 'norm')}{number(row)}"
 
@@ -69,16 +70,16 @@ def _forward_lines(rows: Sequence[Row], spec: ConvNetSpec, depth: int) -> Iterat
     for row in rows:
         match row.layer:
             case layers.Residual():
-                way = f"self.{_name(row)}(x)" if row.names else "x"
+                way = f"self.{member(row)}(x)" if row.names else "x"
                 yield Line(f"        {past} = {way}", row.out_shape if row.names else ())
                 yield from _forward_lines(row.inside, spec, depth + 1)
                 yield Line(f"        x = x + {past}", row.out_shape)
             case layers.Dropout() as layer:
-                call = f"F.dropout(x, {left_out(layer, spec)}, self.training)"
+                call = f"F.dropout(x, {left_out(layer, spec.dropout)}, self.training)"
                 yield Line(f"        x = {call}", row.out_shape)
             case _ if row.names:
                 flatten = isinstance(row.layer, layers.Affine) and row.picture
                 x = "x.flatten(1)" if flatten else "x"
-                yield Line(f"        x = self.{_name(row)}({x})", row.out_shape)
+                yield Line(f"        x = self.{member(row)}({x})", row.out_shape)
             case _:
                 yield Line(f"        x = {function_call(row, spec)}", row.out_shape)

@@ -62,7 +62,7 @@ def _list_lines(rows: Sequence[Row], spec: ConvNetSpec, indent: int) -> Iterator
                 yield Line(f"{space}nn.AdaptiveAvgPool2d(1),", (*shape, 1, 1))
                 yield Line(f"{space}nn.Flatten(),", shape)
             case layers.Dropout():
-                yield Line(f"{space}nn.Dropout({left_out(layer, spec)}),", shape)
+                yield Line(f"{space}nn.Dropout({left_out(layer, spec.dropout)}),", shape)
             case _:
                 if isinstance(layer, layers.Affine) and row.picture:
                     yield Line(f"{space}nn.Flatten(),", (math.prod(row.in_shape),))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from app.core.network_code.barebones import barebones
-from app.core.network_code.lines import left_out
+from app.core.network_code.lines import all_rows
 from app.core.network_code.module import module
+from app.core.network_code.names import written_rows
 from app.core.network_code.sequential import sequential
 from app.core.network_code.step import step
 from app.core.nn.description import describe_network
-from app.core.nn.plan import plan
-from app.core.specs import ConvNetSpec, layers
+from app.core.nn.plan import Row
+from app.core.specs import ConvNetSpec
 
 __all__ = ["LEVELS", "TITLES", "CodeLevel", "network_code"]
 
@@ -47,17 +48,21 @@ def network_code(
         A row is impossible.
     """
     description = describe_network(spec.rows, image_shape, classes).checked()
-    rows = [
-        row
-        for row in plan(description)
-        if not isinstance(row.layer, layers.Dropout) or left_out(row.layer, spec)
-    ]
+    rows = written_rows(description, spec.dropout)
     bare = level == "barebones"
     if bare:
         lines = barebones(rows, spec, description)
     else:
         lines = module(rows, spec) if level == "module" else sequential(rows, spec)
-    code = [*_head(bare), *map(str, lines), "", "", *step(spec, bare=bare)]
+    code = [
+        *_head(bare),
+        *map(str, lines),
+        "",
+        *_weights(level, rows),
+        "",
+        "",
+        *step(spec, bare=bare),
+    ]
     return "\n".join(code).rstrip() + "\n"
 
 
@@ -68,3 +73,14 @@ def _head(bare: bool) -> Iterator[str]:
     yield "from torch.nn import functional as F"
     yield ""
     yield ""
+
+
+def _weights(level: CodeLevel, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield how the file of a trained network comes in, for whoever takes the code away."""
+    yield f"# Trained weights, the state_dict of a run with the level {TITLES[level]}:"
+    if level != "barebones":
+        yield '# model.load_state_dict(torch.load("weights.pt"))'
+        return
+    yield '# w = torch.load("weights.pt")'
+    if any(row.averages for row in all_rows(rows)):
+        yield '# w = {name: one for name, one in w.items() if "running" not in name}'

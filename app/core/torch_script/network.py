@@ -36,16 +36,16 @@ class Batchnorm(nn.Module):
 
     def __init__(self, channels):
         super().__init__()
-        self.gamma, self.beta = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x):
         if not self.training:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.gamma, self.beta)
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
         # With momentum 1, torch leaves the batch's own figures here.
         mean, var = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
-        out = F.batch_norm(x, mean, var, self.gamma, self.beta, training=True, momentum=1.0)
+        out = F.batch_norm(x, mean, var, self.weight, self.bias, training=True, momentum=1.0)
         count = x.numel() // x.shape[1]
         with torch.no_grad():
             self.running_mean.lerp_(mean, 1 - 0.9)
@@ -55,7 +55,7 @@ class Batchnorm(nn.Module):
 
 class GlobalAvgPool(nn.Module):
     def forward(self, x):
-        return x.mean(dim=(2, 3))
+        return x.mean(dim=(2, 3), keepdim=True)
 
 
 class Residual(nn.Module):

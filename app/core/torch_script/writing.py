@@ -13,8 +13,9 @@ from app.core.data.pairs import find_pairs, named_pair
 from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.errors import UsageError
 from app.core.history import History
+from app.core.network_code import written_rows
 from app.core.nn.description import describe_network
-from app.core.nn.plan import Row, plan
+from app.core.nn.plan import Row
 from app.core.params import describe
 from app.core.runs import RunInfo
 from app.core.runs.info import SourceInfo
@@ -76,7 +77,11 @@ def torch_script(info: RunInfo, history: History) -> str:
     ]
     values["cifar10_mean"], values["cifar10_std"] = CIFAR10_MEAN, CIFAR10_STD
     settings = "\n".join(f"{name} = {value!r}" for name, value in values.items())
-    modules = "\n".join(_lines(plan(description), 4))
+    shares = [
+        spec.dropout,
+        *(float(new) for _, name, new in values["changes"] if name == "dropout"),
+    ]
+    modules = "\n".join(_lines(written_rows(description, max(shares)), 4))
     beginning = NETWORK.replace("    # NETWORK", modules).replace("# SETTINGS", settings)
     return beginning + IMAGES + TRAINING
 
@@ -121,7 +126,7 @@ def _lines(rows: Sequence[Row], indent: int) -> Iterator[str]:
 
 
 def _modules(row: Row) -> Iterator[str]:
-    """Yield how PyTorch calls a row; `app.core.torch_models.sequential` makes the same."""
+    """Yield how PyTorch calls a row; see the list of `app.core.network_code.sequential`."""
     layer, channels = row.layer, row.in_shape[0]
     size = 1
     for side in row.in_shape:
@@ -130,7 +135,8 @@ def _modules(row: Row) -> Iterator[str]:
         case layers.Conv(filters=filters, height=height, width=width, stride=stride, pad=pad):
             yield f"nn.Conv2d({channels}, {filters}, ({height}, {width}), {stride}, {pad})"
         case layers.Affine(units=units):
-            yield "nn.Flatten()"
+            if row.picture:
+                yield "nn.Flatten()"
             yield f"nn.Linear({size}, {units})"
         case layers.Relu():
             yield "nn.ReLU()"
@@ -144,6 +150,7 @@ def _modules(row: Row) -> Iterator[str]:
             yield f"nn.AvgPool2d({window}, {stride})"
         case layers.GlobalAvgPool():
             yield "GlobalAvgPool()"
+            yield "nn.Flatten()"
         case layers.Dropout(keep=keep):
             yield f"Dropout({keep})"
         case layers.Batchnorm():

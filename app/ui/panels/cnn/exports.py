@@ -98,7 +98,8 @@ def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
             own = dict(weights() or {})
             return lambda: tensors_bytes(own)
         made, _ = network(weights())
-        return lambda: state_dict_bytes(made)
+        spec = panel.seen_spec
+        return lambda: state_dict_bytes(made, spec)
 
     def onnx(weights: Callable[[], Mapping[str, Any] | None]) -> Callable[[], bytes]:
         if panel.is_own:
