@@ -12,10 +12,10 @@ from app.core.errors import UsageError
 from app.core.params import Parameter
 from app.core.race.contestant import Contestant
 from app.core.race.standing import ordinal
-from app.ui.param_form import Slider
 from app.ui.widgets.card import elided_label, quiet_label
 from app.ui.widgets.mosaic_view import MosaicView
 from app.ui.widgets.number_field import NumberField
+from app.ui.widgets.slider import Slider
 
 __all__ = ["Lane"]
 

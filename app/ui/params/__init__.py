@@ -1,0 +1,1 @@
+"""The rows of a form: one for each kind of parameter."""
