@@ -25,6 +25,12 @@ _PATHS = {
     "stop": '<path d="M2 2 h8 v8 h-8 Z" fill="{c}"/>',
     "reset": '<path d="M2.2 3.2 A4.6 4.6 0 1 1 1.4 6.6 M2 .8 V3.6 H4.8" fill="none" stroke="{c}" stroke-width="1.5"/>',
     "close": '<path d="M2.5 2.5 L9.5 9.5 M9.5 2.5 L2.5 9.5" stroke="{c}" stroke-width="1.5"/>',
+    "back": '<path d="M7.5 2 L3.5 6 L7.5 10" fill="none" stroke="{c}" stroke-width="1.6"/>',
+    "forward": '<path d="M4.5 2 L8.5 6 L4.5 10" fill="none" stroke="{c}" stroke-width="1.6"/>',
+    "up": '<path d="M6 10.5 V2 M2.5 5.5 L6 2 L9.5 5.5" fill="none" stroke="{c}" stroke-width="1.6"/>',
+    "new_folder": '<path d="M1 2.5 h3.5 l1 1.5 H11 v6 H1 Z M6 5.3 v3.4 M4.3 7 h3.4" fill="none" stroke="{c}" stroke-width="1.1"/>',
+    "tiles": '<path d="M2 2 h3 v3 h-3 Z M7 2 h3 v3 h-3 Z M2 7 h3 v3 h-3 Z M7 7 h3 v3 h-3 Z" fill="{c}"/>',
+    "lines": '<path d="M2 3 H10 M2 6 H10 M2 9 H10" stroke="{c}" stroke-width="1.4"/>',
     "lock": '<path d="M2.5 5.5 h7 v5 h-7 Z" fill="{c}"/><path d="M4 5.5 V3.7 a2 2 0 0 1 4 0 V5.5" fill="none" stroke="{c}" stroke-width="1.3"/>',
 }
 
@@ -56,7 +62,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="filterscope-icons-")
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def icon_file(name: str, colour: str) -> str:
     """Return the path of an SVG file of the icon; style sheets can only name files."""
     path = Path(_folder().name) / f"{name}-{colour.lstrip('#')}.svg"

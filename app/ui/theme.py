@@ -67,6 +67,9 @@ DARK = Colours(
     hover="#262d36",
 )
 
+# Qt's own are dark pictures on any ground.
+FILE_DIALOG_ICONS = ("back", "forward", "up", "new_folder", "tiles", "lines")
+
 STYLE = Template("""
 * { font-size: ${font_size}px; }
 QMainWindow, QDialog, QWidget#window { background: $window; color: $text; }
@@ -101,6 +104,8 @@ QPushButton:pressed, QToolButton:pressed { background: $faint; }
 QPushButton:focus, QToolButton:focus, QComboBox:focus, QLineEdit:focus { border: 1px solid $accent; }
 QPushButton:disabled, QToolButton:disabled { color: $quiet; background: $window; }
 QFileDialog QToolButton { padding: 3px; }
+QFileDialog QTreeView { font-size: ${small}px; }
+QFileDialog { backward-icon: url($back); forward-icon: url($forward); filedialog-parent-directory-icon: url($up); filedialog-new-directory-icon: url($new_folder); filedialog-listview-icon: url($tiles); filedialog-detailedview-icon: url($lines); }
 QPushButton[primary="true"] { background: $accent; color: $accent_text; border: 1px solid $accent; font-weight: 600; }
 QPushButton[primary="true"]:disabled { background: $faint; color: $quiet; border-color: $faint; }
 QPushButton[primary="true"]:focus { border: 1px solid $text; }
@@ -227,6 +232,7 @@ class Theme(QObject):
                 symbol=15,
                 arrow=icon_file("arrow", c.quiet),
                 check=icon_file("check", c.accent_text),
+                **{name: icon_file(name, c.text) for name in FILE_DIALOG_ICONS},
             )
         )
         pg.setConfigOptions(background=c.card, foreground=c.quiet, antialias=True)
