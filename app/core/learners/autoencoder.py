@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core import kernels
-from app.core.learners.protocol import Evaluation, GivenUp, StepOutcome
+from app.core.learners.protocol import Evaluation, GivenUp, StepOutcome, check_state, smaller_rate
 from app.core.memory import enough_memory
 from app.core.models import autoencoder
 from app.core.solvers.first_order import MEMORY
@@ -313,9 +313,7 @@ class AutoencoderLearner:
         ValueError
             The arrays are of another network or solver.
         """
-        for name, own in (("theta", self.theta), ("memory", self.memory)):
-            if state[name].shape != own.shape or state[name].dtype != own.dtype:
-                raise ValueError(f"{name} is of another network or solver")
+        check_state({"theta": self.theta, "memory": self.memory}, state)
         # In place: another engine may look at the same memory.
         self.theta[...] = state["theta"]
         self.memory[...] = state["memory"]
@@ -332,4 +330,4 @@ class AutoencoderLearner:
         """Return a learning rate to try: a tenth of the one that failed."""
         if spec.solver == "lbfgs":
             return "Try a larger weight decay λ or another solver."
-        return f"Try a learning rate of {spec.learning_rate / 10:.1g}, then Continue."
+        return smaller_rate(spec.learning_rate)

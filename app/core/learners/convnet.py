@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from app.core import kernels
 from app.core.control import GIVE_UP
 from app.core.data.image_preprocess import FittedImages, augmentation_rng
-from app.core.learners.judging import TRAIN_SAMPLE, BestModel, Judging
+from app.core.learners.best_model import BestModel, best_arrays, best_of, train_sample
+from app.core.learners.judging import Judging
 from app.core.learners.need import NETWORK, SMALLER, need_of
-from app.core.learners.protocol import Evaluation, GivenUp, StepOutcome
+from app.core.learners.protocol import Evaluation, GivenUp, StepOutcome, check_state, smaller_rate
 from app.core.learners.whole_set import Whole, WholeSet, check_lbfgs
 from app.core.memory import enough_for
 from app.core.nn.network import TERM_NAMES, Network
@@ -27,7 +28,7 @@ from app.core.solvers.schedules import rate
 from app.core.specs import ConvNetSpec, TrainingSpec
 from app.core.threads import kernel_threads
 
-__all__ = ["ConvNetLearner", "Mark"]
+__all__ = ["MARK_STEPS", "ConvNetLearner", "Mark"]
 
 # The weights are kept so often, to go back to from a step that was too much.
 MARK_STEPS = 50
@@ -119,9 +120,7 @@ class ConvNetLearner(WholeSet, Judging):
         self._samples: Mapping[str, Array] = {}
         self._memories = self._views_of_memory()
         self._mark: Mark | None = None
-        rng = np.random.default_rng([spec.seed, 9])
-        count = min(TRAIN_SAMPLE, len(data.split.train))
-        self._sample = np.sort(rng.choice(data.split.train, count, replace=False))
+        self._sample = train_sample(data, spec.seed)
 
     # --- what there is
 
@@ -320,7 +319,6 @@ class ConvNetLearner(WholeSet, Judging):
         """Return copies of weights, averages, solver memory, best model and counters."""
         pairs = list(self.lbfgs.pairs)
         empty = np.empty((0, self.network.theta.size), self.network.dtype)
-        best = self.best
         return {
             "theta": self.network.theta.copy(),
             "running": self.network.running.copy(),
@@ -328,11 +326,7 @@ class ConvNetLearner(WholeSet, Judging):
             "counters": np.array([self.taken, self._evaluated_at, self.memory_began], np.int64),
             "lbfgs_s": np.stack([s for s, _ in pairs]) if pairs else empty,
             "lbfgs_y": np.stack([y for _, y in pairs]) if pairs else empty,
-            "best_theta": empty[0:0] if best is None else best.theta.copy(),
-            "best_running": empty[0:0] if best is None else best.running.copy(),
-            "best": np.empty(0)
-            if best is None
-            else np.array([best.step, best.accuracy, best.loss]),
+            **best_arrays(self.best),
             **self.data.state(),
         }
 
@@ -345,20 +339,13 @@ class ConvNetLearner(WholeSet, Judging):
             The arrays are of another network or solver.
         """
         own = {"theta": self.network.theta, "running": self.network.running, "memory": self.memory}
-        for name, array in own.items():
-            if state[name].shape != array.shape or state[name].dtype != array.dtype:
-                raise ValueError(f"{name} is of another network or solver")
+        check_state(own, state)
         for name, array in own.items():
             array[...] = state[name]
         self.taken, self._evaluated_at, *began = (int(number) for number in state["counters"])
         # Checkpoints of older versions have two counters: their solvers remember all steps.
         self.memory_began = began[0] if began else 0
-        self.best = None
-        if len(state["best"]):
-            step, accuracy, loss = (float(number) for number in state["best"])
-            self.best = BestModel(
-                int(step), accuracy, loss, state["best_theta"].copy(), state["best_running"].copy()
-            )
+        self.best = best_of(state)
         self._mark = self._reached = None
         self.lbfgs.reset()
         self.lbfgs.pairs.extend(
@@ -369,4 +356,4 @@ class ConvNetLearner(WholeSet, Judging):
         """Return a learning rate to try: a tenth of the one that failed."""
         if spec.solver == "lbfgs":
             return "Try stronger L2 regularisation or another solver."
-        return f"Try a learning rate of {spec.learning_rate / 10:.1g}, then Continue."
+        return smaller_rate(spec.learning_rate)

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.data.image_preprocess import FittedImages
 from app.core.errors import Cancelled
+from app.core.learners.best_model import KeepsBest
 from app.core.learners.protocol import Evaluation, GivenUp
 from app.core.nn.looks import scores_of_looks
 from app.core.nn.network import Network
 from app.core.predictions import Predictions
-from app.core.specs import ConvNetSpec, TrainingSpec
+from app.core.specs import ConvNetSpec
 
-__all__ = ["TRAIN_SAMPLE", "BestModel", "Judging", "Part"]
+__all__ = ["ASKED", "Judging", "Part"]
 
-# Training images that are looked at beside the validation images, always the same.
-TRAIN_SAMPLE = 1000
-# Of these, so many show how layers answer.
+# Of the training images that are looked at, so many show how layers answer.
 BEHAVIOUR_IMAGES = 50
+# Images that are asked about at once.
+ASKED = 250
 # Products that the twins' loops may be asked for in an evaluation: some ten seconds.
 TWIN_PRODUCTS = 500_000_000
 
@@ -31,58 +30,23 @@ Array = NDArray[Any]
 Part = Literal["train", "validation", "test"]
 
 
-@dataclass(frozen=True)
-class BestModel:
-    """The weights with the highest validation accuracy so far.
-
-    `weights` maps names to arrays as `Network.weights` does.
-    """
-
-    step: int
-    accuracy: float
-    loss: float
-    theta: Array = field(repr=False)
-    running: Array = field(repr=False)
-
-
-class Judging:
+class Judging(KeepsBest):
     """The part of a learner that looks at images without learning from them.
 
     Attributes
     ----------
-    best : BestModel or None
-        None until the first evaluation with validation images.
-    last_evaluation : Evaluation or None
     mirror_looks : bool
         The best model was chosen by looks of this kind: one kind for the whole of a training.
     """
 
-    data: FittedImages
     network: Network
-    taken: int
-    best: BestModel | None
-    last_evaluation: Evaluation | None
     mirror_looks: bool
-    _evaluated_at: int
-    # The training images that are looked at.
-    _sample: NDArray[np.int64]
-
-    def steps_per_epoch(self, spec: TrainingSpec) -> int:
-        """Return how many steps visit every image once."""
-        raise NotImplementedError
 
     def _check(self, interrupt: NDArray[np.int32]) -> Callable[[], None]:
         raise NotImplementedError
 
     def _threads(self) -> AbstractContextManager[None]:
         raise NotImplementedError
-
-    def evaluation_due(self, spec: ConvNetSpec) -> bool:
-        """Return whether an epoch, or `evaluate_every` steps, are done and were not looked at."""
-        if self.taken == self._evaluated_at:
-            return False
-        every = spec.evaluate_every or self.steps_per_epoch(spec)
-        return self.taken % every == 0 or self.taken % self.steps_per_epoch(spec) == 0
 
     def validate(self, spec: ConvNetSpec, interrupt: NDArray[np.int32]) -> Evaluation | None:
         """Look at the fixed sample of training images and at the validation images."""
@@ -94,22 +58,7 @@ class Judging:
                 seen = self._behave(self._check(interrupt))
         except GivenUp:
             return None
-        self._evaluated_at = self.taken
-        if not len(rows):
-            self.last_evaluation = Evaluation(train.accuracy, None, None, False, *seen)
-            return self.last_evaluation
-        best = self.best is None or found.accuracy > self.best.accuracy
-        if best:
-            network = self.network
-            self.best = BestModel(
-                self.taken,
-                found.accuracy,
-                found.loss,
-                network.theta.copy(),
-                network.running.copy(),
-            )
-        self.last_evaluation = Evaluation(train.accuracy, found.accuracy, found.loss, best, *seen)
-        return self.last_evaluation
+        return self._judged(train, found, lambda: (self.network.theta, self.network.running), *seen)
 
     def _behave(self, check: Callable[[], None]) -> tuple[dict[str, Array], tuple[str, ...]]:
         """Return how each row answers to some images: mean, deviation, share that is always 0.
@@ -137,13 +86,13 @@ class Judging:
         self, network: Network, rows: NDArray[np.int64], check: Callable[[], None]
     ) -> Predictions:
         scores = np.empty((len(rows), network.classes))
-        for start in range(0, len(rows), 250):
-            piece = rows[start : start + 250]
+        for start in range(0, len(rows), ASKED):
+            piece = rows[start : start + ASKED]
 
             def ask(mirrored: bool, piece: NDArray[np.int64] = piece) -> Array:
                 return network.scores(self.data.rows(piece, network.dtype, mirrored), check=check)
 
-            scores[start : start + 250] = scores_of_looks(ask, self.mirror_looks)
+            scores[start : start + ASKED] = scores_of_looks(ask, self.mirror_looks)
         return Predictions.of_scores(rows, self.data.labels(rows), scores)
 
     def score(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 
 from app.core.data.image_preprocess import FittedImages, augmentation_rng
 from app.core.errors import Cancelled, FilterscopeError, UsageError
-from app.core.learners.judging import TRAIN_SAMPLE, BestModel, Part
-from app.core.learners.protocol import Evaluation, Learner, StepOutcome
-from app.core.nn.looks import scores_of_looks
+from app.core.learners.best_model import BestModel, best_arrays, best_of, train_sample
+from app.core.learners.own_model_judging import OwnModelJudging
+from app.core.learners.protocol import (
+    Evaluation,
+    Learner,
+    StepOutcome,
+    check_state,
+    smaller_rate,
+)
 from app.core.nn.network import TERM_NAMES
 from app.core.own_model.file import ModelFile, needs_consent, read_model_file
-from app.core.own_model.hosted import ANSWER_SECONDS, ASKED, KEPT, HostedModel, shapes_by_name
+from app.core.own_model.hosted import KEPT, HostedModel, shapes_by_name
 from app.core.own_model.remote import OwnModelError
 from app.core.predictions import Predictions
 from app.core.runs import ModelInfo
@@ -30,7 +36,7 @@ __all__ = ["OwnModelLearner", "learner_of_run", "let_go"]
 Array = NDArray[Any]
 
 
-class OwnModelLearner:
+class OwnModelLearner(OwnModelJudging):
     """A module of the person's, on PyTorch.
 
     Parameters
@@ -83,9 +89,7 @@ class OwnModelLearner:
         self.best: BestModel | None = None
         self.last_evaluation: Evaluation | None = None
         self.answers: Predictions | None = None
-        rng = np.random.default_rng([spec.seed, 9])
-        count = min(TRAIN_SAMPLE, len(data.split.train))
-        self._sample = np.sort(rng.choice(data.split.train, count, replace=False))
+        self._sample = train_sample(data, spec.seed)
         self._problem: FilterscopeError | None = None
         self.host = HostedModel(model, data, spec, self.threads, interrupt)
 
@@ -197,17 +201,6 @@ class OwnModelLearner:
         self.host.stale = True
         return self.host.shared["results"].copy()
 
-    def _hand_over(self, x: Array, indices: NDArray[np.int64]) -> None:
-        self.host.shared["x"][: x.size] = x.reshape(-1)
-        self.host.shared["y"][: len(indices)] = self.data.labels(indices)
-
-    def _check_whole(self) -> None:
-        if self.host.lost:
-            raise FilterscopeError(
-                f"{self.model.name} did not answer and was ended with what it had learned.",
-                "The run has what was kept last: filterscope runs resume.",
-            )
-
     def _no_room(self, error: OwnModelError, batch: int) -> FilterscopeError:
         message = f"There is too little memory for {batch} images at once. {error.message}"
         if batch < 2:
@@ -216,112 +209,6 @@ class OwnModelLearner:
 
     def params_changed(self, old: Any, new: Any) -> None:
         """Live values moved; each step is told them."""
-
-    # --- evaluation
-
-    def evaluation_due(self, spec: ConvNetSpec) -> bool:
-        """Return whether an epoch, or `evaluate_every` steps, are done and were not looked at."""
-        if self.taken == self._evaluated_at:
-            return False
-        every = spec.evaluate_every or self.steps_per_epoch(spec)
-        return self.taken % every == 0 or self.taken % self.steps_per_epoch(spec) == 0
-
-    def validate(self, spec: ConvNetSpec, interrupt: NDArray[np.int32]) -> Evaluation | None:
-        """Look at the fixed sample of training images and at the validation images."""
-        try:
-            looks = self.spec.mirror_looks
-            train = self._predict(self._sample, looks, interrupt=interrupt)
-            rows = self.data.split.validation
-            found = self._predict(rows, looks, interrupt=interrupt)
-        except Cancelled:
-            self._check_whole()
-            return None
-        self._evaluated_at = self.taken
-        if not len(rows):
-            self.answers = train
-            self.last_evaluation = Evaluation(train.accuracy, None, None, False)
-            return self.last_evaluation
-        self.answers = found
-        best = self.best is None or found.accuracy > self.best.accuracy
-        if best:
-            self.host.pull()
-            theta, running = (self.host.shared[name].copy() for name in ("theta", "running"))
-            self.best = BestModel(self.taken, found.accuracy, found.loss, theta, running)
-        self.last_evaluation = Evaluation(train.accuracy, found.accuracy, found.loss, best)
-        return self.last_evaluation
-
-    def _predict(
-        self,
-        rows: NDArray[np.int64],
-        mirror_looks: bool = False,
-        *,
-        interrupt: NDArray[np.int32] | None = None,
-        check: Callable[[], None] | None = None,
-    ) -> Predictions:
-        classes = len(self.data.classes)
-        scores = np.empty((len(rows), classes))
-        piece = rows
-
-        def ask(mirrored: bool) -> NDArray[Any]:
-            images = self.data.rows(piece, np.dtype(self.spec.precision), mirrored)
-            self._hand_over(images, piece)
-            self.host.ask({"do": "scores", "count": len(piece)}, interrupt, ANSWER_SECONDS)
-            # A copy: the next answer takes its place.
-            return self.host.shared["scores"][: len(piece) * classes].copy()
-
-        self.host.be_there()
-        for start in range(0, len(rows), ASKED):
-            if check is not None:
-                check()
-            piece = rows[start : start + ASKED]
-            found = scores_of_looks(ask, mirror_looks)
-            scores[start : start + ASKED] = found.reshape(len(piece), classes)
-        return Predictions.of_scores(rows, self.data.labels(rows), scores)
-
-    def score(
-        self,
-        part: Part,
-        *,
-        best: bool = True,
-        cancel: Callable[[], bool] | None = None,
-        progress: Callable[[float, str], None] | None = None,
-    ) -> Predictions:
-        """Return what the network says of the images of one part; see `ConvNetLearner.score`."""
-        rows = self._sample if part == "train" else getattr(self.data.split, part)
-        asked = 0
-
-        def check() -> None:
-            nonlocal asked
-            if cancel is not None and cancel():
-                raise Cancelled("The evaluation was given up.")
-            asked += ASKED
-            if progress is not None:
-                progress(min(1.0, asked / max(len(rows), 1)), "Asking the network")
-
-        now = self.state()
-        chosen = self.best if best else None
-        if chosen is not None:
-            self.host.put(theta=chosen.theta, running=chosen.running)
-        try:
-            return self._predict(rows, self.spec.mirror_looks, check=check)
-        finally:
-            if chosen is not None:
-                self.host.put(**{name: now[name] for name in KEPT})
-
-    def evaluate(self, spec: ConvNetSpec) -> NDArray[np.float64] | None:
-        """Return the terms (2,) over the fixed sample of training images, unless it was ended."""
-        if self.host.gone:
-            return None
-        answers = self._predict(self._sample)
-        # Of the softmax; a hinge loss is not told by probabilities alone, and is computed here.
-        data = answers.loss if spec.loss == "softmax" else _hinge(answers)
-        self.host.pull()
-        squares = sum(
-            float(np.square(array, dtype=np.float64).sum())
-            for name, array in self.host.weights().items()
-            if array.ndim > 1 and name in dict(self.info.parameters)
-        )
-        return np.array([data, spec.reg / 2 * squares])
 
     # --- what is kept
 
@@ -337,18 +224,10 @@ class OwnModelLearner:
 
     def state(self) -> dict[str, Array]:
         """Return copies of all that an exact continuation needs."""
-        if not self.host.gone:
-            self.host.pull()
-        best = self.best
-        empty = np.empty(0, np.dtype(self.spec.precision))
         return {
-            **{n: self.host.shared[n].copy() for n in KEPT},
+            **self.host.kept(),
             "counters": np.array([self.taken, self._evaluated_at], np.int64),
-            "best_theta": empty if best is None else best.theta.copy(),
-            "best_running": empty if best is None else best.running.copy(),
-            "best": np.empty(0)
-            if best is None
-            else np.array([best.step, best.accuracy, best.loss]),
+            **best_arrays(self.best),
             **self.data.state(),
         }
 
@@ -360,24 +239,15 @@ class OwnModelLearner:
         ValueError
             The arrays are of another network or solver.
         """
-        vectors = {name: state[name] for name in KEPT}
-        for name, array in vectors.items():
-            own = self.host.shared[name]
-            if array.shape != own.shape or array.dtype != own.dtype:
-                raise ValueError(f"{name} is of another network or solver")
+        check_state({name: self.host.shared[name] for name in KEPT}, state)
         self._problem = None
-        self.host.put(**vectors)
+        self.host.put(**{name: state[name] for name in KEPT})
         self.taken, self._evaluated_at = (int(number) for number in state["counters"])
-        self.best = None
-        if len(state["best"]):
-            step, accuracy, loss = (float(number) for number in state["best"])
-            self.best = BestModel(
-                int(step), accuracy, loss, state["best_theta"].copy(), state["best_running"].copy()
-            )
+        self.best = best_of(state)
 
     def suggestion(self, spec: ConvNetSpec) -> str:
         """Return a learning rate to try: a tenth of the one that failed."""
-        return f"Try a learning rate of {spec.learning_rate / 10:.1g}, then Continue."
+        return smaller_rate(spec.learning_rate)
 
 
 def learner_of_run(
@@ -403,11 +273,3 @@ def let_go(learner: Learner | None) -> None:
     """End the process of a learner that has one: nobody asks it any more."""
     if isinstance(learner, OwnModelLearner):
         learner.host.close()
-
-
-def _hinge(answers: Predictions) -> float:
-    """Return the mean hinge loss; differences of scores are those of the logarithms of shares."""
-    scores = np.log(np.maximum(answers.probabilities, np.finfo(np.float64).tiny))
-    rows = np.arange(len(scores))
-    margins = np.maximum(0, scores - scores[rows, answers.labels][:, None] + 1)
-    return float(margins.sum() / max(len(scores), 1) - 1)

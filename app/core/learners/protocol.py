@@ -9,7 +9,14 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Evaluation", "GivenUp", "Learner", "StepOutcome"]
+__all__ = [
+    "Evaluation",
+    "GivenUp",
+    "Learner",
+    "StepOutcome",
+    "check_state",
+    "smaller_rate",
+]
 
 
 class GivenUp(Exception):  # noqa: N818 - no error
@@ -103,3 +110,21 @@ class Learner(Protocol):
 
     def suggestion(self, spec: Any) -> str:
         """Return one sentence on what to try after the cost left the finite numbers."""
+
+
+def check_state(own: Mapping[str, NDArray[Any]], state: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a state whose arrays cannot take the places of a learner's own.
+
+    Raises
+    ------
+    ValueError
+        The arrays are of another network or solver.
+    """
+    for name, array in own.items():
+        if state[name].shape != array.shape or state[name].dtype != array.dtype:
+            raise ValueError(f"{name} is of another network or solver")
+
+
+def smaller_rate(rate: float) -> str:
+    """Return a learning rate to try, in words: a tenth of the one that failed."""
+    return f"Try a learning rate of {rate / 10:.1g}, then Continue."

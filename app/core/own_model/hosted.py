@@ -210,6 +210,12 @@ class HostedModel:
             self._process.ask({"do": "pull"}, patience=ANSWER_SECONDS)
         self.stale = False
 
+    def kept(self) -> dict[str, Array]:
+        """Return copies of the vectors that outlive the process, as the network has them now."""
+        if not self.gone:
+            self.pull()
+        return {name: self.shared[name].copy() for name in KEPT}
+
     def put(self, **vectors: Array) -> None:
         """Let the network go on from these vectors."""
         self.be_there()
