@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.events import Finished
+from app.core.one_training import Training
 from app.core.params import format_number
-from app.ui.training_session import Training
 
 __all__ = ["CostWatch", "newest_cost"]
 

@@ -11,11 +11,11 @@ import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.core.events import Snapshot
+from app.core.one_training import Training
 from app.core.runs.folder import DiskUse
 from app.core.timeline import Ruler, Timeline, Unit, settings_at
 from app.core.words import grouped, size_in_words
 from app.ui.moment import Moment, ShowsMoments
-from app.ui.training_session import Training
 from app.workers.task_worker import Task, TaskWorker
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.one_training import Training
 from app.core.params import describe
 from app.core.specs import TrainingSpec
-from app.ui.training_session import Training
 from app.ui.widgets.cost_plot import CostPlot, Mark, change_text
 
 __all__ = ["clear_curves", "draw_curves"]

@@ -5,20 +5,15 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
-from app.core.branch import Branch, parent_info
+from app.core.branch import Branch
 from app.core.control import Control
-from app.core.data.weights_file import WeightsFile
 from app.core.errors import FilterscopeError
 from app.core.events import (
-    Change,
-    Checkpoint,
     Event,
     Failed,
     Finished,
@@ -26,25 +21,20 @@ from app.core.events import (
     ParamsChanged,
     Paused,
     Resumed,
-    Snapshot,
     Started,
     Steps,
 )
 from app.core.feed import Feed
-from app.core.first_learner import first_learner, note_beginning
 from app.core.history import History
-from app.core.learners import Learner
-from app.core.learners.own_model import OwnModelLearner, let_go
+from app.core.learners.own_model import OwnModelLearner
+from app.core.one_training import Training
 from app.core.own_model.file import ModelFile
+from app.core.recipes import Recipe
 from app.core.resume import Continuation
-from app.core.runs import ParentInfo, Recorder, RunFolder
+from app.core.runs import Recorder
 from app.core.specs import TrainingSpec
-from app.core.specs.training import live_changes
 from app.core.threads import kernel_threads
-from app.core.timeline import Part, parts_of
-from app.core.training import Progress, train
 from app.ui.pace import TICK_MILLISECONDS, Pace
-from app.ui.recipes import Recipe
 from app.workers.thread import Runner
 from app.workers.training_worker import TrainingWorker
 
@@ -66,71 +56,6 @@ class State(Enum):
     def alive(self) -> bool:
         """Whether a thread is at work."""
         return self in (State.STARTING, State.RUNNING, State.PAUSED, State.STOPPING)
-
-
-@dataclass
-class Training:
-    """Everything that belongs to one model, from its first weights to its last."""
-
-    recipe: Recipe
-    data: Any
-    spec: Any
-    history: History
-    snapshot: Snapshot | None = None
-    learner: Learner | None = None
-    progress: Progress = field(default_factory=Progress)
-    steps_per_epoch: int = 1
-    total_steps: int = 0
-    engine: str = ""
-    ending: Finished | Failed | None = None
-    run: RunFolder | None = None
-    # The run with those it came from: its past is read from there.
-    parts: tuple[Part, ...] = ()
-    # The file that its first weights are from, if they are from one.
-    weights: WeightsFile | None = None
-    # The person's own network, which takes the place of layers.
-    model: ModelFile | None = None
-
-    def continues(self, data: Any, spec: TrainingSpec, model: ModelFile | None = None) -> bool:
-        """Whether the weights can be trained on with `spec` on `data`."""
-        same = all(getattr(self.spec, name) == getattr(spec, name) for name in self.recipe.kept)
-        same = same and self.model == model
-        return same and self.data is data and self.learner is not None
-
-    def move_to(self, spec: TrainingSpec) -> None:
-        """Take other settings between two trainings; live ones are marked on the curves."""
-        moved = live_changes(self.spec, spec)
-        step = self.progress.step
-        self.history.changes.extend((step, Change(n, old, new)) for n, (old, new) in moved.items())
-        self.spec = spec
-
-    def origin(self, spec: TrainingSpec) -> ParentInfo | None:
-        """Return what a run that goes on from here with `spec` says of this one, if it is kept."""
-        if self.run is None:
-            return None
-        epoch = self.progress.step / max(self.steps_per_epoch, 1)
-        return parent_info(self.run, self.progress.step, epoch, self.spec, spec)
-
-    def recorded_in(self, run: RunFolder) -> None:
-        """Note that what comes now is recorded in `run`."""
-        if self.run is None or self.run.path == run.path:
-            self.parts = tuple(parts_of(run))
-        else:
-            *before, last = self.parts
-            self.parts = (*before, replace(last, until=self.progress.step), Part(run))
-        self.run = run
-
-    @property
-    def gives_way(self) -> bool:
-        """Whether its steps wait for the interpreter while the window draws.
-
-        The kernels compute without it, and an own network has one of its own.
-        """
-        return self.spec.engine == "torch" and self.model is None
-
-    def epochs(self) -> np.ndarray:
-        """Place of every recorded step on an axis in epochs."""
-        return self.history.steps / max(self.steps_per_epoch, 1)
 
 
 class TrainingSession(QObject):
@@ -203,11 +128,7 @@ class TrainingSession(QObject):
         if self.can_continue(data, spec, model):
             assert self.training is not None
             training = self.training
-            if training.progress.epoch >= spec.epochs:
-                # All epochs are done: as many again.
-                spec = spec.changed(epochs=min(training.progress.epoch + spec.epochs, 1_000_000))
-            origin = training.origin(spec)
-            training.move_to(spec)
+            spec, origin = training.go_on(spec)
         else:
             weights = None if self.training is None else self.training.weights
             training = Training(self.recipe, data, spec, History(self.recipe.term_names))
@@ -256,7 +177,7 @@ class TrainingSession(QObject):
             training.recorded_in(recorder.run)
             with contextlib.suppress(FilterscopeError):
                 # A disk that does not take it will be told of by the recorder.
-                _note_beginning(training)
+                training.note_beginning()
         else:
             training.run, training.parts = None, ()
         self._control = Control()
@@ -267,7 +188,7 @@ class TrainingSession(QObject):
         control, threads = self._control, self.threads
 
         def begin() -> Iterator[Event]:
-            return _begin(training, control, run_id, threads)
+            return training.events(control, run_id, threads)
 
         self._worker = TrainingWorker(begin, control, self._feed, recorder)
         self._worker.ended.connect(self._on_ended)
@@ -408,42 +329,3 @@ class TrainingSession(QObject):
         step = int(training.history.steps[-1])
         rows = self.recipe.examples(training.data, training.spec)
         return (training.total_steps - step) * rows / training.steps_per_epoch / self.speed
-
-
-def _note_beginning(training: Training) -> None:
-    """Write into the run's folder where its first weights and its network are from."""
-    run, brought = training.run, None if training.progress.step else training.weights
-    if run is not None and (brought is not None or training.model is not None):
-        run.write_info(note_beginning(run.info, training.model, brought, training.learner))
-
-
-def _begin(training: Training, control: Control, run_id: str, threads: int) -> Iterator[Event]:
-    """Make the learner, unless there is one to go on with, and train (in the thread)."""
-    spec, recipe = training.spec, training.recipe
-    if training.learner is None:
-        training.learner = first_learner(
-            recipe.make_learner,
-            training.data,
-            spec,
-            threads,
-            model=training.model,
-            weights=training.weights,
-            interrupt=control.interrupt,
-        )
-    _note_beginning(training)
-    try:
-        for event in train(
-            training.learner,
-            spec,
-            control,
-            examples=recipe.examples(training.data, spec),
-            order=recipe.order(training.data, spec),
-            run_id=run_id,
-            resume=training.progress,
-        ):
-            if isinstance(event, Checkpoint):
-                training.progress = Progress(event.step, event.epoch, event.steps_into_epoch)
-            yield event
-    finally:
-        # Who asks an own network again starts its process anew.
-        let_go(training.learner)

@@ -13,8 +13,8 @@ from app.core.first_learner import first_learner
 from app.core.history import History
 from app.core.learners import Learner
 from app.core.learners.own_model import let_go
+from app.core.one_training import Training
 from app.ui.labs.lab import Lab
-from app.ui.training_session import Training
 from app.workers.task_worker import Task, TaskWorker
 
 __all__ = ["WeightsSession"]

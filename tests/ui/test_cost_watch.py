@@ -7,10 +7,10 @@ import pytest
 
 from app.core.events import Change, Finished, ParamsChanged
 from app.core.history import History
+from app.core.one_training import Training
+from app.core.recipes import AutoencoderRecipe
 from app.core.specs import AutoencoderSpec
 from app.ui.cost_watch import CostWatch, newest_cost
-from app.ui.recipes import AutoencoderRecipe
-from app.ui.training_session import Training
 
 from .conftest import make_patches
 

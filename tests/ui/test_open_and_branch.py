@@ -35,7 +35,7 @@ def dense(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "KEYFRAME_SECONDS", 0.0)
     monkeypatch.setattr(training, "CALL_SECONDS", 0.0)
     every = functools.partial(training.train, snapshot_seconds=0.0)
-    monkeypatch.setattr("app.ui.training_session.train", every)
+    monkeypatch.setattr("app.core.one_training.train", every)
     monkeypatch.setattr("tests.core.trained.train", every)
 
 

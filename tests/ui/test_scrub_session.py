@@ -32,7 +32,7 @@ def dense(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a keyframe of every step that is due: these trainings last no second."""
     monkeypatch.setattr(recorder, "KEYFRAME_SECONDS", 0.0)
     every = functools.partial(training.train, snapshot_seconds=0.0)
-    monkeypatch.setattr("app.ui.training_session.train", every)
+    monkeypatch.setattr("app.core.one_training.train", every)
     monkeypatch.setattr("app.ui.scrub_session.LOOK_SECONDS", 0.05)
 
 

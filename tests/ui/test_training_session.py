@@ -16,12 +16,12 @@ from app.core.errors import StorageError
 from app.core.events import Event, Failed, Finished, Steps
 from app.core.history import History
 from app.core.learners import AutoencoderLearner
+from app.core.recipes import AutoencoderRecipe
 from app.core.runs import list_runs
 from app.core.runs.room import RESERVE
 from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec
 from app.core.training import train
-from app.ui.recipes import AutoencoderRecipe
 from app.ui.training_session import State, TrainingSession
 from app.workers.thread import Runner
 

@@ -11,7 +11,9 @@ from app.core.data.patches import Patches
 from app.core.data.sample import SAMPLE_NAME, sample_path
 from app.core.events import Snapshot
 from app.core.models.autoencoder import pca_bound
+from app.core.one_training import Training
 from app.core.presets import PRESETS
+from app.core.recipes import AutoencoderRecipe
 from app.core.specs import AutoencoderSpec
 from app.core.words import grouped
 from app.ui.data_session import DataSession
@@ -20,9 +22,7 @@ from app.ui.labs.lab import Lab
 from app.ui.panels.autoencoder_panel import AutoencoderPanel
 from app.ui.panels.data_panel import DataPanel
 from app.ui.range_session import RangeSession
-from app.ui.recipes import AutoencoderRecipe
 from app.ui.scrub_session import ScrubSession
-from app.ui.training_session import Training
 from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
 

@@ -18,9 +18,11 @@ from app.core.errors import FilterscopeError
 from app.core.events import Snapshot
 from app.core.learners import ConvNetLearner
 from app.core.learners.own_model import OwnModelLearner, let_go
+from app.core.one_training import Training
 from app.core.own_model.file import ModelFile, read_model_file
 from app.core.predictions import Predictions
 from app.core.presets import CNN_PRESETS
+from app.core.recipes import ConvNetRecipe
 from app.core.specs import ConvNetSpec, ImageSpec
 from app.core.words import grouped
 from app.ui.device_notes import DeviceNotes
@@ -30,9 +32,7 @@ from app.ui.labs.lab import Lab
 from app.ui.panels.cnn_panel import CnnPanel
 from app.ui.range_session import RangeSession
 from app.ui.reading_session import ReadingSession
-from app.ui.recipes import ConvNetRecipe
 from app.ui.scrub_session import ScrubSession
-from app.ui.training_session import Training
 from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
 

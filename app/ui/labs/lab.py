@@ -8,13 +8,14 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
 from app.core.events import Snapshot
+from app.core.one_training import Training
 from app.core.own_model.file import ModelFile
+from app.core.recipes import Recipe
 from app.core.specs import TrainingSpec
 from app.core.words import duration_in_words
 from app.ui.cost_watch import CostWatch, newest_cost
-from app.ui.recipes import Recipe
 from app.ui.scrub_session import ScrubSession
-from app.ui.training_session import State, Training, TrainingSession
+from app.ui.training_session import State, TrainingSession
 from app.workers.thread import Runner
 
 if TYPE_CHECKING:

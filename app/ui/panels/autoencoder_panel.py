@@ -14,6 +14,7 @@ from app.core.data.patches import Patches
 from app.core.events import Snapshot
 from app.core.explain import Moment, explain
 from app.core.models.autoencoder import initial_weights
+from app.core.one_training import Training
 from app.core.probe import Probe, Reading, Sight
 from app.core.specs import AutoencoderSpec
 from app.ui.moment import Moment as Seen
@@ -22,7 +23,6 @@ from app.ui.panels.autoencoder.cost_card import CostCard
 from app.ui.panels.autoencoder.reconstruction_card import ReconstructionCard
 from app.ui.panels.autoencoder.settings_card import SettingsCard
 from app.ui.panels.autoencoder.units_card import UnitsCard
-from app.ui.training_session import Training
 from app.ui.widgets.card import Card, ChoiceButton
 from app.ui.widgets.mosaic_view import MosaicView
 from app.ui.widgets.scrub_bar import ScrubBar

@@ -14,6 +14,7 @@ from app.core.events import Evaluated, Snapshot
 from app.core.learners.own_model import OwnModelLearner
 from app.core.nn.description import describe_network, first_without
 from app.core.nn.reading import first_filters
+from app.core.one_training import Training
 from app.core.own_model.file import ModelFile
 from app.core.predictions import Predictions
 from app.core.specs import ConvNetSpec
@@ -25,7 +26,6 @@ from app.ui.panels.cnn.loss_card import LossCard
 from app.ui.panels.cnn.maps_card import MapsCard
 from app.ui.panels.cnn.network_page import NetworkPage
 from app.ui.reading_session import Reading, ReadingSession, Wish
-from app.ui.training_session import Training
 from app.ui.widgets.accuracy_plot import AccuracyPlot
 from app.ui.widgets.card import Card, ChoiceButton, TabbedCard
 from app.ui.widgets.layer_list import shape_text

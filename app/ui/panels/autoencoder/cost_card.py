@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from app.core.learners import AutoencoderLearner
+from app.core.one_training import Training
 from app.ui.cost_watch import newest_cost
 from app.ui.training_curves import clear_curves, draw_curves
-from app.ui.training_session import Training
 from app.ui.widgets.card import Card, ToggleButton
 from app.ui.widgets.cost_plot import CostPlot
 

@@ -10,8 +10,8 @@ from PyQt6.QtWidgets import QWidget
 
 from app.core.events import Snapshot
 from app.core.nn.network import TERM_NAMES
+from app.core.one_training import Training
 from app.ui.training_curves import clear_curves, draw_curves
-from app.ui.training_session import Training
 from app.ui.widgets.card import ChoiceButton, TabbedCard, ToggleButton
 from app.ui.widgets.cost_plot import CostPlot
 from app.ui.widgets.layer_behaviour import KINDS, LayerBehaviour
