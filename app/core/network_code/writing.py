@@ -19,6 +19,8 @@ __all__ = ["LEVELS", "TITLES", "CodeLevel", "network_code"]
 
 CodeLevel = Literal["barebones", "module", "sequential"]
 LEVELS: tuple[CodeLevel, ...] = ("barebones", "module", "sequential")
+# What stands above the line that brings in trained weights; short, columns are narrow.
+STATE_DICT = "The state_dict of a run at this level:"
 TITLES = {"barebones": "bare tensors", "module": "nn.Module", "sequential": "nn.Sequential"}
 
 
@@ -76,8 +78,8 @@ def _head(bare: bool) -> Iterator[str]:
 
 
 def _weights(level: CodeLevel, rows: Sequence[Row]) -> Iterator[str]:
-    """Yield how the file of a trained network comes in, for whoever takes the code away."""
-    yield f"# Trained weights, the state_dict of a run with the level {TITLES[level]}:"
+    """Yield how an exported file of trained weights comes in, for whoever takes the code away."""
+    yield f"# {STATE_DICT}"
     if level != "barebones":
         yield '# model.load_state_dict(torch.load("weights.pt"))'
         return
