@@ -46,8 +46,11 @@ class Settings(Spec):
 
     version: Literal[1] = 1
     theme: Literal["system", "light", "dark"] = "system"
+    # What was opened last, of patches and of images with labels, and where; where things are saved.
     recent: tuple[str, ...] = ()
+    recent_images: tuple[str, ...] = ()
     last_folder: str = ""
+    save_folder: str = ""
     geometry: str = ""
     zoom: Annotated[int, Field(ge=1, le=64)] = 8
     # Titles of the columns of the table of runs that somebody does not want to see.

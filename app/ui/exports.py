@@ -133,14 +133,20 @@ class Exporter(QObject):
         if choices is None:
             return
         filters = {f"{_named(suffix)} (*.{suffix})": suffix for suffix in item.kinds}
-        folder = Path(self.window_.settings.last_folder or Path.home())
+        settings = self.window_.settings
+        folder = Path(settings.save_folder or settings.last_folder or Path.home())
         start = folder / f"{safe_name(item.title.lower())}.{item.kinds[0]}"
         # The dialog asks before an existing file is replaced.
         path, chosen = QFileDialog.getSaveFileName(
             self.window_, item.text, str(start), ";;".join(filters)
         )
-        if path:
-            self.save(item.key, Path(path), filters.get(chosen, ""), choices=choices)
+        if path and self.save(item.key, Path(path), filters.get(chosen, ""), choices=choices):
+            self._remember(Path(path).parent)
+
+    def _remember(self, folder: Path) -> None:
+        """Offer the folder where something was saved last for the next thing too."""
+        if str(folder) != self.window_.settings.save_folder:
+            self.window_.save_settings(save_folder=str(folder))
 
     def save(
         self,

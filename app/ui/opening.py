@@ -9,7 +9,9 @@ from PyQt6.QtCore import QObject
 from PyQt6.QtWidgets import QFileDialog
 
 from app.core.data.files import is_photograph
+from app.core.data.image_reader import CIFAR10_NAME, plainly_images
 from app.core.data.sample import sample_path
+from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.data.weights_file import is_weights
 from app.ui.data_session import DataRequest
 from app.ui.dialogs.cut_dialog import CutDialog
@@ -53,6 +55,9 @@ class Opening(QObject):
             window.lab.takes_weights.load(Path(path))
         elif self._for_images:
             window.convnet_lab.open_path(text)
+        elif plainly_images(text):
+            window.convnet_lab.open_path(text)
+            window.show_lab(CNN)
         elif Path(path).is_dir():
             self._ask_how_to_cut(Path(path))
         else:
@@ -109,15 +114,17 @@ class Opening(QObject):
         return path
 
     def _ask_how_to_cut(self, folder: Path) -> None:
-        dialog = CutDialog(folder, self._window)
-        if dialog.exec():
-            self._window.data.open(dialog.request())
-        dialog.deleteLater()
+        self._open_as_asked(CutDialog(folder, self._window))
 
     def _ask_which(self, report: object) -> None:
-        dialog = DatasetDialog(report, self._window)  # type: ignore[arg-type]
+        self._open_as_asked(DatasetDialog(report, self._window))  # type: ignore[arg-type]
+
+    def _open_as_asked(self, dialog: CutDialog | DatasetDialog) -> None:
         if dialog.exec():
             self._window.data.open(dialog.request())
+        elif self._window.data.patches is None:
+            # Named at the start: the window would stay without any patches.
+            self.open_sample()
         dialog.deleteLater()
 
     # --- what is offered again
@@ -126,7 +133,23 @@ class Opening(QObject):
         request = self._window.data.request
         if request is None or request.path == sample_path():
             return
-        path, settings = str(request.path), self._window.settings
-        recent = [path, *(old for old in settings.recent if old != path)][:RECENT]
-        if recent != list(settings.recent):
-            self._window.save_settings(recent=recent, last_folder=str(request.path.parent))
+        self._keep("recent", str(request.path))
+
+    def remember_images(self) -> None:
+        """Offer the images with labels that are open again another time."""
+        request = self._window.convnet_lab.session.request
+        if request is not None and request.path not in (SYNTHETIC_NAME, CIFAR10_NAME):
+            self._keep("recent_images", request.path)
+
+    @property
+    def recent(self) -> tuple[str, ...]:
+        """What was opened last in labs such as the one in sight, the newest first."""
+        settings = self._window.settings
+        return settings.recent_images if self._for_images else settings.recent
+
+    def _keep(self, which: str, text: str) -> None:
+        before = getattr(self._window.settings, which)
+        recent = (text, *(old for old in before if old != text))[:RECENT]
+        if recent != before:
+            folder = Path(text.partition("::")[0]).parent
+            self._window.save_settings(**{which: recent, "last_folder": str(folder)})

@@ -24,7 +24,7 @@ from app.core.data.patches import Source
 from app.core.data.synthetic import SYNTHETIC_NAME, synthetic_images
 from app.core.errors import RefusedInputError
 
-__all__ = ["CIFAR10_NAME", "images_kind", "open_images", "open_images_again"]
+__all__ = ["CIFAR10_NAME", "images_kind", "open_images", "open_images_again", "plainly_images"]
 
 CIFAR10_NAME = "cifar10"
 # A run's file says how many images were drawn; one that was tampered with may say anything.
@@ -136,6 +136,14 @@ def images_kind(path: PathLike) -> Literal["drawn", "cifar10", "folders", "array
             f"{file.name} is one image.", "Open the folder in which each class has a folder."
         )
     return "arrays"
+
+
+def plainly_images(path: PathLike) -> bool:
+    """Return whether a name or path can only be images with labels: drawn ones, or CIFAR-10."""
+    try:
+        return images_kind(path) in ("drawn", "cifar10")
+    except RefusedInputError:
+        return False
 
 
 def _side(folder: Path, wanted: str | None) -> int:

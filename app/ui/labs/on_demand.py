@@ -29,6 +29,7 @@ def make_convnet_lab(window: MainWindow) -> ConvNetLab:
     lab.panel.images_page.file_clicked.connect(window.opening.ask_for_file)
     lab.panel.images_page.folder_clicked.connect(window.opening.ask_for_folder)
     lab.session.changed.connect(window.on_data)
+    lab.session.changed.connect(window.opening.remember_images)
     window.follow(lab, lab.session)
     exporter.add(convnet_items(lab, exporter.current_zoom))
     exporter.add(run_items(lab, "network", partial(run_folder_of, lab), autoencoder=False))
