@@ -7,29 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import Qt, QTimer
-from PyQt6.QtGui import (
-    QCloseEvent,
-    QDragEnterEvent,
-    QDragLeaveEvent,
-    QDropEvent,
-    QShowEvent,
-)
-from PyQt6.QtWidgets import (
-    QButtonGroup,
-    QHBoxLayout,
-    QMainWindow,
-    QPushButton,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtGui import QCloseEvent, QShowEvent
+from PyQt6.QtWidgets import QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.errors import FilterscopeError
 from app.core.settings import Settings
 from app.core.specs import AutoencoderSpec
 from app.ui.branch_session import ask_for_branch
 from app.ui.data_session import DataSession
-from app.ui.dialogs.help_dialogs import AboutDialog, ShortcutsDialog
 from app.ui.exports import Exporter
 from app.ui.keyboard import Keyboard
 from app.ui.labs.autoencoder_lab import AutoencoderLab
@@ -56,8 +41,8 @@ from app.ui.opening import Opening
 from app.ui.panels.data_panel import DataPanel
 from app.ui.theme import theme
 from app.ui.training_session import TrainingSession
-from app.ui.widgets.card import elided_label
 from app.ui.widgets.drop_overlay import DropOverlay
+from app.ui.widgets.header import Header
 from app.ui.widgets.notice_bar import NoticeBar
 from app.ui.widgets.transport import Transport
 from app.workers.thread import Runner
@@ -81,7 +66,6 @@ class MainWindow(QMainWindow):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.setWindowTitle("Filterscope")
-        self.setAcceptDrops(True)
         self.settings = settings
         self.keep_settings = True
         self.runner = Runner(self)
@@ -238,48 +222,27 @@ class MainWindow(QMainWindow):
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(12, 2, 12, 12)
         layout.setSpacing(10)
-        header = QHBoxLayout()
-        header.setSpacing(4)
+        self.header = Header(TITLES)
+        self.info = self.header.info
+        self._tabs = self.header.tabs
         self.stack = QStackedWidget()
-        self._tabs = QButtonGroup(self)
         self.autoencoder = self.autoencoder_lab.panel
-        panels = (self.data_panel, self.autoencoder, *(QWidget() for _ in range(5)))
-        for place, (title, panel) in enumerate(zip(TITLES, panels, strict=True)):
-            tab = QPushButton(title)
-            tab.setObjectName(f"tab{title}")
-            tab.setProperty("tab", True)
-            tab.setCheckable(True)
-            # A ring around a tab is for the keyboard; a click has chosen it already.
-            tab.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            tab.setToolTip(f"The {title} lab (Ctrl+{place + 1})")
-            self._tabs.addButton(tab, place)
-            header.addWidget(tab)
+        for panel in (self.data_panel, self.autoencoder, *(QWidget() for _ in TITLES[2:])):
             self.stack.addWidget(panel)
-        self._tabs.idClicked.connect(self.show_lab)
-        header.addStretch(1)
-        self.info = elided_label("dataInfo")
-        header.addWidget(self.info, 100)
-        header.addSpacing(10)
-        self.open_button = QPushButton("Open…")
-        self.open_button.setObjectName("openButton")
-        self.open_button.setToolTip("Open a file of patches (Ctrl+O), or drop one on the window")
-        self.export_button = QPushButton("Export…")
-        self.export_button.setObjectName("exportButton")
-        self.export_button.setToolTip("Take filters, curves and weights away as files")
-        header.addWidget(self.open_button)
-        header.addWidget(self.export_button)
         self.notice = NoticeBar()
         self.transport = Transport()
-        layout.addLayout(header)
+        layout.addWidget(self.header)
         layout.addWidget(self.stack, 1)
         layout.addWidget(self.transport)
         self.notice.float_over(self.stack)
-        self.overlay = DropOverlay(centre)
+        self.overlay = DropOverlay(self, centre)
         self.exporter = Exporter(self)
 
     def _connect(self) -> None:
-        self.open_button.clicked.connect(self.opening.ask_for_file)
-        self.export_button.clicked.connect(self._on_export)
+        self.header.lab_wanted.connect(self.show_lab)
+        self.header.open_wanted.connect(self.opening.ask_for_file)
+        self.header.export_wanted.connect(lambda: self.header.show_exports(self.exporter.menu))
+        self.overlay.dropped.connect(self._on_dropped)
         self.data_panel.open_clicked.connect(self.opening.ask_for_file)
         self.data_panel.folder_clicked.connect(self.opening.ask_for_folder)
         self.data_panel.sample_clicked.connect(self.opening.open_sample)
@@ -304,6 +267,10 @@ class MainWindow(QMainWindow):
 
     # --- labs and looks
 
+    def _on_dropped(self, path: str) -> None:
+        # Let the drag end before a dialog might open.
+        QTimer.singleShot(0, lambda: self.opening.open(path))
+
     def show_lab(self, place: int) -> None:
         """Turn to a lab."""
         # A tab that the keyboard went to keeps the focus; what is on a page must not pass it on.
@@ -322,9 +289,7 @@ class MainWindow(QMainWindow):
         else:
             self.lab = self.autoencoder_lab
         self.stack.setCurrentIndex(place)
-        button = self._tabs.button(place)
-        if button is not None:
-            button.setChecked(True)
+        self.header.choose(place)
         for lab in self._there():
             lab.visible = lab.panel is self.stack.currentWidget()
             if lab.visible:
@@ -437,35 +402,6 @@ class MainWindow(QMainWindow):
 
     # --- the rest
 
-    def _on_export(self) -> None:
-        # Below the button, right edges in line: it stays inside the window.
-        menu, corner = self.exporter.menu, self.export_button.rect().bottomRight()
-        corner.setX(corner.x() - menu.sizeHint().width())
-        menu.popup(self.export_button.mapToGlobal(corner))
-
-    def show_keys(self) -> None:
-        """Show what every key does."""
-        dialog = ShortcutsDialog(self)
-        dialog.exec()
-        dialog.deleteLater()
-
-    def show_about(self) -> None:
-        """Show version, engine and licence."""
-        dialog = AboutDialog(self)
-        dialog.exec()
-        dialog.deleteLater()
-
-    def put_shortcut(self) -> None:
-        """Put an icon on the desktop."""
-        from app.shortcut import install_shortcut
-
-        try:
-            where = install_shortcut()
-        except FilterscopeError as error:
-            self.notice.tell("problem", error.message, error.hint)
-        else:
-            self.notice.tell("good", f"A shortcut is at {where}.")
-
     def focusNextPrevChild(self, forward: bool) -> bool:
         """Qt: the Tab key was pressed, or what had the focus was hidden or locked.
 
@@ -481,28 +417,6 @@ class MainWindow(QMainWindow):
         """Qt: begin with the focus nowhere, else the first tab would look chosen."""
         super().showEvent(event)
         self.keyboard.leave()
-
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Qt: take files."""
-        assert event is not None
-        mime = event.mimeData()
-        if mime is not None and mime.hasUrls() and any(url.isLocalFile() for url in mime.urls()):
-            event.acceptProposedAction()
-            self.overlay.cover()
-
-    def dragLeaveEvent(self, event: QDragLeaveEvent | None) -> None:
-        """Qt: the file left again."""
-        self.overlay.hide()
-
-    def dropEvent(self, event: QDropEvent | None) -> None:
-        """Qt: open the first file."""
-        assert event is not None
-        self.overlay.hide()
-        mime = event.mimeData()
-        paths = [url.toLocalFile() for url in mime.urls() if url.isLocalFile()] if mime else []
-        if paths:
-            # Let the drag end before a dialog might open.
-            QTimer.singleShot(0, lambda: self.opening.open(paths[0]))
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Qt: stop what runs, then go; nothing that was trained is lost, the run is recorded."""

@@ -7,8 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PyQt6.QtGui import QAction, QActionGroup, QKeySequence
-from PyQt6.QtWidgets import QMenu
+from PyQt6.QtWidgets import QDialog, QMenu
 
+from app.core.errors import FilterscopeError
+from app.ui.dialogs.help_dialogs import AboutDialog, ShortcutsDialog
 from app.ui.labs.places import TITLES
 
 if TYPE_CHECKING:
@@ -125,13 +127,13 @@ class Menus:
 
     def _fill_recent(self) -> None:
         self.recent.clear()
-        for path in self._window.settings.recent:
+        for path in self._window.opening.recent:
             action = self.recent.addAction(path)
             assert action is not None
             action.setObjectName("actionRecent")
             action.setToolTip(f"Open {path} again")
             action.triggered.connect(partial(self._window.opening.open, path))
-        if not self._window.settings.recent:
+        if not self._window.opening.recent:
             nothing = self.recent.addAction("Nothing yet")
             assert nothing is not None
             nothing.setEnabled(False)
@@ -227,13 +229,33 @@ class Menus:
             self._window.lab.scrub.bar.step_by(by)
 
     def _build_help(self) -> None:
-        window, menu = self._window, self._menu("&Help")
+        menu = self._menu("&Help")
         add = partial(self._action, menu)
-        add("actionShortcuts", "Keys", window.show_keys, "What can be done without the mouse", "F1")
+        add("actionShortcuts", "Keys", self._show_keys, "What can be done without the mouse", "F1")
         add(
             "actionDesktop",
             "Put a shortcut on the desktop",
-            window.put_shortcut,
+            self._put_shortcut,
             "An icon that starts Filterscope with a double click",
         )
-        add("actionAbout", "About Filterscope", window.show_about, "Version, engine and licence")
+        add("actionAbout", "About Filterscope", self._show_about, "Version, engine and licence")
+
+    def _show_keys(self) -> None:
+        self._show(ShortcutsDialog(self._window))
+
+    def _show_about(self) -> None:
+        self._show(AboutDialog(self._window))
+
+    def _show(self, dialog: QDialog) -> None:
+        dialog.exec()
+        dialog.deleteLater()
+
+    def _put_shortcut(self) -> None:
+        from app.shortcut import install_shortcut
+
+        try:
+            where = install_shortcut()
+        except FilterscopeError as error:
+            self._window.notice.tell("problem", error.message, error.hint)
+        else:
+            self._window.notice.tell("good", f"A shortcut is at {where}.")

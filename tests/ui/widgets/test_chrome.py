@@ -271,10 +271,10 @@ def test_the_overlay_covers_its_parent(qtbot: QtBot) -> None:
     parent = QWidget()
     qtbot.addWidget(parent)
     parent.resize(300, 200)
-    overlay = DropOverlay(parent)
+    overlay = DropOverlay(parent, parent)
     parent.show()
     assert not overlay.isVisible()
-    overlay.cover()
+    overlay._cover()
     assert overlay.isVisible()
     assert overlay.geometry().center() == parent.rect().center()
 
