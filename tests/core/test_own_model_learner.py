@@ -105,6 +105,25 @@ def test_its_answers_are_means_of_both_looks_where_that_is_asked_for(make):
     np.testing.assert_allclose(both.evaluate(both.spec), plain.evaluate(plain.spec), rtol=1e-6)
 
 
+LINEAR = """
+from torch import nn
+
+
+def build(num_classes, image_shape):
+    channels, height, width = image_shape
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, num_classes))
+"""
+
+
+@pytest.mark.parametrize("loss", ["softmax", "svm"])
+def test_its_terms_over_the_sample_are_those_that_a_step_sees(make, loss):
+    learner = make(LINEAR, loss=loss, reg=0.3, batch_size=80, precision="float64")
+    there = learner.evaluate(learner.spec)
+    # The sample are all images that train, as is the batch.
+    seen = learner.steps(np.arange(80), learner.spec, NEVER, 1).terms[0]
+    np.testing.assert_allclose(there, seen, rtol=1e-9)
+
+
 def test_what_was_kept_goes_on_to_the_same_bits(make):
     whole = make(epochs=2)
     order = EpochOrder(80, 0)

@@ -7,7 +7,7 @@ copied; on a GPU the host's copy is renewed when somebody asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.data.batches import Share
 from app.core.data.image_preprocess import FittedImages, augmentation_rng
 from app.core.devices import (
     gains_from_bfloat16,
@@ -24,16 +23,16 @@ from app.core.devices import (
     load_torch,
 )
 from app.core.distributed import Group
-from app.core.learners.convnet import ConvNetLearner, Mark
+from app.core.learners.convnet import MARK_STEPS, ConvNetLearner, Mark
 from app.core.learners.device_images import SHARE, DeviceImages
 from app.core.learners.need import NETWORK, SMALLER, need_of
 from app.core.learners.on_device import OnDevice
 from app.core.learners.protocol import StepOutcome
-from app.core.learners.whole_set import Whole
+from app.core.learners.torch_batches import TorchBatches
+from app.core.learners.torch_judging import TorchJudging
+from app.core.learners.torch_whole_set import TorchWholeSet
 from app.core.memory import enough_for
-from app.core.nn.looks import scores_of_looks
-from app.core.nn.network import Network
-from app.core.predictions import Predictions
+from app.core.nn.passes import SAMPLE
 from app.core.solvers.first_order import MEMORY
 from app.core.solvers.schedules import rate
 from app.core.specs import ConvNetSpec
@@ -45,17 +44,10 @@ if TYPE_CHECKING:
 
 __all__ = ["TorchConvNetLearner"]
 
-# As often the weights are kept, to go back to from a step that was too much.
-MARK_STEPS = 50
-# Numbers of each gradient that are kept to show how they are spread.
-SAMPLE = 2048
-# Images that are asked about at once.
-ASKED = 250
-
 Array = NDArray[Any]
 
 
-class TorchConvNetLearner(OnDevice, ConvNetLearner):
+class TorchConvNetLearner(OnDevice, TorchWholeSet, TorchJudging, ConvNetLearner):
     """A network of layers on PyTorch.
 
     Parameters
@@ -97,20 +89,22 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         given = None if group is None else (group.device, "; ".join(group.notes))
         self._take_device(spec.device, spec.precision, given)
         self._check_room(data, spec)
-        self._mixed = spec.mixed_precision == "bfloat16" and spec.precision == "float32"
-        if self._mixed and not gains_from_bfloat16(self.device):
-            self._mixed = False
+        mixed = spec.mixed_precision == "bfloat16" and spec.precision == "float32"
+        if mixed and not gains_from_bfloat16(self.device):
+            mixed = False
             self.notes.append(f"the {self.device.title} has no bfloat16; float32 is used")
         self._slopes: dict[str, Tensor] = {}
         self._older: Mark | None = None
-        # Whether a look at images is shared among the group, and what all asked for last.
         self._together = False
-        self._asking: Tensor | None = None
         with self._threads():
             self._theta = self._to_device(self.network.theta)
             self._running = self._to_device(self.network.running)
             self._memory = self._to_device(self.memory)
             self.model = self._make_model(self._theta, self._running)
+            self.batches = TorchBatches(
+                self.model, self._theta.dtype, self.device,
+                mixed=mixed, channels_last=spec.channels_last, group=group,
+            )  # fmt: skip
             self._remembered = [list(self._make_views(one).values()) for one in self._memory]
             self._images = DeviceImages(data, self.device, self.network.dtype)
             if spec.compile:
@@ -136,7 +130,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
     @property
     def engine(self) -> str:
         """What computes, for people."""
-        half = ", bfloat16" if self._mixed else ""
+        half = ", bfloat16" if self.batches.mixed else ""
         several = "" if self.group is None else f"{self.group.sentence}, each "
         return f"PyTorch {self.version}, {self.spec.level}{half}, {several}{self.place}"
 
@@ -199,7 +193,7 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         y = torch.zeros(batch, dtype=torch.int64, device=self.device.name)
         kept = self._running.clone()
         try:
-            loss, _ = self._loss(self._laid_out(x), y, spec, np.random.default_rng(0))
+            loss, _ = self.batches.loss(x, y, spec, np.random.default_rng(0))
             self.model.slopes(loss)
         finally:
             self._running.copy_(kept)
@@ -243,8 +237,8 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
             finite = bool(torch.isfinite(self._theta).all())
         if not finite:
             self._undo_last_step()
-        if self.group is not None and self._asking is not None:
-            self.group.heed(float(self._asking))
+        if self.group is not None and self.batches.asking is not None:
+            self.group.heed(float(self.batches.asking))
         return StepOutcome(numbers[:, :2], finite, accuracies=numbers[:, 2])
 
     def _tensor_step(self, rows: NDArray[np.int64], spec: ConvNetSpec) -> Tensor:
@@ -260,12 +254,12 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
         mine = self.data.split.train[rows if share is None else rows[share.rows]]
         x, y = self._images.batch(mine, rng, share)
         masks = np.random.default_rng([spec.seed, 8, self.taken])
-        loss, accuracy = self._loss(self._laid_out(x), y, spec, masks, share)
+        loss, accuracy = self.batches.loss(x, y, spec, masks, share)
         slopes = self.model.slopes(loss)
         if self.group is not None:
-            slopes, loss, accuracy = self._added(self.group, slopes, loss, accuracy)
+            slopes, loss, accuracy = self.batches.added(self.group, slopes, loss, accuracy)
         self._slopes = slopes
-        decayed, squares = self._decay(slopes, spec.reg)
+        decayed, squares = self.batches.decayed(slopes, self.network.decayed, spec.reg)
         update(
             spec.solver,
             list(self.model.weights.values()),
@@ -276,81 +270,6 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
             spec.momentum,
         )
         return torch.stack([loss.detach(), squares, accuracy]).double()
-
-    def _loss(
-        self,
-        x: Tensor,
-        y: Tensor,
-        spec: ConvNetSpec,
-        masks: np.random.Generator,
-        share: Share | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Return the data term, for autograd, and the accuracy of a batch.
-
-        Of a share of a batch, what it adds to those of the batch: means, times its weight.
-        """
-        from app.core.torch_models.functions import data_loss
-
-        mode = self.model.mode
-        mode.train, mode.keep, mode.rng = True, 1 - spec.dropout, masks
-        mode.share, mode.add = share, None if self.group is None else self.group.add
-        with self._autocast():
-            scores = self.model.forward(x)
-        scores = scores.to(self._theta.dtype)
-        if not len(y):
-            # No image is left for this process; the others still wait for its sums of nothing.
-            return scores.sum(), scores.detach().sum()
-        loss = data_loss(scores, y, spec.loss, spec.label_smoothing)
-        accuracy = (scores.detach().argmax(dim=1) == y).to(loss.dtype).mean()
-        if share is not None:
-            loss, accuracy = loss * share.weight, accuracy * share.weight
-        return loss, accuracy
-
-    def _added(
-        self, group: Group, slopes: dict[str, Tensor], loss: Tensor, accuracy: Tensor
-    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Return slopes, loss and accuracy of the whole batch: the sums over all shares.
-
-        All travel in one vector, and with them whether somebody asked to stop.
-        """
-        import torch
-
-        parts = [slope.reshape(-1) for slope in slopes.values()]
-        told = torch.stack([loss.detach(), accuracy, torch.full_like(accuracy, group.asking)])
-        vector = torch.cat([*parts, told])
-        group.add(vector)
-        *summed, told = torch.split(vector, [*map(len, parts), len(told)])
-        self._asking = told[2]
-        whole = {
-            name: one.view(slope.shape)
-            for (name, slope), one in zip(slopes.items(), summed, strict=True)
-        }
-        return whole, told[0], told[1]
-
-    def _decay(self, slopes: dict[str, Tensor], reg: float) -> tuple[dict[str, Tensor], Tensor]:
-        """Return slopes with those of reg/2 ΣW², and that term."""
-        import torch
-
-        squares = torch.zeros((), dtype=self._theta.dtype, device=self._theta.device)
-        if not reg:
-            return slopes, squares
-        names = sorted(self.network.decayed)
-        weights = [self.model.weights[name] for name in names]
-        sums = torch._foreach_add([slopes[name] for name in names], weights, alpha=reg)
-        norms = torch.stack(list(torch._foreach_norm(weights)))
-        return {**slopes, **dict(zip(names, sums, strict=True))}, reg / 2 * norms.square().sum()
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        import torch
-
-        if not self._mixed:
-            return nullcontext()
-        return torch.autocast(self.device.kind, dtype=torch.bfloat16)
-
-    def _laid_out(self, x: Tensor) -> Tensor:
-        import torch
-
-        return x.contiguous(memory_format=torch.channels_last) if self.spec.channels_last else x
 
     # --- the way back from a step that was too much
 
@@ -381,128 +300,6 @@ class TorchConvNetLearner(OnDevice, ConvNetLearner):
             self._tensor_step(rows, spec)
             self.taken += 1
         self.taken = taken
-
-    # --- L-BFGS
-
-    def _whole(self, spec: ConvNetSpec, check: Callable[[], None]) -> tuple[Whole, Array]:
-        """Return what all training images say at the host's weights, and the gradient."""
-        import torch
-
-        self._push()
-        train = self.data.split.train
-        terms, accuracy = np.zeros(2), 0.0
-        gradient = torch.zeros_like(self._theta)
-        into = list(self._make_views(gradient).values())
-        averages = torch.zeros_like(self._running)
-        self.model.mode.momentum = 0.0
-        kept = self._running.clone()
-        try:
-            for start in range(0, len(train), spec.batch_size):
-                check()
-                indices = train[start : start + spec.batch_size]
-                weight = len(indices) / len(train)
-                share = None if self.group is None else self.group.share(len(indices))
-                x, y = self._images.rows(indices if share is None else indices[share.rows])
-                masks = np.random.default_rng(0)
-                loss, right = self._loss(self._laid_out(x), y, spec, masks, share)
-                self._slopes = self.model.slopes(loss)
-                torch._foreach_add_(into, list(self._slopes.values()), alpha=weight)
-                terms[0] += weight * float(loss.detach())
-                accuracy += weight * float(right)
-                averages.add_(self._running, alpha=weight)
-            if self.group is not None:
-                told = np.array([terms[0], accuracy, self.group.asking])
-                self.group.add_array(told)
-                self.group.add(gradient)
-                terms[0], accuracy = map(float, told[:2])
-                self.group.heed(float(told[2]))
-        finally:
-            self.model.mode.momentum = 0.9
-            self._running.copy_(kept)
-        decayed, squares = self._decay(self._make_views(gradient), spec.reg)
-        terms[1] = float(squares)
-        whole = torch.cat([one.reshape(-1) for one in decayed.values()]).cpu().numpy()
-        parts = self.network.views_of_averages(averages.cpu().numpy())
-        return Whole(terms, accuracy, parts), whole
-
-    # --- evaluation
-
-    def _few(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return rows
-
-    def _predict(
-        self, network: Network, rows: NDArray[np.int64], check: Callable[[], None]
-    ) -> Predictions:
-        model = self.model
-        if network is not self.network:
-            model = self._make_model(
-                self._to_device(network.theta), self._to_device(network.running)
-            )
-        scores = self._scores(model, rows, check, self.mirror_looks)
-        return Predictions.of_scores(rows, self.data.labels(rows), scores)
-
-    def _scores(
-        self,
-        model: Model,
-        rows: NDArray[np.int64],
-        check: Callable[[], None],
-        mirror_looks: bool = False,
-    ) -> NDArray[np.float64]:
-        import torch
-
-        def ask(mirrored: bool) -> NDArray[np.float64]:
-            x, _ = self._images.rows(rows[part], mirrored)
-            scores: NDArray[np.float64] = model.forward(self._laid_out(x)).double().cpu().numpy()
-            return scores
-
-        group = self.group if self._together else None
-        # Zeros where others look: the sum is what all saw.
-        found = np.zeros((len(rows), self.network.classes))
-        mine = Share.of(0, 1, len(rows)) if group is None else group.share(len(rows))
-        most = len(rows) if group is None else -(-len(rows) // group.size)
-        model.mode.train = False
-        with torch.no_grad(), self._autocast():
-            for start in range(0, most, ASKED):
-                if group is not None:
-                    group.agree()
-                check()
-                part = slice(mine.start + start, min(mine.start + start + ASKED, mine.stop))
-                if part.start >= part.stop:
-                    continue
-                found[part] = scores_of_looks(ask, mirror_looks)
-        if group is not None:
-            group.add_array(found)
-        return found
-
-    def validate(self, spec: ConvNetSpec, interrupt: NDArray[np.int32]) -> Any:
-        """Look at the images that do not train; see `ConvNetLearner`.
-
-        A group shares them, and takes rank 0's weights once more: processors that round
-        differently drift apart no further than this.
-        """
-        with self._threads():
-            if self.group is not None:
-                for tensor in (self._theta, self._running, self._memory):
-                    self.group.take_from_first(tensor)
-            self._pull()
-        self._together = self.group is not None
-        try:
-            return super().validate(spec, interrupt)
-        finally:
-            self._together = False
-
-    def evaluate(self, spec: ConvNetSpec) -> NDArray[np.float64]:
-        """Return the terms (2,) over the fixed sample of training images."""
-        if self.group is not None and self.group.rank > 0:
-            # Rank 0 tells them; whether they are asked for depends on its clock.
-            return np.zeros(2)
-        rows = self._sample
-        with self._threads(), np.errstate(all="ignore"):
-            self._pull()
-            scores = self._scores(self.model, rows, lambda: None)
-            labels = self.data.labels(rows)
-            data, _ = self.network.data_loss(scores, labels, spec.loss, spec.label_smoothing)
-            return np.array([data, self.network.l2(spec.reg)])
 
     # --- what is kept
 
