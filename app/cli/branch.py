@@ -30,7 +30,9 @@ def add_branch(actions: Any) -> None:
             "one that is asked for, of which all weights are kept."
         ),
     )
-    parser.add_argument("run_folder", metavar="RUN", help="its folder, or its name")
+    parser.add_argument(
+        "run_folder", metavar="RUN", help="its folder, its name, or six letters of it"
+    )
     parser.add_argument(
         "--at", metavar="EPOCH", help="where to leave it: an epoch, or step:N (its end)"
     )

@@ -41,7 +41,9 @@ def add_export(commands: Any) -> None:
         run_export,
         epilog="what there is, and the endings of PATH:\n" + "\n".join(lines),
     )
-    parser.add_argument("run_folder", metavar="RUN", help="its folder, or its name")
+    parser.add_argument(
+        "run_folder", metavar="RUN", help="its folder, its name, or six letters of it"
+    )
     parser.add_argument(
         "--what",
         required=True,

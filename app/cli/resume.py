@@ -30,7 +30,9 @@ def add_resume(actions: Any) -> None:
         ),
     )
     parser.set_defaults(shares=True)
-    parser.add_argument("run_folder", metavar="RUN", help="its folder, or its name")
+    parser.add_argument(
+        "run_folder", metavar="RUN", help="its folder, its name, or six letters of it"
+    )
     parser.add_argument(
         "--epochs", type=int, metavar="N", help="epochs in all, to train on one that is done"
     )

@@ -25,13 +25,17 @@ def add_runs(commands: Any) -> None:
     listing.add_argument("--root", type=Path, help="folder that holds them")
     json_flag(listing)
     show = command(actions, "show", "Show a run's settings and how it ended", run_show)
-    show.add_argument("run_folder", metavar="RUN", help="its folder, or its name")
+    show.add_argument(
+        "run_folder", metavar="RUN", help="its folder, its name, or six letters of it"
+    )
     json_flag(show)
     compare = command(
         actions, "compare", "Show what differs between two runs, and how alike their filters are",
         run_compare,
     )  # fmt: skip
-    compare.add_argument("first", metavar="RUN", help="a run's folder, or its name")
+    compare.add_argument(
+        "first", metavar="RUN", help="a run's folder, its name, or six letters of it"
+    )
     compare.add_argument("second", metavar="RUN", help="the other's")
     compare.add_argument(
         "--epoch", type=float, metavar="E",

@@ -54,7 +54,9 @@ def add_rerun(actions: Any) -> None:
             "with 1. The new run is kept."
         ),
     )
-    parser.add_argument("run_folder", metavar="RUN", help="its folder, or its name")
+    parser.add_argument(
+        "run_folder", metavar="RUN", help="its folder, its name, or six letters of it"
+    )
     parser.add_argument("--engine", metavar="E", help="another engine: compiled, reference, torch")
     parser.add_argument("--out", metavar="RUN", type=Path, help="folder of the new run")
     parser.add_argument("--threads", type=int, metavar="N", help="threads that compute (all cores)")

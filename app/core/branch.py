@@ -236,7 +236,7 @@ def prepare_branch(
     line = Timeline(parts_of(RunFolder.open(parent_path)))
     if line.run.info.state == "running":
         raise UsageError(
-            f"{line.run.path.name} is being trained right now.", "Stop it first, then branch."
+            f"{line.run.name} is being trained right now.", "Stop it first, then branch."
         )
     if line.run.info.model is not None:
         raise UsageError("A network of your own program cannot be branched.", "Train it anew.")
@@ -313,7 +313,7 @@ def _moment(
     whole = [at for at in line.steps[-1:] if at > step]
     hint = f"Step {whole[0]} is kept whole." if whole else "Train it anew."
     raise UsageError(
-        f"No moment of {line.run.path.name} until step {step} is kept with all weights.", hint
+        f"No moment of {line.run.name} until step {step} is kept with all weights.", hint
     )
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "format_number",
     "parse_number",
     "parse_setting",
+    "setting_in_words",
     "value_in_words",
 ]
 
@@ -311,12 +312,30 @@ def format_number(value: float) -> str:
     return text
 
 
-def value_in_words(parameter: Parameter, value: Any) -> str:
-    """Return a setting's value as a person reads it: a choice by its name, a number with its unit."""
+def value_in_words(parameter: Parameter, value: Any, *, unit: bool = True) -> str:
+    """Return a setting's value as a person reads it: a choice by its name, a number with its unit.
+
+    A dash stands for None: there is no such setting.
+    """
+    if value is None:
+        return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if parameter.hyper.choices and value in parameter.hyper.choices:
         return str(parameter.hyper.choices[value])
     if isinstance(value, int | float):
-        return f"{format_number(value)} {parameter.hyper.unit}".strip()
+        return f"{format_number(value)} {parameter.hyper.unit if unit else ''}".strip()
     return str(value)
+
+
+def setting_in_words(parameter: Parameter, *values: Any) -> str:
+    """Return name and value where there is little room, such as ``ρ 0.2``; several with arrows.
+
+    Of a choice the choice itself says enough (``Adam``), unless it is a number or ``off``.
+    """
+    hyper = parameter.hyper
+    said = " → ".join(value_in_words(parameter, value, unit=False) for value in values)
+    if parameter.kind == "choice":
+        plain = said[:1].isalpha() and said != "off"
+        return said if plain else f"{hyper.label.lower()} {said}"
+    return f"{hyper.symbol or hyper.label.lower()} {said}"

@@ -143,17 +143,17 @@ def check_resumable(run: RunFolder) -> None:
     state = run.info.state
     if state == "running":
         raise UsageError(
-            f"{run.path.name} is being trained right now, by process {run.info.pid}.",
+            f"{run.name} is being trained right now, by process {run.info.pid}.",
             "Stop it there first.",
         )
     if state == "diverged":
         raise UsageError(
-            f"{run.path.name} diverged: it would do so again.",
+            f"{run.name} diverged: it would do so again.",
             "Train anew with a smaller learning rate.",
         )
     if state == "converged":
         raise UsageError(
-            f"{run.path.name} has converged: no step leads lower any more.",
+            f"{run.name} has converged: no step leads lower any more.",
             "Train anew with other settings.",
         )
 
@@ -201,7 +201,7 @@ def prepare(
     # One that was killed between its last step and its end only needs to be ended.
     if kept[0].epoch >= wanted.epochs + (info.outcome is None):
         raise UsageError(
-            f"All {wanted.epochs} epochs of {run.path.name} are done.",
+            f"All {wanted.epochs} epochs of {run.name} are done.",
             f"To train on, ask for more: --epochs {2 * wanted.epochs}.",
         )
     if info.versions.get("numpy") != versions()["numpy"] or (
@@ -225,7 +225,7 @@ def prepare(
         break
     else:
         let_go(learner)
-        raise UsageError(f"{run.path.name} has no checkpoint that fits its settings.")
+        raise UsageError(f"{run.name} has no checkpoint that fits its settings.")
     records, history = _recorded(run, saved, learner, spec)
     if saved.step > info.began and (not len(history) or history.steps[-1] < saved.step):
         notes.append("Some steps before the checkpoint are missing in the history.")
@@ -250,7 +250,7 @@ def _whole_checkpoints(run: RunFolder) -> tuple[list[SavedCheckpoint], list[str]
             notes.append(f"Checkpoint {int(path.stem)} cannot be used ({error.message})")
     if not kept:
         raise UsageError(
-            f"{run.path.name} has no checkpoint to go on from.",
+            f"{run.name} has no checkpoint to go on from.",
             "It ended before the first was made: train it anew.",
         )
     if notes:

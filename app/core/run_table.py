@@ -18,6 +18,7 @@ from app.core.resume import where_it_stopped
 from app.core.runs import RunFolder
 from app.core.runs.folder import by_start, folders_of
 from app.core.runs.labels import RunLabels, race_of, read_labels
+from app.core.runs.names import run_name, short_id
 from app.core.settings import data_folder
 from app.core.storage import make_folder, move_folder
 
@@ -64,9 +65,19 @@ class RunRow:
         return self.run.path
 
     @property
+    def name(self) -> str:
+        """What it is called, such as ``CNN 4d4c10``."""
+        return self.run.name
+
+    @property
     def kind(self) -> str:
         """``autoencoder`` or ``cnn``."""
         return self.run.info.kind
+
+    @property
+    def state_words(self) -> str:
+        """How it ended, as a person reads it: of one that failed, the notice has told why."""
+        return "failed" if self.state in ("expected", "bug") else self.state
 
     @property
     def family(self) -> str:
@@ -80,7 +91,15 @@ class RunRow:
         info = self.run.info
         values = " ".join(f"{name}={value}" for name, value in info.spec.model_dump().items())
         parent = "" if info.parent is None else info.parent.name
-        parts = (self.path.name, self.kind, self.state, self.data, *self.labels.tags)
+        parts = (
+            self.path.name,
+            self.name,
+            self.kind,
+            self.state,
+            self.state_words,
+            self.data,
+            *self.labels.tags,
+        )
         parts = (*parts, info.study, parent)
         return " ".join((*parts, self.labels.note, values)).lower()
 
@@ -168,12 +187,35 @@ def _size(folder: Path) -> int:
 
 
 def find_run(text: str) -> Path:
-    """Return the folder that a person names: a path, or the name of one of the kept runs."""
+    """Return the folder that a person names.
+
+    Parameters
+    ----------
+    text : str
+        A path, the name of a kept run's folder, or what the table calls it: ``CNN 4d4c10``, or
+        the six letters alone.
+
+    Raises
+    ------
+    UsageError
+        Several of the kept runs have these letters.
+    """
     path = Path(text)
+    if path.exists() or path.name != text:
+        return path
     named = data_folder() / text
-    if not path.exists() and path.name == text and named.is_dir():
+    if named.is_dir():
         return named
-    return path
+    wanted = text.lower()
+    found = [
+        folder
+        for folder in folders_of(data_folder())
+        if wanted in (short_id(folder), run_name(folder.name).lower())
+    ]
+    if len(found) > 1:
+        names = ", ".join(sorted(folder.name for folder in found))
+        raise UsageError(f"Several runs are called {text}: {names}.", "Write a whole name.")
+    return found[0] if found else path
 
 
 def _data_name(path: str, dataset: str) -> str:
@@ -250,12 +292,12 @@ def move_to_trash(run: RunFolder) -> Path:
         It cannot be moved.
     """
     if RunFolder.open(run.path).info.state == "running":
-        raise UsageError(f"{run.path.name} is being trained right now.", "Stop it first.")
+        raise UsageError(f"{run.name} is being trained right now.", "Stop it first.")
     trash = run.path.parent / TRASH
     make_folder(trash, exist_ok=True)
     target, number = trash / run.path.name, 2
     while target.exists():
-        target, number = trash / f"{run.path.name}-{number}", number + 1
+        target, number = trash / f"{run.name}-{number}", number + 1
     move_folder(run.path, target)
     return target
 
@@ -272,11 +314,11 @@ def restore_from_trash(run: RunFolder) -> Path:
     """
     trash = run.path.parent
     if trash.name != TRASH:
-        raise UsageError(f"{run.path.name} is not in the trash.")
+        raise UsageError(f"{run.name} is not in the trash.")
     target = trash.parent / run.path.name
     if os.path.lexists(target):
         raise UsageError(
-            f"There is another {target.name} already.", f"Rename {run.path} to something else."
+            f"There is another {run.name} already.", f"Rename {run.path} to something else."
         )
     move_folder(run.path, target)
     return target

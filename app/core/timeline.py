@@ -264,7 +264,7 @@ class Timeline:
         """
         steps = self.steps
         if not steps:
-            raise UsageError(f"{self.run.path.name} has no keyframes.")
+            raise UsageError(f"{self.run.name} has no keyframes.")
         return max(int(np.searchsorted(steps, step, side="right")) - 1, 0)
 
     def run_at(self, step: int) -> RunFolder:
@@ -308,7 +308,7 @@ class Timeline:
                         f"Keyframe {at} cannot be used ({error.message.rstrip('.')}); "
                         "an earlier one is shown."
                     )
-        raise UsageError(f"{self.run.path.name} has no keyframe that can be read.")
+        raise UsageError(f"{self.run.name} has no keyframe that can be read.")
 
     def _made(self, run: RunFolder, path: Path, step: int) -> Snapshot:
         with self._lock:

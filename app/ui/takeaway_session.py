@@ -10,6 +10,7 @@ from PyQt6.QtCore import QObject
 from PyQt6.QtWidgets import QFileDialog
 
 from app.core.runs import RunFolder
+from app.core.runs.names import run_name
 from app.ui.file_kinds import RUN_FILES
 from app.ui.labs.places import RUNS
 from app.ui.run_items import run_folder_of
@@ -63,7 +64,7 @@ class TakeawaySession(QObject):
 
         def done(run: RunFolder) -> None:
             self._show(run.path)
-            self._window.notice.tell("good", f"{run.path.name} is among the runs now.")
+            self._window.notice.tell("good", f"{run.name} is among the runs now.")
 
         self._start(job, done, f"Opening {path.name}")
 
@@ -89,10 +90,10 @@ class TakeawaySession(QObject):
             new, comparison = found
             self._show(new.path, path)
             kind = "good" if comparison.same else "warning"
-            hint = " ".join((f"{path.name} and {new.path.name}.", *comparison.notes))
+            hint = " ".join((f"{run_name(path.name)} and {new.name}.", *comparison.notes))
             window.notice.tell(kind, comparison.words(), hint)
 
-        self._start(job, done, f"Training {path.name} again")
+        self._start(job, done, f"Training {run_name(path.name)} again")
 
     def chosen(self) -> Path | None:
         """Return the folder of the chosen run in the Runs lab, else of the lab in sight."""

@@ -263,6 +263,15 @@ def test_a_run_is_found_by_path_or_name(run, monkeypatch):
     assert find_run(str(run.path)) == run.path
     assert find_run(run.path.name) == run.path
     assert str(find_run("nowhere")) == "nowhere"
+    # As the table calls it, or by the letters of its id alone.
+    assert run.name == f"autoencoder {run.info.run_id[:6]}"
+    for text in (run.name, run.name.upper(), run.info.run_id[:6]):
+        assert find_run(text) == run.path
+    assert str(find_run("autoencoder")) == "autoencoder"
+    (run.path.parent / f"20200101-000000-cnn-{run.info.run_id[:6]}").mkdir()
+    assert find_run(run.name) == run.path
+    with pytest.raises(UsageError, match="Several runs are called"):
+        find_run(run.info.run_id[:6])
 
 
 def test_list_show_and_compare_speak_json(root, file, capsys):

@@ -62,7 +62,7 @@ class FiltersOverTime:
         self._read_newest: tuple[int, Filters] | None = None
         self.look_again()
         if not self._paths:
-            raise UsageError(f"{run.path.name} has no weights that can be read.")
+            raise UsageError(f"{run.name} has no weights that can be read.")
 
     def look_again(self) -> None:
         """See which keyframes there are by now: a run that trains makes more."""
@@ -98,7 +98,7 @@ class FiltersOverTime:
             found = Filters(step, float(self.epochs[place]), self._tiles(weights))
             self._read_newest = (step, found)
             return found
-        raise problem or UsageError(f"{self.run.path.name} has no weights that can be read.")
+        raise problem or UsageError(f"{self.run.name} has no weights that can be read.")
 
     def _tiles(self, weights: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         if "W1" not in weights:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.core.params import describe, format_number
+from app.core.history import History
+from app.core.params import Parameter, describe, setting_in_words
 from app.core.runs import RunInfo
+from app.core.runs.names import NETWORKS
 
 __all__ = ["Group", "describe_runs", "group_runs", "own_settings", "seed_groups"]
 
@@ -17,6 +19,8 @@ SEED = "seed"
 # What is named after all else where settings are told in a line.
 LAST = (SEED, "epochs")
 MOST_WORDS = 3
+# Of a value that was moved more often, its first and its last are told.
+MOST_MOVES = 2
 
 
 @dataclass(frozen=True)
@@ -27,18 +31,26 @@ class Group:
     members: tuple[int, ...]
 
 
-def group_runs(infos: Sequence[RunInfo], names: Sequence[str], *, seeds: bool) -> list[Group]:
-    """Return the runs one by one or, with `seeds`, those that differ in their seed alone as one."""
-    places = seed_groups(infos) if seeds else [[place] for place in range(len(infos))]
-    several = [group for group in places if len(group) > 1]
-    seed = infos[several[0][0]].spec.seed if several else 0
-    shown = []
-    for group in places:
-        info = infos[group[0]]
+def group_runs(
+    infos: Sequence[RunInfo],
+    names: Sequence[str],
+    *,
+    seeds: bool,
+    histories: Sequence[History] = (),
+) -> list[Group]:
+    """Return the runs one by one or, with `seeds`, those that differ in their seed alone as one.
+
+    `histories` say what was moved while each trained; without them nothing was.
+    """
+    places = seed_groups(infos, histories) if seeds else [[place] for place in range(len(infos))]
+    first = [group[0] for group in places]
+    texts = describe_runs(
+        [infos[place] for place in first],
+        [names[place] for place in first],
+        [histories[place] for place in first] if histories else (),
         # A seed that is one of many says nothing.
-        alone = len(group) == 1
-        shown.append(info if alone else info.changed(spec=info.spec.changed(seed=seed)))
-    texts = describe_runs(shown, [names[group[0]] for group in places])
+        seedless=[len(group) > 1 for group in places],
+    )
     return [
         Group(text + _how_many([infos[place] for place in group]), tuple(group))
         for text, group in zip(texts, places, strict=True)
@@ -56,15 +68,11 @@ def _how_many(infos: Sequence[RunInfo]) -> str:
 
 def own_settings(info: RunInfo) -> str:
     """Return in few words what a run was told that is not the default."""
-    words = _words([info])
     parts = []
-    for spec in (info.spec, info.preprocess):
-        for parameter in describe(type(spec)):
-            value = getattr(spec, parameter.name)
-            if value != parameter.default and parameter.name not in LAST:
-                # What has a symbol is what a lesson is about.
-                rank = not parameter.hyper.symbol
-                parts.append((rank, f"{words[parameter.name]} {_shown(value)}".strip()))
+    for parameter, value in _told(info):
+        if value != parameter.default and parameter.name not in LAST:
+            # What has a symbol is what a lesson is about.
+            parts.append((not parameter.hyper.symbol, setting_in_words(parameter, value)))
     found = [text for _, text in sorted(parts, key=lambda part: part[0])]
     if info.spec.seed:
         found.append(f"seed {info.spec.seed}")
@@ -73,12 +81,26 @@ def own_settings(info: RunInfo) -> str:
     return ", ".join(found)
 
 
+def _told(info: RunInfo) -> list[tuple[Parameter, Any]]:
+    """Return every setting of a run with its value, in the order of the form."""
+    return [
+        (parameter, getattr(spec, parameter.name))
+        for spec in (info.spec, info.preprocess)
+        for parameter in describe(type(spec))
+    ]
+
+
 def _settings(info: RunInfo) -> dict[str, Any]:
-    """Return all that a run was told, by name, without its seed."""
-    source = info.source
+    """Return all that a run was told, and what it began with, by name; without its seed."""
+    source, parent = info.source, info.parent
     values: dict[str, Any] = {
         "kind": info.kind,
         "data": (source.sha256, source.dataset, source.count, source.shape),
+        "model": None if info.model is None else (info.model.sha256, info.model.name),
+        # A branch may have the settings of a run that had them from its start.
+        "parent": None if parent is None else (parent.run_id, parent.step),
+        "weights": None if info.weights is None else info.weights.sha256,
+        "began": info.began,
     }
     for spec in (info.spec, info.preprocess):
         values.update(spec.model_dump())
@@ -86,18 +108,32 @@ def _settings(info: RunInfo) -> dict[str, Any]:
     return values
 
 
-def seed_groups(infos: Sequence[RunInfo]) -> list[list[int]]:
+def _moves(history: History) -> list[tuple[int, str, Any, Any]]:
+    """Return every change of a live value: after which step, which, from what, to what."""
+    return [(step, c.name, c.old, c.new) for step, c in history.changes if c.old != c.new]
+
+
+def seed_groups(infos: Sequence[RunInfo], histories: Sequence[History] = ()) -> list[list[int]]:
     """Return the places of the runs that have all but the seed in common, in their order.
 
     Runs that were repeated with the same seed are in one group too: nothing differs in them.
+    A run of which a live value was moved is only with those where the same was moved at the
+    same step, for it was trained with other values than its settings say.
     """
     groups: dict[str, list[int]] = {}
     for place, info in enumerate(infos):
-        groups.setdefault(repr(_settings(info)), []).append(place)
+        moved = _moves(histories[place]) if histories else []
+        groups.setdefault(repr((_settings(info), moved)), []).append(place)
     return list(groups.values())
 
 
-def describe_runs(infos: Sequence[RunInfo], names: Sequence[str]) -> list[str]:
+def describe_runs(
+    infos: Sequence[RunInfo],
+    names: Sequence[str],
+    histories: Sequence[History] = (),
+    *,
+    seedless: Sequence[bool] = (),
+) -> list[str]:
     """Return a few words for each run: the settings in which it differs from the others.
 
     Parameters
@@ -105,28 +141,40 @@ def describe_runs(infos: Sequence[RunInfo], names: Sequence[str]) -> list[str]:
     infos : sequence of RunInfo
     names : sequence of str
         What a run is called where no setting tells it from another one.
+    histories : sequence of History, optional
+        What was moved while each trained.
+    seedless : sequence of bool, optional
+        Of which runs the seed is not told.
 
     Returns
     -------
     list of str
-        All different, such as ``ρ 0.2, seed 1``.
+        All different, such as ``ρ 0.2, seed 1``, or ``ρ 0.05 → 0.2`` where it was moved.
     """
-    values = [{**_settings(info), SEED: info.spec.seed} for info in infos]
-    words = _words(infos)
-    differing = [
+    values = [_settings(info) for info in infos]
+    hidden = seedless or [False] * len(infos)
+    seeds = {info.spec.seed for info, hide in zip(infos, hidden, strict=True) if not hide}
+    moved = [_moved(history) for history in histories] or [{} for _ in infos]
+    differing = {
         name
         for name in dict.fromkeys(name for one in values for name in one)
-        if len({repr(one.get(name)) for one in values}) > 1
-    ]
+        if len({repr((one.get(name), by.get(name))) for one, by in zip(values, moved, strict=True)})
+        > 1
+    }
     texts = []
-    for info, one in zip(infos, values, strict=True):
+    for info, by, hide in zip(infos, moved, hidden, strict=True):
         if "kind" in differing:
             # Of two kinds of network everything differs.
-            parts = ["CNN" if info.kind == "cnn" else "autoencoder"]
+            parts = [NETWORKS[info.kind]]
         else:
-            parts = [f"{words[n]} {_shown(one[n])}".strip() for n in differing if n in words]
-            if "data" in differing:
-                parts.insert(0, Path(info.source.path).name)
+            parts = [
+                setting_in_words(parameter, *by.get(parameter.name, (value,)))
+                for parameter, value in _told(info)
+                if parameter.name in differing
+            ]
+            if len(seeds) > 1 and not hide:
+                parts.append(f"{SEED} {info.spec.seed}")
+            parts = [*_beginnings(info, differing), *parts]
         texts.append(", ".join(parts[:MOST_WORDS]))
     # What a few words do not tell apart, the name does.
     return [
@@ -135,20 +183,26 @@ def describe_runs(infos: Sequence[RunInfo], names: Sequence[str]) -> list[str]:
     ]
 
 
-def _words(infos: Sequence[RunInfo]) -> dict[str, str]:
-    """Return what each setting is called where there is little room: its symbol, or its label."""
-    words: dict[str, str] = {}
-    for info in infos:
-        for spec in (info.spec, info.preprocess):
-            for parameter in describe(type(spec)):
-                hyper = parameter.hyper
-                # Of a choice the choice itself says enough.
-                own = "" if parameter.kind == "choice" else hyper.label.lower()
-                words[parameter.name] = hyper.symbol or own
-    return words
+def _beginnings(info: RunInfo, differing: set[str]) -> list[str]:
+    """Return what a run began with, where others began with something else."""
+    parts = []
+    if "data" in differing:
+        parts.append(Path(info.source.path).name)
+    if "model" in differing and info.model is not None:
+        parts.append(info.model.name)
+    if "parent" in differing and info.parent is not None:
+        parts.append(f"from epoch {info.parent.epoch:.3g}")
+    if "weights" in differing and info.weights is not None:
+        parts.append(Path(info.weights.path).name)
+    return parts
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return format_number(value) if isinstance(value, int | float) else str(value)
+def _moved(history: History) -> dict[str, tuple[Any, ...]]:
+    """Return the values that each live setting had, one after the other, if it was moved."""
+    found: dict[str, list[Any]] = {}
+    for _, change in history.moves():
+        found.setdefault(change.name, [change.old]).append(change.new)
+    return {
+        name: tuple(values) if len(values) <= MOST_MOVES + 1 else (values[0], "…", values[-1])
+        for name, values in found.items()
+    }

@@ -40,6 +40,7 @@ from app.core.runs.info import (
 )
 from app.core.runs.keyframes import keyframe_files
 from app.core.runs.log import parse_log, replay
+from app.core.runs.names import run_name
 from app.core.runs.room import check_room, room_need
 from app.core.runs.statistics import UnitStatistics, parse_units
 from app.core.settings import read_json
@@ -84,6 +85,11 @@ class RunFolder:
         self.path = path
         self.info = info
         self.warning = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called where a person reads of it; see `run_name`."""
+        return run_name(self.path.name)
 
     @classmethod
     def create(
@@ -264,7 +270,7 @@ class RunFolder:
                 return read_checkpoint(path), note
             except UsageError as error:
                 note = f"Checkpoint {int(path.stem)} cannot be used ({error.message}); the one before it is."
-        raise UsageError(f"{self.path.name} has no checkpoint that can be read.")
+        raise UsageError(f"{self.name} has no checkpoint that can be read.")
 
     def disk_use(self) -> DiskUse:
         """Return how many bytes it takes on the disk."""
@@ -306,7 +312,7 @@ class RunFolder:
                 return step, self._weights(path), note
             except UsageError as error:
                 note = f"Keyframe {step} cannot be used ({error.message}); an earlier one is."
-        raise UsageError(f"{self.path.name} has no weights that can be read.")
+        raise UsageError(f"{self.name} has no weights that can be read.")
 
     def read_keyframe(self, path: Path) -> dict[str, NDArray[np.float32]]:
         """Return what a keyframe holds: of a large network, its small arrays."""
@@ -336,7 +342,7 @@ class RunFolder:
             fits = shift.shape in (self.info.source.shape, (channels, 1, 1))
             if fits and factor.shape == (channels, 1, 1):
                 return shift.astype(np.float64), factor.astype(np.float64)
-        raise UsageError(f"{self.path.name} does not say how its images were normalised.")
+        raise UsageError(f"{self.name} does not say how its images were normalised.")
 
     def _weights(self, path: Path, *, whole: bool = True) -> dict[str, NDArray[np.float32]]:
         arrays = read_safetensors(path)
@@ -372,7 +378,7 @@ class RunFolder:
             return dict((*model.parameters, *model.averages))
         if isinstance(spec, ConvNetSpec):
             if not self.info.classes:
-                raise UsageError(f"{self.path.name} names no classes, so it makes no network.")
+                raise UsageError(f"{self.name} names no classes, so it makes no network.")
             return weight_shapes(spec.rows, self.info.source.shape, len(self.info.classes))
         assert isinstance(self.info.preprocess, PreprocessSpec)
         channels, height, width = self.info.source.shape

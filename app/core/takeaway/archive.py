@@ -73,7 +73,7 @@ def plan_archive(run: RunFolder) -> ArchivePlan:
     except UsageError as error:
         data, why = None, error.message
     except OSError:
-        data, why = None, f"The data of {run.path.name} cannot be read."
+        data, why = None, f"The data of {run.name} cannot be read."
     return ArchivePlan(rest, total(True) - rest, data, why)
 
 
@@ -103,7 +103,7 @@ def archive_bytes(
         It is training, it or its data is too large, or its data is not what it was.
     """
     if run.info.state == "running":
-        raise UsageError(f"{run.path.name} is being trained right now.", "Stop it first.")
+        raise UsageError(f"{run.name} is being trained right now.", "Stop it first.")
     members: dict[str, bytes] = {}
     files = list(_files(run, checkpoints))
     total = 0
@@ -145,7 +145,7 @@ def _data_file(run: RunFolder) -> Path:
     path = Path(run.info.source.path)
     if not path.is_file():
         raise UsageError(
-            f"The data of {run.path.name} is not one file that is there.",
+            f"The data of {run.name} is not one file that is there.",
             "Leave it out: its checksum goes along.",
         )
     size = path.stat().st_size

@@ -78,7 +78,7 @@ def plan_film(contents: Contents, zoom: int | None = None) -> FilmPlan:
     shots = [Shot(step, path) for step, path in contents.run.keyframes()]
     if len(shots) < 2:
         raise UsageError(
-            f"{contents.run.path.name} has {len(shots)} keyframe{'s' * (len(shots) != 1)}: "
+            f"{contents.run.name} has {len(shots)} keyframe{'s' * (len(shots) != 1)}: "
             "a film needs two.",
             "Train for longer, so that weights are kept on the way.",
         )

@@ -8,10 +8,11 @@ import numpy as np
 
 from app.core.chart import Chart, Curve
 from app.core.errors import Cancelled, FilterscopeError
-from app.core.params import Spec, describe, format_number, value_in_words
+from app.core.params import Spec, describe, format_number, setting_in_words, value_in_words
 from app.core.run_table import read_row
 from app.core.runs.info import ParentInfo, when_in_words
 from app.core.runs.labels import read_labels
+from app.core.runs.names import run_name
 from app.core.takeaway.contents import AutoencoderContents, Contents, ConvNetContents
 from app.core.takeaway.page import Figure, Grid, Page, Section, Table
 from app.core.words import duration_to_the_second
@@ -67,7 +68,7 @@ class _Report:
         state = ENDED.get(self.row.state, self.row.state)
         lead = f"{kind}, {state}. {self.labels.note}".strip()
         return Page(
-            self.run.path.name,
+            self.run.name,
             lead,
             self.facts(),
             sections,
@@ -283,17 +284,21 @@ class _Report:
             + f"; {info.engine or 'engine unknown'}, {info.threads} threads."
         ]
         if info.parent is not None:
-            lines.append(_parent(info.parent))
+            lines.append(_parent(info.parent, info.spec))
         versions = ", ".join(f"{name} {value}" for name, value in info.versions.items())
         lines.append(f"{versions}{'; source ' + info.git if info.git else ''}.")
         lines.append("Made by Filterscope.")
         return lines
 
 
-def _parent(parent: ParentInfo) -> str:
+def _parent(parent: ParentInfo, spec: Spec) -> str:
     """Return from which run another one branched off, where, and what was changed."""
-    changes = ", ".join(f"{name} {old} → {new}" for name, old, new in parent.changes)
-    return f"It went on from {parent.name} after step {parent.step:,}" + (
+    known = {parameter.name: parameter for parameter in describe(type(spec))}
+    changes = ", ".join(
+        setting_in_words(known[name], old, new) if name in known else f"{name} {old} → {new}"
+        for name, old, new in parent.changes
+    )
+    return f"It went on from {run_name(parent.name)} after step {parent.step:,}" + (
         f", with {changes}." if changes else "."
     )
 

@@ -214,16 +214,16 @@ def rerun(
     """
     info = run.info
     if info.state == "running":
-        raise UsageError(f"{run.path.name} is being trained right now.", "Stop it there first.")
+        raise UsageError(f"{run.name} is being trained right now.", "Stop it there first.")
     if not info.seeded:
         raise UsageError(
-            f"{run.path.name} did not begin with weights of its seed: it went on from something else.",
+            f"{run.name} did not begin with weights of its seed: it went on from something else.",
             "Train the run again that it came from.",
         )
     history, _ = run.read_history()
     last = int(history.steps[-1]) if len(history) else 0
     if not last:
-        raise UsageError(f"{run.path.name} recorded no step.")
+        raise UsageError(f"{run.name} recorded no step.")
     changes = [(step, change.name, change.new) for step, change in history.changes]
     if engine is not None:
         info = info.changed(spec=info.spec.changed(engine=engine).model_dump())

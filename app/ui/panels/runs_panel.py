@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QMessageBox, QSplitter, QWidget
 from app.core.errors import FilterscopeError
 from app.core.run_table import TRASH, RunRow, move_to_trash, restore_from_trash
 from app.core.runs import RunFolder
+from app.core.runs.names import run_name
 from app.ui.panels.runs.curves_page import CurvesPage
 from app.ui.panels.runs.filters_page import FiltersPage
 from app.ui.panels.runs.reading import Chosen, read_chosen
@@ -187,7 +188,7 @@ class RunsPanel(QWidget):
     # --- the trash
 
     def _ask_to_delete(self, rows: list[RunRow]) -> None:
-        what = rows[0].path.name if len(rows) == 1 else f"{len(rows)} runs"
+        what = rows[0].name if len(rows) == 1 else f"{len(rows)} runs"
         answer = QMessageBox.question(
             self,
             "Delete runs",
@@ -208,7 +209,7 @@ class RunsPanel(QWidget):
         except FilterscopeError as error:
             self.problem.emit(error.message, error.hint, "")
         if moved:
-            many = f"{len(moved)} runs are" if len(moved) > 1 else f"{moved[0].name} is"
+            many = f"{len(moved)} runs are" if len(moved) > 1 else f"{run_name(moved[0].name)} is"
             self.undo_offered.emit(
                 f"{many} in the trash.", str(moved[0].parent), lambda: self._bring_back(moved)
             )
@@ -225,6 +226,6 @@ class RunsPanel(QWidget):
         except FilterscopeError as error:
             self.problem.emit(error.message, error.hint, "")
         if back:
-            what = back[0].name if len(back) == 1 else f"{len(back)} runs"
+            what = run_name(back[0].name) if len(back) == 1 else f"{len(back)} runs"
             self.told.emit(f"{what} {'is' if len(back) == 1 else 'are'} back among the runs.")
         self.refresh()

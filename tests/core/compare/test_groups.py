@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from app.core.compare.groups import describe_runs, group_runs, own_settings, seed_groups
+from app.core.events import Change
+from app.core.history import History
+from app.core.runs import ModelInfo, ParentInfo, WeightsInfo
 from app.core.specs import AutoencoderSpec, ConvNetSpec, PreprocessSpec
-from tests.core.compare.test_curves import SOURCE, info
+from tests.core.compare.test_curves import SOURCE, history, info
 
 SPEC = AutoencoderSpec()
+
+
+def moved(*changes: tuple[int, str, float, float]) -> History:
+    """Return a training of twelve steps, each a second long, in which values were moved."""
+    made = history()
+    made.changes.extend((step, Change(name, old, new)) for step, name, old, new in changes)
+    return made
 
 
 def names(*infos):
@@ -37,7 +47,7 @@ def test_a_run_is_called_by_what_it_alone_has():
         info(SPEC.changed(rho=0.2, seed=2)),
         info(SPEC.changed(rho=0.5, solver="sgd")),
     )
-    assert three == ["adam, ρ 0.2, seed 1", "adam, ρ 0.2, seed 2", "sgd, ρ 0.5, seed 0"]
+    assert three == ["Adam, ρ 0.2, seed 1", "Adam, ρ 0.2, seed 2", "SGD, ρ 0.5, seed 0"]
     assert names(info(SPEC)) == ["run 0"]
 
 
@@ -75,7 +85,7 @@ def test_seeds_are_drawn_as_one_under_a_name_without_a_seed():
 def test_what_is_not_the_default_in_few_words():
     assert own_settings(info(SPEC)) == ""
     spec = SPEC.changed(rho=0.2, solver="sgd", hidden_units=25, seed=7)
-    assert own_settings(info(spec)) == "ρ 0.2, L 25, sgd, seed 7"
+    assert own_settings(info(spec)) == "ρ 0.2, L 25, SGD, seed 7"
     assert own_settings(info(SPEC, preprocess=PreprocessSpec(clip=False))).endswith(" no")
 
 
@@ -84,3 +94,63 @@ def test_a_run_that_was_trained_again_is_no_other_seed():
     assert group.name.endswith(" · 2 runs")
     (group,) = group_runs([info(SPEC), info(SPEC.changed(seed=1))], ["a", "b"], seeds=True)
     assert group.name.endswith(" · 2 seeds")
+
+
+def test_a_run_in_which_a_value_was_moved_is_no_seed_of_one_in_which_it_was_not():
+    runs = [info(SPEC.changed(seed=seed)) for seed in range(6)]
+    histories = [
+        moved(),
+        moved((8, "rho", 0.05, 0.2)),
+        moved((8, "rho", 0.05, 0.2)),
+        moved((9, "rho", 0.05, 0.2)),
+        moved((8, "rho", 0.05, 0.3)),
+        # Nothing is another value than before.
+        moved((8, "rho", 0.05, 0.05)),
+    ]
+    assert seed_groups(runs, histories) == [[0, 5], [1, 2], [3], [4]]
+    # A value that was moved back within a moment was moved all the same.
+    there_and_back = moved((8, "rho", 0.05, 0.2), (9, "rho", 0.2, 0.05))
+    assert seed_groups(runs[:2], [moved(), there_and_back]) == [[0], [1]]
+    groups = group_runs(runs[:3], ["a", "b", "c"], seeds=True, histories=histories[:3])
+    assert [(group.name, group.members) for group in groups] == [
+        ("ρ 0.05", (0,)),
+        ("ρ 0.05 → 0.2 · 2 seeds", (1, 2)),
+    ]
+
+
+def test_where_values_were_moved_the_way_is_told():
+    runs = [info(SPEC), info(SPEC.changed(rho=0.1)), info(SPEC)]
+    way = moved(*((step, "rho", step / 20, step / 10) for step in (1, 4, 8)))
+    told = describe_runs(runs, ["a", "b", "c"], [moved(), moved((8, "beta", 0.5, 5.0)), way])
+    assert told == ["ρ 0.05, β 0.5", "ρ 0.1, β 0.5 → 5", "ρ 0.05 → … → 0.8, β 0.5"]
+
+
+def test_what_began_elsewhere_is_no_seed_of_what_began_from_its_seed():
+    one, other = (
+        ParentInfo(run_id=text, name=text, step=step, epoch=step / 4)
+        for text, step in (("a", 4), ("b", 8))
+    )
+    branches = [info(SPEC.changed(seed=seed), parent=one) for seed in (1, 2)]
+    runs = [info(SPEC), *branches, info(SPEC, parent=other)]
+    assert seed_groups(runs) == [[0], [1, 2], [3]]
+    assert names(runs[0], runs[1].changed(spec=SPEC), runs[3]) == [
+        "run 0",
+        "from epoch 1",
+        "from epoch 2",
+    ]
+    brought = info(SPEC, weights=WeightsInfo(path="/some/where/theirs.npz", sha256="1" * 64))
+    assert seed_groups([info(SPEC), brought]) == [[0], [1]]
+    assert names(info(SPEC), brought) == ["run 0", "theirs.npz"]
+    models = [
+        info(ConvNetSpec(), model=ModelInfo(path="nets.py", name=name, sha256=letter * 64))
+        for name, letter in (("Wide", "1"), ("Deep", "1"), ("Deep", "2"))
+    ]
+    assert seed_groups(models) == [[0], [1], [2]]
+    assert names(*models[:2]) == ["Wide", "Deep"]
+
+
+def test_choices_are_said_as_the_form_says_them():
+    spec = ConvNetSpec(engine="torch", loss="svm", schedule="decay")
+    assert own_settings(info(spec)) == "SVM (hinge), falls each epoch, PyTorch"
+    whitened = [info(SPEC, preprocess=PreprocessSpec(whiten=w)) for w in ("none", "computed")]
+    assert names(*whitened) == ["whitening off", "ZCA, from the data"]

@@ -47,3 +47,17 @@ def test_of_a_value_that_was_moved_it_is_told_where_it_was_left(
     # The same settings, and yet what was moved in one of them is told.
     page.show_chosen(Chosen([recorded[0], recorded[0]], []))
     assert told(page, 1, 2) == {"Sparsity weight": [f"{SPEC.beta:g} → 2.5"] * 2}
+
+
+def test_a_choice_is_said_as_the_form_says_it(qtbot: QtBot, tmp_path: Path) -> None:
+    file = write(tmp_path / "patches.npy", images())
+    engines = ("compiled", "reference")
+    runs = [record(tmp_path, file, SPEC.changed(engine=engine)) for engine in engines]
+    page = SettingsPage()
+    qtbot.addWidget(page)
+    recorded = [Recorded(read_row(run), run.read_history()[0]) for run in runs]
+    page.show_chosen(Chosen(recorded, settings_that_differ(runs)))
+    assert told(page, 1, 2) == {"Engine": ["compiled", "readable twins"]}
+    assert [page.horizontalHeaderItem(column).text() for column in (1, 2)] == [
+        run.name for run in runs
+    ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PyQt6.QtCore import QObject, QPoint, pyqtSignal
 from PyQt6.QtGui import QAction, QColor
 from PyQt6.QtWidgets import QColorDialog, QMenu, QPushButton, QWidget
@@ -157,6 +155,6 @@ class RunActions(QObject):
         if row is None:
             return
         now = QColor(row.labels.colour) if row.labels.colour else QColor(PALETTE[0])
-        colour = QColorDialog.getColor(now, self._parent, f"Colour of {Path(row.path).name}")
+        colour = QColorDialog.getColor(now, self._parent, f"Colour of {row.name}")
         if colour.isValid():
             self.coloured.emit(row.path, colour.name())

@@ -13,8 +13,6 @@ from app.core.words import duration_in_words, size_in_words
 
 __all__ = ["COLUMNS", "NOTE", "NUMBERS", "TAGS", "TITLES", "Column"]
 
-NETWORKS = {"autoencoder": "autoencoder", "cnn": "CNN"}
-
 
 def _duration(seconds: float | None) -> str:
     return "" if seconds is None else duration_in_words(seconds)
@@ -59,7 +57,7 @@ def _same(texts: Sequence[str]) -> str:
 
 def _states(rows: Sequence[RunRow]) -> str:
     """Return how many of them are done, or what all are."""
-    states = [row.state for row in rows]
+    states = [row.state_words for row in rows]
     return _same(states) or f"{sum(state == 'done' for state in states)} of {len(rows)} done"
 
 
@@ -93,10 +91,11 @@ def _best_text(rows: Sequence[RunRow]) -> str:
 
 COLUMNS: tuple[Column, ...] = (
     Column(
-        "Name", "Folder of the run: double-click to see it in its lab",
-        lambda r: r.path.name, lambda r: r.path.name,
+        "Name", "Network and first letters of the run's id; its folder stands in the tip. Double-click "
+        "to see it in its lab",
+        lambda r: r.name, lambda r: (r.name, r.path.name),
         lambda rows: f"{rows[0].family} · {len(rows)} run{'s' * (len(rows) > 1)}",
-        lambda rows: rows[0].family, 236,
+        lambda rows: (rows[0].family, ""), 190,
     ),
     Column(
         "Settings", "What it was told that is not the default; of a branch, where it begins",
@@ -104,12 +103,7 @@ COLUMNS: tuple[Column, ...] = (
         lambda rows: "", lambda rows: "", 190,
     ),
     Column(
-        "Network", "What was trained",
-        lambda r: NETWORKS[r.kind], lambda r: r.kind,
-        lambda rows: _same([NETWORKS[r.kind] for r in rows]), lambda rows: rows[0].kind, 96,
-    ),
-    Column(
-        "State", "How it ended", lambda r: r.state, lambda r: r.state, _states, _states, 66,
+        "State", "How it ended", lambda r: r.state_words, lambda r: r.state_words, _states, _states, 66,
     ),
     Column(
         "Best", "Least mean cost of an epoch, or best validation accuracy",
@@ -132,20 +126,10 @@ COLUMNS: tuple[Column, ...] = (
         lambda rows: _duration(_seconds(rows)), _seconds, 54, True,
     ),
     Column(
-        "Size", "What its folder takes on the disk",
-        lambda r: size_in_words(r.size), lambda r: r.size,
-        lambda rows: size_in_words(sum(r.size for r in rows)), lambda rows: sum(r.size for r in rows),
-        74, True,
-    ),
-    Column(
         "Started", "When it began, by the clock of this computer",
         lambda r: started_text(r.run.info.started), lambda r: r.run.info.started,
         lambda rows: started_text(max(r.run.info.started for r in rows)),
         lambda rows: max(r.run.info.started for r in rows), 100,
-    ),
-    Column(
-        "Data", "What it learned from", lambda r: r.data, lambda r: r.data,
-        lambda rows: _same([r.data for r in rows]), lambda rows: rows[0].data, 124,
     ),
     Column(
         "Tags", "Words between commas: double-click or F2 to edit",
@@ -155,6 +139,16 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "Note", "Double-click or F2 to edit", lambda r: r.labels.note, lambda r: r.labels.note,
         lambda rows: "", lambda rows: "", 110,
+    ),
+    Column(
+        "Size", "What its folder takes on the disk",
+        lambda r: size_in_words(r.size), lambda r: r.size,
+        lambda rows: size_in_words(sum(r.size for r in rows)), lambda rows: sum(r.size for r in rows),
+        74, True,
+    ),
+    Column(
+        "Data", "What it learned from", lambda r: r.data, lambda r: r.data,
+        lambda rows: _same([r.data for r in rows]), lambda rows: rows[0].data, 124,
     ),
 )  # fmt: skip
 TITLES = [column.title for column in COLUMNS]

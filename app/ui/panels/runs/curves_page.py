@@ -103,10 +103,15 @@ class CurvesPage(QWidget):
     def draw(self) -> None:
         """Draw what is asked for."""
         runs = self.chosen.runs
-        names = [run.row.path.name for run in runs]
+        names = [run.row.name for run in runs]
         curves: list[RunCurve] = []
         colours: dict[Path, str] = {}
-        groups = group_runs([run.info for run in runs], names, seeds=self.seeds)
+        groups = group_runs(
+            [run.info for run in runs],
+            names,
+            seeds=self.seeds,
+            histories=[run.history for run in runs],
+        )
         for number, group in enumerate(groups):
             members = [runs[place] for place in group.members]
             own = next((run.row.labels.colour for run in members if run.row.labels.colour), "")

@@ -214,7 +214,7 @@ class FiltersPage(QWidget):
             cells = {cell: grades[unit] for cell, unit in enumerate(order.tolist()) if grades}
             grid.set_frames({cell: COLOURS[grade] for cell, grade in cells.items()})
             grid.dim(cell for cell, grade in cells.items() if grade == "alone")
-            name = seen.runs[number].run.path.name
+            name = seen.runs[number].run.name
             self.names[number].setText(f"{name}   epoch {shown.epoch:.4g} (step {shown.step})")
         self._show_score()
 

@@ -54,7 +54,7 @@ def read_chosen(rows: Sequence[RunRow]) -> Callable[[Task], Chosen]:
             except FilterscopeError as error:
                 history, note = History(row.run.info.term_names), error.message
             if note and row.state != "running":
-                notes.append(f"{row.path.name}: {note}")
+                notes.append(f"{row.name}: {note}")
             found.append(Recorded(row, history))
         return Chosen(found, settings_that_differ([row.run for row in rows]) if rows else [], notes)
 

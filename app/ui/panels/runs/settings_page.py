@@ -8,8 +8,9 @@ from typing import Any
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
-from app.core.params import describe, format_number, value_in_words
+from app.core.params import Parameter, describe, value_in_words
 from app.core.runs import RunInfo
+from app.core.runs.names import NETWORKS
 from app.ui.panels.runs.reading import Chosen, Recorded
 
 __all__ = ["SettingsPage"]
@@ -33,7 +34,7 @@ class SettingsPage(QTableWidget):
 
     def show_chosen(self, chosen: Chosen) -> None:
         """Show what differs between the chosen runs."""
-        names = [run.row.path.name for run in chosen.runs]
+        names = [run.row.name for run in chosen.runs]
         self.setColumnCount(1 + len(names))
         self.setHorizontalHeaderLabels(["Setting", *names])
         lines = self._differing(chosen)
@@ -50,13 +51,13 @@ class SettingsPage(QTableWidget):
                 self.setItem(row, column, item)
 
     @staticmethod
-    def _differing(chosen: Chosen) -> list[tuple[Any, ...]]:
+    def _differing(chosen: Chosen) -> list[tuple[str, ...]]:
         """Return label and values of what not all have in common, or what was moved in one."""
         moved = [_moved(run) for run in chosen.runs]
+        known = [_parameters(run.info) for run in chosen.runs]
         lines = {name: (label, values) for name, label, values in chosen.differences}
         for run in chosen.runs if len(chosen.runs) > 1 else ():
-            for parameter in describe(type(run.info.spec)):
-                name = parameter.name
+            for name, parameter in _parameters(run.info).items():
                 if name not in lines and any(name in ends for ends in moved):
                     values = tuple(getattr(one.info.spec, name, None) for one in chosen.runs)
                     lines[name] = (parameter.hyper.label, values)
@@ -64,8 +65,8 @@ class SettingsPage(QTableWidget):
             (
                 label,
                 *(
-                    _shown(value) + _to(ends.get(name))
-                    for value, ends in zip(values, moved, strict=True)
+                    _in_words(name, value, ours.get(name), ends.get(name))
+                    for value, ours, ends in zip(values, known, moved, strict=True)
                 ),
             )
             for name, (label, values) in lines.items()
@@ -75,18 +76,16 @@ class SettingsPage(QTableWidget):
         """Show every setting of one run, and what each does."""
         self.setColumnCount(3)
         self.setHorizontalHeaderLabels(["Setting", "Value", "What it does"])
-        told = [
-            (parameter, getattr(spec, parameter.name))
-            for spec in (info.spec, info.preprocess)
-            for parameter in describe(type(spec))
-        ]
+        told = _parameters(info)
         self.setRowCount(len(told))
-        for row, (parameter, value) in enumerate(told):
+        for row, parameter in enumerate(told.values()):
             hyper = parameter.hyper
+            spec = info.spec if parameter.name in type(info.spec).model_fields else info.preprocess
+            value = getattr(spec, parameter.name)
             # What is not the default is what this run is about.
             own = value != parameter.default or parameter.name in moved
             name = f"{hyper.label}  {hyper.symbol}".strip()
-            shown = value_in_words(parameter, value) + _to(moved.get(parameter.name))
+            shown = _in_words(parameter.name, value, parameter, moved.get(parameter.name))
             words = (name, shown, hyper.teaches)
             for column, text in enumerate(words):
                 item = QTableWidgetItem(text)
@@ -103,14 +102,15 @@ def _moved(run: Recorded) -> dict[str, Any]:
     return {change.name: change.new for _, change in run.history.moves()}
 
 
-def _to(value: Any) -> str:
-    """Return what stands behind a value that was moved to another."""
-    return "" if value is None else f" → {_shown(value)}"
+def _parameters(info: RunInfo) -> dict[str, Parameter]:
+    """Return every setting that a run of its kind has, by name."""
+    return {p.name: p for spec in (info.spec, info.preprocess) for p in describe(type(spec))}
 
 
-def _shown(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return format_number(value) if isinstance(value, int | float) else str(value)
+def _in_words(name: str, value: Any, parameter: Parameter | None, moved: Any) -> str:
+    """Return a value as a person reads it, and behind it where it was left if it was moved."""
+    if parameter is None:
+        # Of a run as a whole; or of a setting that the other kind of network has.
+        return NETWORKS[value] if name == "kind" else "–" if value is None else str(value)
+    said = value_in_words(parameter, value)
+    return said if moved is None else f"{said} → {value_in_words(parameter, moved)}"

@@ -21,6 +21,7 @@ from app.core.errors import FilterscopeError
 from app.core.run_table import RunRow
 from app.core.run_tree import tree_of
 from app.core.runs.labels import RunLabels, parse_tags, write_labels
+from app.core.runs.names import run_name
 from app.ui.panels.runs.columns import COLUMNS, NOTE, NUMBERS, TAGS, TITLES
 
 __all__ = ["SORT_ROLE", "RunFilter", "RunModel"]
@@ -270,11 +271,12 @@ class RunModel(QAbstractItemModel):
 
 
 def _origin(row: RunRow) -> str:
-    """Return the name of a run, and what it went on from."""
+    """Return the folder of a run, and what it went on from."""
     parent = row.run.info.parent
     if parent is None:
         return row.path.name
-    return f"{row.path.name}\nwent on from {parent.name} at epoch {parent.epoch:.4g}"
+    name = run_name(parent.name)
+    return f"{row.path.name}\nwent on from {name} at epoch {parent.epoch:.4g}"
 
 
 class RunFilter(QSortFilterProxyModel):
