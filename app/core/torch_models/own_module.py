@@ -5,15 +5,10 @@ Used by `app.core.own_model.process` alone: the code that is run here is not our
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.util
-import inspect
 import random
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,105 +21,15 @@ from app.core.errors import UsageError
 from app.core.nn.description import MOST_PARAMETERS
 from app.core.solvers.first_order import MEMORY
 from app.core.torch_models.functions import data_loss
+from app.core.torch_models.own_code import find_maker, load_module, make_module
 from app.core.torch_models.solvers import update
 
-__all__ = ["OwnModule", "load_module"]
+__all__ = ["OwnModule"]
 
-# What a class or a function may call the number of classes and the shape of an image.
-CLASSES = ("num_classes", "classes", "n_classes", "class_count", "out_features", "num_outputs")
-SHAPES = ("image_shape", "in_shape", "input_shape", "shape", "input_size")
-CHANNELS = ("in_channels", "channels", "num_channels", "in_chans")
-FUNCTIONS = ("build", "model", "make_model", "net")
+# Images with which a network is tried when it is loaded.
 TRIED = 2
 
 Array = NDArray[Any]
-
-
-class _Loader(importlib.abc.ExecutionLoader):
-    """Runs the text that was read when the person agreed, whatever the file says by now."""
-
-    def __init__(self, path: str, source: str) -> None:
-        self.path, self.source = path, source
-
-    def get_filename(self, fullname: str) -> str:
-        return self.path
-
-    def get_source(self, fullname: str) -> str:
-        return self.source
-
-    def is_package(self, fullname: str) -> bool:
-        return False
-
-
-def load_module(path: str, source: str) -> ModuleType:
-    """Run a file; modules beside it can be imported by it."""
-    name = "filterscope_own_model"
-    sys.path.insert(0, str(Path(path).parent))
-    found = importlib.util.spec_from_loader(name, _Loader(path, source))
-    assert found is not None
-    module = importlib.util.module_from_spec(found)
-    # Dataclasses and pickles of its own look for their module by name.
-    sys.modules[name] = module
-    assert found.loader is not None
-    found.loader.exec_module(module)
-    return module
-
-
-def _maker(module: ModuleType, wanted: str, file: str) -> Any:
-    """Return the class, function or ready module of a file that is the network."""
-    if wanted:
-        if not hasattr(module, wanted):
-            raise UsageError(f"{file} has nothing called {wanted}.")
-        return getattr(module, wanted)
-    for name in FUNCTIONS:
-        found = getattr(module, name, None)
-        if isinstance(found, nn.Module) or (callable(found) and not inspect.isclass(found)):
-            return found
-    own = [
-        one
-        for one in vars(module).values()
-        if inspect.isclass(one) and issubclass(one, nn.Module) and one.__module__ == module.__name__
-    ]
-    # A class that another one of the file builds on is a part, or is it: the person says.
-    if len(own) == 1:
-        return own[0]
-    if own:
-        names = ", ".join(one.__name__ for one in own[:6])
-        raise UsageError(
-            f"{file} has several networks: {names}.", f"Name one: {file}:{own[-1].__name__}."
-        )
-    raise UsageError(
-        f"{file} has no network: neither a class that derives from torch.nn.Module nor a function "
-        "called build or model.",
-        "See docs/own_model.py for a short example.",
-    )
-
-
-def _make(maker: Any, name: str, file: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """Return the network, told what it asks for by the names of its parameters."""
-    if isinstance(maker, nn.Module):
-        return maker
-    if not callable(maker):
-        raise UsageError(f"{name} in {file} is neither a class nor a function.")
-    given: dict[str, Any] = {}
-    for parameter in inspect.signature(maker).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        if parameter.name in CLASSES:
-            given[parameter.name] = classes
-        elif parameter.name in SHAPES:
-            given[parameter.name] = shape
-        elif parameter.name in CHANNELS:
-            given[parameter.name] = shape[0]
-        elif parameter.default is parameter.empty:
-            raise UsageError(
-                f"{name} in {file} asks for “{parameter.name}”, which has no default.",
-                "It is told num_classes, image_shape and in_channels; give others a default.",
-            )
-    made = maker(**given)
-    if not isinstance(made, nn.Module):
-        raise UsageError(f"{name} in {file} gave a {type(made).__name__}, and no torch.nn.Module.")
-    return made
 
 
 class OwnModule:
@@ -158,10 +63,8 @@ class OwnModule:
         self.channels_last = bool(request["channels_last"])
         self._seed(int(request["seed"]), 0)
         code = load_module(request["path"], request["source"])
-        maker = _maker(code, request["wanted"], self.file)
-        name = getattr(maker, "__name__", type(maker).__name__)
-        module = _make(maker, name, self.file, self.shape, self.classes)
-        self.name = type(module).__name__ if isinstance(maker, nn.Module) else name
+        maker = find_maker(code, request["wanted"], self.file)
+        module, self.name = make_module(maker, self.file, self.shape, self.classes)
         self.module = module.to(self.device, self.dtype)
         for one in self.module.parameters():
             one.requires_grad_(one.requires_grad and one.is_floating_point())
