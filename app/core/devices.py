@@ -85,7 +85,7 @@ def load_torch() -> Any:
         if error.name == "torch":
             raise FilterscopeError(
                 "PyTorch is not installed.",
-                'Install it with pip install "filterscope[torch]", or set engine to compiled.',
+                'Install it: pip install "filterscope[torch]".',
             ) from None
         raise _unloadable(error) from None
     except Exception as error:
@@ -97,7 +97,7 @@ def load_torch() -> Any:
 def _unloadable(error: Exception) -> FilterscopeError:
     return FilterscopeError(
         f"PyTorch is installed but does not load: {_first_line(error)}",
-        "Install it anew, or set engine to compiled.",
+        "Install it anew.",
     )
 
 

@@ -49,7 +49,9 @@ def prepare_torch() -> Any:
     try:
         import torch
     except Exception:
-        raise Refused("it is a file of PyTorch, which is not installed here") from None
+        raise Refused(
+            "it is a file of PyTorch, which is not installed here; .npz and safetensors need none"
+        ) from None
     numbers = re.match(r"(\d+)\.(\d+)", str(torch.__version__))
     if numbers is None or (int(numbers[1]), int(numbers[2])) < OLDEST_TORCH:
         raise Refused(
