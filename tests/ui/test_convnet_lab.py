@@ -420,7 +420,7 @@ def test_maps_and_filters_name_each_other(qtbot: QtBot, cnn: MainWindow) -> None
     cnn.on_main()
     ended(qtbot, cnn)
     with qtbot.waitSignal(cnn.convnet_lab.readings.read, timeout=10_000):
-        cnn.cnn._on_filter(4)
+        cnn.cnn.pictures._on_filter(4)
     assert cnn.cnn.maps_card.maps.selected == 4
     cnn.cnn.maps_card.maps.tile_clicked.emit(2)
     assert cnn.cnn.filters.selected == 2

@@ -140,7 +140,7 @@ def test_of_a_large_network_what_is_not_kept_is_said(
     go_to(qtbot, lab, steps[2])
     assert not lab.scrub.held.whole
     assert panel.filters.count == 6
-    assert all(veil.text() for veil in panel._veils)
+    assert all(veil.text() for veil in panel.pictures.veils)
     assert panel.confusion_card.step == answered
     # Maps of the first rows need no more than what was kept.
     assert not panel.maps_card.veil.isVisible()
@@ -158,7 +158,7 @@ def test_of_a_large_network_what_is_not_kept_is_said(
     assert "kept" in panel.maps_card.veil.text()
     lab.scrub.show_newest()
     settled(qtbot, lab)
-    assert not any(veil.isVisible() for veil in (*panel._veils, panel.maps_card.veil))
+    assert not any(veil.isVisible() for veil in (*panel.pictures.veils, panel.maps_card.veil))
     assert panel.confusion_card.step == steps[-1]
 
 
