@@ -26,6 +26,7 @@ __all__ = [
     "Parameter",
     "Spec",
     "describe",
+    "field_in_words",
     "format_number",
     "parse_number",
     "parse_setting",
@@ -326,6 +327,12 @@ def value_in_words(parameter: Parameter, value: Any, *, unit: bool = True) -> st
     if isinstance(value, int | float):
         return f"{format_number(value)} {parameter.hyper.unit if unit else ''}".strip()
     return str(value)
+
+
+def field_in_words(spec: Spec, name: str) -> str:
+    """Return what the field `name` of `spec` is set to as a person reads it, without a unit."""
+    (parameter,) = (one for one in describe(type(spec)) if one.name == name)
+    return value_in_words(parameter, getattr(spec, name), unit=False)
 
 
 def setting_in_words(parameter: Parameter, *values: Any) -> str:

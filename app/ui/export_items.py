@@ -18,6 +18,7 @@ from app.core.export import (
     weights_npz,
     weights_safetensors,
 )
+from app.core.params import field_in_words
 from app.ui.labs.autoencoder_lab import AutoencoderLab
 from app.ui.labs.lab import Lab
 from app.ui.moment import Moment
@@ -185,7 +186,7 @@ def autoencoder_items(lab: AutoencoderLab, data: DataPanel, zoom: Zoom) -> list[
         spec = panel.seen_spec
         return (
             f"{spec.hidden_units} units, ρ {spec.rho:g}, β {spec.beta:g}, λ {spec.lam:g}, "
-            f"{spec.solver}, seed {spec.seed}"
+            f"{field_in_words(spec, 'solver')}, seed {spec.seed}"
             + ("" if panel.moment is None else f", after step {panel.moment.snapshot.step}")
         )
 

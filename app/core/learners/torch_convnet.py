@@ -33,6 +33,7 @@ from app.core.learners.torch_judging import TorchJudging
 from app.core.learners.torch_whole_set import TorchWholeSet
 from app.core.memory import enough_for
 from app.core.nn.passes import SAMPLE
+from app.core.params import field_in_words
 from app.core.solvers.first_order import MEMORY
 from app.core.solvers.schedules import rate
 from app.core.specs import ConvNetSpec
@@ -131,8 +132,9 @@ class TorchConvNetLearner(OnDevice, TorchWholeSet, TorchJudging, ConvNetLearner)
     def engine(self) -> str:
         """What computes, for people."""
         half = ", bfloat16" if self.batches.mixed else ""
+        level = field_in_words(self.spec, "level")
         several = "" if self.group is None else f"{self.group.sentence}, each "
-        return f"PyTorch {self.version}, {self.spec.level}{half}, {several}{self.place}"
+        return f"PyTorch {self.version}, {level}{half}, {several}{self.place}"
 
     def _make_model(self, theta: Tensor, running: Tensor) -> Model:
         from app.core.torch_models.model import Model

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.params import Parameter, format_number
+from app.core.params import Parameter, value_in_words
 from app.core.runs import RunFolder
 from app.core.studies.folder import FINISHED, Member, StudyFolder, value_of
 from app.core.studies.spec import OBJECTIVES, Scalar, StudySpec
@@ -154,16 +154,15 @@ def name_of(parameter: Parameter) -> str:
     return parameter.hyper.symbol or parameter.hyper.label.lower()
 
 
-def shown_value(value: Scalar) -> str:
-    """Return a value as a person reads it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return format_number(value) if isinstance(value, int | float) else str(value)
+def shown_value(parameter: Parameter, value: Scalar) -> str:
+    """Return a value as a person reads it where there is little room."""
+    return value_in_words(parameter, value, unit=False)
 
 
 def words_of(spec: StudySpec, values: Mapping[str, Scalar]) -> str:
     """Return what a trial has of its own, such as ``ρ 0.2, L 64``."""
-    parts = [f"{name_of(spec.parameters[n])} {shown_value(value)}" for n, value in values.items()]
+    known = spec.parameters
+    parts = [f"{name_of(known[n])} {shown_value(known[n], value)}" for n, value in values.items()]
     return ", ".join(parts) or "as it is"
 
 
@@ -184,10 +183,23 @@ class HeatMap:
 
     rows: tuple[Scalar, ...]
     columns: tuple[Scalar, ...]
-    row_name: str
-    column_name: str
+    row: Parameter
+    column: Parameter
     values: NDArray[np.float64] = field(repr=False)
     trials: Mapping[tuple[int, int], int] = field(repr=False)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the two settings are called, that of the rows first."""
+        return name_of(self.row), name_of(self.column)
+
+    @property
+    def words(self) -> tuple[list[str], list[str]]:
+        """What each row and each column is called."""
+        return (
+            [shown_value(self.row, value) for value in self.rows],
+            [shown_value(self.column, value) for value in self.columns],
+        )
 
 
 def heat_map(results: StudyResults, row: str, column: str) -> HeatMap | None:
@@ -213,8 +225,8 @@ def heat_map(results: StudyResults, row: str, column: str) -> HeatMap | None:
     return HeatMap(
         rows.names,
         columns.names,
-        name_of(parameters[row]),
-        name_of(parameters[column]),
+        parameters[row],
+        parameters[column],
         values,
         {place: choose(found)[1] for place, found in cells.items()},
     )
@@ -279,17 +291,17 @@ def parallel_axes(results: StudyResults) -> list[ParallelAxis]:
                 _number_axis(name_of(parameter), numbers, log and bool((numbers > 0).all()))
             )
         else:
-            axes.append(_choice_axis(name_of(parameter), values))
+            axes.append(_choice_axis(parameter, values))
     means = np.array([math.nan if trial.mean is None else trial.mean for trial in results.trials])
     axes.append(_number_axis(results.objective, means, False))
     return axes
 
 
-def _choice_axis(name: str, values: Sequence[Any]) -> ParallelAxis:
+def _choice_axis(parameter: Parameter, values: Sequence[Any]) -> ParallelAxis:
     seen = list(dict.fromkeys(values))
     at = {value: place / max(len(seen) - 1, 1) for place, value in enumerate(seen)}
-    ticks = tuple((at[value], shown_value(value)) for value in seen)
-    return ParallelAxis(name, np.array([at[value] for value in values]), ticks)
+    ticks = tuple((at[value], shown_value(parameter, value)) for value in seen)
+    return ParallelAxis(name_of(parameter), np.array([at[value] for value in values]), ticks)
 
 
 def _number_axis(name: str, numbers: NDArray[np.float64], log: bool) -> ParallelAxis:

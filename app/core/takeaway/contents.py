@@ -32,7 +32,7 @@ from app.core.models.autoencoder import pca_bound
 from app.core.mosaic import Mosaic, Scale, mosaic
 from app.core.nn.looks import MIRRORED, scores_of_looks
 from app.core.nn.network import Network
-from app.core.params import describe
+from app.core.params import describe, field_in_words
 from app.core.predictions import Predictions
 from app.core.probe import Probe, Reading, spread_rows
 from app.core.runs import RunFolder
@@ -162,7 +162,8 @@ class AutoencoderContents(Contents):
                 ("λ", spec.lam, last.lam),
             )
         ]
-        return f"{spec.hidden_units} units, {', '.join(moving)}, {spec.solver}, seed {spec.seed}"
+        solver = field_in_words(spec, "solver")
+        return f"{spec.hidden_units} units, {', '.join(moving)}, {solver}, seed {spec.seed}"
 
     def tiles(self, weights: Weights) -> NDArray[Any]:
         """Return W1 as tiles (L, C, H, W), in pixel space when the data was whitened."""
@@ -216,7 +217,7 @@ class ConvNetContents(Contents):
         """Return one line of settings, for below a picture."""
         model = self.info.model
         layers = self.spec.layers if model is None else f"own model {model.name}"
-        return f"{layers}; {self.spec.solver}, seed {self.spec.seed}"
+        return f"{layers}; {field_in_words(self.spec, 'solver')}, seed {self.spec.seed}"
 
     def tiles(self, weights: Weights) -> NDArray[Any]:
         """Return the first convolution's filters as tiles, see `first_filters`."""

@@ -78,12 +78,13 @@ def test_trials_are_means_over_their_seeds(two) -> None:
         assert trial.mean == pytest.approx(np.mean(costs), rel=1e-15)
     assert two.best.mean == min(trial.mean for trial in two.trials)
     assert two.states == {"done": 8}
-    assert words_of(two.spec, two.trials[0].values) == "L 6, solver sgd"
+    assert words_of(two.spec, two.trials[0].values) == "L 6, solver SGD"
 
 
 def test_a_heat_map_has_numbers_in_order_and_words_as_they_come(two) -> None:
     found = heat_map(two, "hidden_units", "solver")
     assert (found.rows, found.columns) == ((3, 6), ("sgd", "adam"))
+    assert found.words == (["3", "6"], ["SGD", "Adam"])
     by_values = {tuple(t.values.values()): t for t in two.trials}
     for (i, row), (j, column) in itertools.product(enumerate(found.rows), enumerate(found.columns)):
         assert found.values[i, j] == by_values[row, column].mean
@@ -135,7 +136,7 @@ def test_parallel_axes_run_from_least_to_most(two) -> None:
     assert [axis.name for axis in (units, solver, judged)] == ["L", "solver", "cost at the end"]
     np.testing.assert_allclose(units.places, [1, 1, 0, 0], atol=1e-12)
     assert solver.places.tolist() == [0, 1, 0, 1]
-    assert solver.ticks == ((0, "sgd"), (1, "adam"))
+    assert solver.ticks == ((0, "SGD"), (1, "Adam"))
     means = np.array([trial.mean for trial in two.trials])
     expected = (means - means.min()) / (means.max() - means.min())
     np.testing.assert_allclose(judged.places, expected, atol=1e-12)

@@ -12,7 +12,7 @@ from app.core.models.autoencoder import pca_bound
 from app.core.probe import Probe
 from app.core.studies.page.material import StudyMaterial, heading
 from app.core.studies.pictures import parallel_chart
-from app.core.studies.results import TrialResult, heat_map, shown_value
+from app.core.studies.results import TrialResult, heat_map
 from app.core.takeaway.contents import AutoencoderContents
 from app.core.takeaway.page import Figure, Grid, Section, Table
 
@@ -108,15 +108,14 @@ def maps_section(study: StudyMaterial, name: str) -> list[Section]:
         percent = study.spec.objective == "accuracy"
         grid = Grid(
             found.values,
-            [shown_value(value) for value in found.rows],
-            [shown_value(value) for value in found.columns],
-            found.row_name,
-            found.column_name,
+            *found.words,
+            *found.names,
             ".1%" if percent else ".4g",
         )
         words = f"Mean {study.results.objective}; darker is more."
-        alt = f"{study.results.objective} over {found.row_name} and {found.column_name}"
-        figures.append(Figure(grid, words, alt, f"{found.row_name} and {found.column_name}"))
+        over = " and ".join(found.names)
+        alt = f"{study.results.objective} over {over}"
+        figures.append(Figure(grid, words, alt, over))
     least = "least" if study.spec.least_is_best else "most"
     figures.append(
         Figure(

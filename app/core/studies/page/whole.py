@@ -132,10 +132,12 @@ def _labels(study: StudyMaterial, names: Sequence[str]) -> set[str]:
 def _tried(results: StudyResults, name: str) -> str:
     seen = list(dict.fromkeys(trial.values[name] for trial in results.trials))
     varied = next(one for one in results.spec.vary if one.name == name)
+    parameter = results.spec.parameters[name]
     if not varied.values and (results.spec.search != "grid" or len(seen) > 12):
         scale = ", logarithmic" if varied.scale == "log" else ""
-        return f"{shown_value(varied.low or 0.0)} … {shown_value(varied.high or 0.0)}{scale}"
-    return ", ".join(shown_value(value) for value in seen)
+        low, high = (shown_value(parameter, end or 0.0) for end in (varied.low, varied.high))
+        return f"{low} … {high}{scale}"
+    return ", ".join(shown_value(parameter, value) for value in seen)
 
 
 def _footer(study: StudyMaterial) -> list[str]:

@@ -12,6 +12,7 @@ from app.core.events import Finished
 from app.core.export import evaluations_csv, settings_text
 from app.core.learners import ConvNetLearner
 from app.core.nn.network import Network
+from app.core.params import field_in_words
 from app.core.runs.info import now
 from app.core.tensorboard import event_file
 from app.core.torch_exports import onnx_bytes, state_dict_bytes, tensors_bytes
@@ -48,7 +49,8 @@ def convnet_items(lab: ConvNetLab, zoom: Callable[[], int]) -> list[Item]:
         spec, training = panel.seen_spec, lab.training.training
         model = lab.model if training is None else training.model
         layers = spec.layers if model is None else f"own network {model.name}"
-        return f"{layers}; {spec.solver}, rate {spec.learning_rate:g}, seed {spec.seed}"
+        solver = field_in_words(spec, "solver")
+        return f"{layers}; {solver}, rate {spec.learning_rate:g}, seed {spec.seed}"
 
     def answered() -> bool:
         return panel.answers is not None

@@ -11,7 +11,7 @@ from PyQt6.QtCore import QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent
 
 from app.core.studies.pictures import rank_colour
-from app.core.studies.results import HeatMap, StudyResults, parallel_axes, shown_value
+from app.core.studies.results import HeatMap, StudyResults, parallel_axes
 from app.ui.theme import theme
 from app.ui.widgets.plots import Plot
 
@@ -47,8 +47,9 @@ class TrialMap(Plot):
     def set_map(self, found: HeatMap | None, *, least_is_best: bool, percent: bool) -> None:
         """Show another study."""
         self.found, self.least_is_best, self._percent = found, least_is_best, percent
-        self.set_label("bottom", "" if found is None else found.column_name)
-        self.set_label("left", "" if found is None else found.row_name)
+        left, bottom = ("", "") if found is None else found.names
+        self.set_label("bottom", bottom)
+        self.set_label("left", left)
         self._draw()
 
     def _draw(self) -> None:
@@ -65,10 +66,8 @@ class TrialMap(Plot):
         image = pg.ImageItem(pixels, axisOrder="row-major", levels=(0, 255))
         image.setRect(-0.5, -0.5, columns, rows)
         self._add(image)
-        ticks = [(i, shown_value(value)) for i, value in enumerate(found.columns)]
-        self.getAxis("bottom").setTicks([ticks])
-        ticks = [(i, shown_value(value)) for i, value in enumerate(found.rows)]
-        self.getAxis("left").setTicks([ticks])
+        for side, called in zip(("left", "bottom"), found.words, strict=True):
+            self.getAxis(side).setTicks([list(enumerate(called))])
         if found.values.size <= MOST_WORDS:
             for (row, column), value in np.ndenumerate(found.values):
                 if not math.isfinite(value):
