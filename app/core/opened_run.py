@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from app.core.branch import known_state, settings_then
+from app.core.branch import settings_then
 from app.core.errors import FilterscopeError, UsageError
 from app.core.events import Finished, Snapshot
 from app.core.history import History
 from app.core.learners import Learner
-from app.core.resume import check_data, learner_of
+from app.core.resume import check_data, known_state, learner_of
 from app.core.runs import RunFolder
 from app.core.specs import TrainingSpec
 from app.core.timeline import Part, Timeline, parts_of, read_history

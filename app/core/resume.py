@@ -47,6 +47,7 @@ __all__ = [
     "can_go_on",
     "check_data",
     "check_resumable",
+    "known_state",
     "learner_of",
     "open_data",
     "prepare",
@@ -271,6 +272,14 @@ def _begins_anew(run: RunFolder) -> bool:
 def can_go_on(run: RunFolder) -> bool:
     """Return whether there is something to go on from, as far as its folder says at a glance."""
     return bool(checkpoint_files(run.path)) or _begins_anew(run)
+
+
+def known_state(run: RunFolder) -> Mapping[str, Any]:
+    """Return how a run's images were normalised; nothing of patches, which say it themselves."""
+    if run.info.kind == "autoencoder":
+        return {}
+    shift, factor = run.read_normalisation()
+    return {"shift": shift, "factor": factor}
 
 
 def open_data(
