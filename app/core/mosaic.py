@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Mosaic", "Scale", "mosaic"]
+__all__ = ["Mosaic", "Scale", "fitting", "interleaved", "mosaic"]
 
 Scale = Literal["own", "common", "diverging", "unit"]
 
@@ -171,3 +171,54 @@ def mosaic(
         canvas[gap:, gap:] = inside.reshape(canvas[gap:, gap:].shape)
     pixels = canvas[:, :, 0] if grey else canvas
     return Mosaic(np.ascontiguousarray(pixels), count, columns, (height, width), gap)
+
+
+def fitting(
+    tile_shape: tuple[int, int], count: int, room: tuple[float, float], bands: int = 1
+) -> tuple[int, int]:
+    """Return how many columns of tiles, and how many of them, fill a room best.
+
+    A single band has all its tiles; of several, as many whole rows as fit well.
+
+    Parameters
+    ----------
+    tile_shape : tuple of int
+        Height and width of a tile, in pixels; the gap between two is one.
+    count : int
+        Tiles of a band.
+    room : tuple of float
+        Height and width, in pixels.
+    bands : int
+        Of several, tile i of each stands below tile i of the first.
+
+    Returns
+    -------
+    columns, shown : int
+    """
+    height, width = tile_shape
+    columns = np.arange(1, count + 1)
+    shown = np.full(count, count)
+    if bands > 1:
+        pairs = [(c, c * b) for c in range(1, count + 1) for b in range(1, count // c + 1)]
+        columns, shown = np.array([pair for pair in pairs if pair[1] >= min(8, count)]).T
+    rows = -(-shown // columns) * bands
+    zoom = np.minimum(room[1] / (columns * (width + 1) + 1), room[0] / (rows * (height + 1) + 1))
+    whole = np.where(zoom >= 1, np.floor(zoom), zoom)
+    # The most picture; among equals the fewest empty cells, then the roomiest.
+    area = shown * bands * np.square(whole)
+    empty = -(-shown // columns) * columns - shown
+    best = np.lexsort((-zoom, empty, -area))[0]
+    return int(columns[best]), int(shown[best])
+
+
+def interleaved(bands: NDArray[Any], columns: int) -> NDArray[Any]:
+    """Return bands (b, n, …) of tiles as one (b · n, …), row by row in turn.
+
+    Where there are several, `n` has to be a multiple of `columns`.
+    """
+    if len(bands) == 1:
+        first: NDArray[Any] = bands[0]
+        return first
+    shape = bands.shape[2:]
+    blocks = bands.reshape(len(bands), -1, columns, *shape)
+    return blocks.swapaxes(0, 1).reshape(-1, *shape)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.mosaic import mosaic
+from app.core.mosaic import fitting, interleaved, mosaic
 
 
 def tiles(count=5, height=3, width=4, channels=None, seed=0):
@@ -156,3 +156,34 @@ def test_a_coloured_background_makes_the_picture_coloured():
     picture = mosaic(tiles(2), background=(10, 20, 30))
     assert picture.pixels.shape[-1] == 3
     np.testing.assert_array_equal(picture.pixels[0, 0], (10, 20, 30))
+
+
+def test_columns_fill_the_room_that_there_is():
+    # Nine square tiles: 3 × 3 in a square, one row or one column in a strip.
+    assert fitting((4, 4), 9, (100, 100)) == (3, 9)
+    assert fitting((4, 4), 9, (10, 500)) == (9, 9)
+    assert fitting((4, 4), 9, (500, 10)) == (1, 9)
+    # Three bands, each with its row: whole rows alone are shown.
+    columns, shown = fitting((4, 4), 100, (200, 300), bands=3)
+    assert shown % columns == 0
+    assert 8 <= shown <= 100
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 64])
+@pytest.mark.parametrize("room", [(1.0, 1.0), (90.0, 400.0), (333.0, 77.0)])
+def test_no_other_number_of_columns_gives_larger_tiles(count, room):
+    def zoom(columns):
+        rows = -(-count // columns)
+        found = min(room[0] / (rows * 6 + 1), room[1] / (columns * 8 + 1))
+        return np.floor(found) if found >= 1 else found
+
+    columns, shown = fitting((5, 7), count, room)
+    assert shown == count
+    assert zoom(columns) == max(zoom(other) for other in range(1, count + 1))
+
+
+def test_bands_take_turns_row_by_row():
+    bands = np.array([[[0], [1], [2], [3]], [[10], [11], [12], [13]]])
+    found = interleaved(bands, 2)
+    np.testing.assert_array_equal(found[:, 0], [0, 1, 10, 11, 2, 3, 12, 13])
+    np.testing.assert_array_equal(interleaved(bands[:1], 3), bands[0])

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
-    QColor,
     QImage,
     QKeyEvent,
     QMouseEvent,
@@ -20,8 +19,9 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from app.core.mosaic import Mosaic, mosaic
+from app.core.mosaic import Mosaic, fitting, interleaved, mosaic
 from app.ui.theme import theme
+from app.ui.widgets.mosaic_marks import paint_band_names, paint_frames, paint_tag
 
 __all__ = ["MosaicView"]
 
@@ -138,43 +138,16 @@ class MosaicView(QWidget):
     def _margin(self) -> int:
         return 56 if self.band_names else 0
 
-    def _layout(self) -> tuple[int, int]:
-        """Return columns, and how many tiles are shown, at which the widget is filled best.
-
-        A single band shows all its tiles; of several, as many whole rows as fit well.
-        """
-        assert self._bands is not None
-        bands, count = self._bands.shape[:2]
-        height, width = self._bands.shape[-2:]
-        ratio = self.devicePixelRatioF()
-        room_x = max(1.0, (self.width() - self._margin()) * ratio)
-        room_y = max(1.0, self.height() * ratio)
-        columns = np.arange(1, count + 1)
-        shown = np.full(count, count)
-        if bands > 1:
-            pairs = [(c, c * b) for c in range(1, count + 1) for b in range(1, count // c + 1)]
-            columns, shown = np.array([pair for pair in pairs if pair[1] >= min(8, count)]).T
-        rows = -(-shown // columns) * bands
-        zoom = np.minimum(room_x / (columns * (width + 1) + 1), room_y / (rows * (height + 1) + 1))
-        whole = np.where(zoom >= 1, np.floor(zoom), zoom)
-        # The most picture; among equals the fewest empty cells, then the roomiest.
-        area = shown * bands * np.square(whole)
-        empty = -(-shown // columns) * columns - shown
-        best = np.lexsort((-zoom, empty, -area))[0]
-        return int(columns[best]), int(shown[best])
-
     def _rebuild(self) -> None:
         if self._bands is None:
             self._mosaic = None
             self.update()
             return
-        columns, self._shown = self._layout()
-        bands = len(self._bands)
-        shape = self._bands.shape[2:]
-        tiles = self._bands[0]
-        if bands > 1:
-            blocks = self._bands[:, : self._shown].reshape(bands, -1, columns, *shape)
-            tiles = blocks.swapaxes(0, 1).reshape(-1, *shape)
+        bands, count, *_, height, width = self._bands.shape
+        ratio = self.devicePixelRatioF()
+        room = max(1.0, self.height() * ratio), max(1.0, (self.width() - self._margin()) * ratio)
+        columns, self._shown = fitting((height, width), count, room, bands)
+        tiles = interleaved(self._bands[:, : self._shown], columns)
         background = theme.colour("card")
         level = (background.red(), background.green(), background.blue())
         self._mosaic = mosaic(tiles, columns=columns, scale=self.scale, background=level)  # type: ignore[arg-type]
@@ -239,7 +212,7 @@ class MosaicView(QWidget):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Qt: draw the image, then frames and row names."""
         painter = QPainter(self)
-        if self._mosaic is None:
+        if self._mosaic is None or self._bands is None:
             painter.setPen(theme.colour("quiet"))
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(self.rect(), int(flags), self.empty_text)
@@ -253,74 +226,32 @@ class MosaicView(QWidget):
         veil.setAlpha(VEIL)
         for index in self._dimmed:
             if index < self.count:
-                for band in range(len(self._bands if self._bands is not None else ())):
+                for band in range(len(self._bands)):
                     painter.fillRect(self.tile_rect(index, band), veil)
         # No wider than its half of the gap, so that it is seen whose frame it is.
         width = min(2.0, max(1.0, zoom / 2))
-        for index, colour in self._frames.items():
-            if index < self.count:
-                self._frame(painter, index, theme.colour(colour), width, Qt.PenStyle.SolidLine)
+        framed = [(index, colour, width) for index, colour in self._frames.items()]
         if self._hovered >= 0:
-            self._frame(painter, self._hovered, theme.colour("quiet"), 1.5, Qt.PenStyle.SolidLine)
+            framed.append((self._hovered, "quiet", 1.5))
         if self.selected is not None:
-            self._frame(painter, self.selected, theme.colour("accent"), 3.0, Qt.PenStyle.SolidLine)
-        self._name_bands(painter, left)
-        self._write_tag(painter)
+            framed.append((self.selected, "accent", 3.0))
+        for index, colour, thick in framed:
+            if index < self.count:
+                rects = [self.tile_rect(index, band) for band in range(len(self._bands))]
+                paint_frames(painter, rects, colour, thick)
+        if self.band_names:
+            firsts = range(0, self.count - self._mosaic.columns + 1, self._mosaic.columns)
+            rows = [
+                (name, self.tile_rect(first, band))
+                for first in firsts
+                for band, name in enumerate(self.band_names)
+            ]
+            paint_band_names(painter, rows, left)
+        if self._tag is not None and self._tag[0] < self.count:
+            paint_tag(painter, self.tile_rect(self._tag[0]), self._tag[1], self.rect())
         if self.hasFocus() and self.selected is None:
             painter.setPen(QPen(theme.colour("accent"), 1, Qt.PenStyle.DotLine))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
-
-    def _frame(
-        self, painter: QPainter, index: int, colour: QColor, width: float, style: Qt.PenStyle
-    ) -> None:
-        assert self._bands is not None
-        if index >= self.count:
-            return
-        pen = QPen(colour, width, style)
-        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-        painter.setPen(pen)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        for band in range(len(self._bands)):
-            half = width / 2
-            painter.drawRect(self.tile_rect(index, band).adjusted(-half, -half, half, half))
-
-    def _write_tag(self, painter: QPainter) -> None:
-        """Write the tag above its tile, or below where there is no room."""
-        if self._tag is None or self._tag[0] >= self.count:
-            return
-        tile, text = self.tile_rect(self._tag[0]), self._tag[1]
-        font = painter.font()
-        font.setPixelSize(12)
-        painter.setFont(font)
-        metrics = painter.fontMetrics()
-        width, height = metrics.horizontalAdvance(text) + 12.0, metrics.height() + 4.0
-        top = tile.top() - height - 4
-        if top < 0:
-            top = min(tile.bottom() + 4, self.height() - height)
-        left = min(max(0.0, tile.center().x() - width / 2), self.width() - width)
-        box = QRectF(left, top, width, height)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme.colour("accent"))
-        painter.drawRoundedRect(box, 4, 4)
-        painter.setPen(theme.colour("accent_text"))
-        painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), text)
-
-    def _name_bands(self, painter: QPainter, left: float) -> None:
-        if not self.band_names or self._mosaic is None:
-            return
-        font = painter.font()
-        font.setPixelSize(11)
-        painter.setFont(font)
-        painter.setPen(theme.colour("quiet"))
-        for block in range(self.count // self._mosaic.columns):
-            for band, name in enumerate(self.band_names):
-                rect = self.tile_rect(block * self._mosaic.columns, band)
-                if rect.height() < 12:
-                    return
-                room = QRectF(left - 60, rect.top(), 54, rect.height())
-                flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                painter.drawText(room, int(flags), name)
 
     def _hover(self, index: int) -> None:
         if index != self._hovered:
