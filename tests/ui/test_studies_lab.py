@@ -54,7 +54,7 @@ def choose(field, name: str) -> None:
 
 def idle(panel) -> bool:
     session = panel.session
-    return not session.busy and session._listing is None and panel._reading is None
+    return not session.busy and session._listing is None and not panel.looks.busy
 
 
 def fill(panel, first: str, second: str = "", epochs: str = "3") -> None:

@@ -14,22 +14,21 @@ from PyQt6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSplitter, Q
 from app.core.compare.curves import of_what
 from app.core.errors import FilterscopeError, UsageError
 from app.core.studies.folder import FINISHED
-from app.core.studies.look import MOST_TRIALS, Look, Looker
+from app.core.studies.look import MOST_TRIALS, Look
 from app.core.studies.pools import Place
-from app.core.studies.presets import preset_study
 from app.core.studies.results import StudyResults, heat_map
 from app.core.studies.spec import StudySpec
-from app.core.studies.watch import AT_WORK
 from app.core.words import wait_in_words
 from app.ui.panels.studies.filters import FilterStrip
 from app.ui.panels.studies.form import StudyForm
 from app.ui.panels.studies.maps import ParallelPlot, TrialMap
 from app.ui.panels.studies.run_list import SAID, RunList
+from app.ui.panels.studies.wanted import own_study, report_studies
+from app.ui.study_looks import StudyLooks
 from app.ui.study_session import StudySession
 from app.ui.widgets.card import Card, TabbedCard, quiet_label
 from app.ui.widgets.choice_box import ChoiceBox
-from app.ui.widgets.run_curves import PALETTE, RunCurves
-from app.workers.task_worker import TaskWorker
+from app.ui.widgets.run_curves import RunCurves
 from app.workers.thread import Runner
 
 __all__ = ["StudiesPanel"]
@@ -73,15 +72,11 @@ class StudiesPanel(QWidget):
 
     def __init__(self, runner: Runner) -> None:
         super().__init__()
-        self._runner = runner
         self.given: Given = lambda kind: {"kind": kind}
         self.open_page: Callable[[Path], None] = _open_in_browser
         self.session = StudySession(runner, self)
         self.trial: int | None = None
-        self._looker = Looker(PALETTE)
-        self._reading: TaskWorker[Look] | None = None
-        self._read_for: tuple[object, ...] | None = None
-        self._looks = 0
+        self.looks = StudyLooks(runner, self.session.watch, self)
         # Those that were begun last.
         self._begun: list[str] = []
         layout = QHBoxLayout(self)
@@ -104,6 +99,8 @@ class StudiesPanel(QWidget):
         self.session.page_ready.connect(self._on_page)
         self.session.told.connect(self.told)
         self.session.problem.connect(self.problem)
+        self.looks.seen.connect(self._show_look)
+        self.looks.problem.connect(self.problem)
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._on_tick)
@@ -197,8 +194,7 @@ class StudiesPanel(QWidget):
     def cancel(self) -> None:
         """Give up what is under way: the window closes."""
         self.session.cancel()
-        if self._reading is not None:
-            self._reading.request_stop()
+        self.looks.cancel()
 
     def _on_listed(self) -> None:
         before = self.studies.currentData()
@@ -294,58 +290,13 @@ class StudiesPanel(QWidget):
     # --- curves and filters, read beside the window
 
     def _on_tick(self) -> None:
-        self._looks += 1
+        self.looks.pass_on()
         self._count()
         if self.isVisible():
             self._read()
 
     def _read(self) -> None:
-        results = self.results
-        if results is None or not results.trials:
-            self._show_look(Look([], [], {}))
-            return
-        name = results.study.info.study_id
-        states = self.session.watch.states(results)
-        many = len(results.trials) > MOST_TRIALS
-        wanted = (
-            name,
-            sum(states.get(state, 0) for state in FINISHED),
-            self.trial if many else None,
-            self._looks if states.get(AT_WORK) else 0,
-        )
-        if wanted == self._read_for:
-            return
-        if self._reading is not None:
-            if self._read_for is not None and self._read_for[0] != name:
-                self._reading.request_stop()
-            return
-        self._read_for = wanted
-        live = {}
-        for trial in results.trials:
-            for member in trial.members:
-                seen = self.session.watch.of(name, member.number)
-                if seen is not None:
-                    live[member.number] = (list(seen.costs), list(seen.accuracies))
-        chosen = self.trial
-        self._reading = TaskWorker(
-            lambda task: self._looker.look(results, live=live, chosen=chosen, cancel=task.cancelled)
-        )
-        self._reading.ended.connect(self._on_read)
-        self._runner.start(self._reading)
-
-    def _on_read(self) -> None:
-        worker, self._reading = self._reading, None
-        if worker is None:
-            return
-        if worker.cancelled:
-            self._read_for = None
-        elif worker.bug:
-            self.problem.emit("Reading a study failed.", "", worker.bug)
-        elif worker.error is not None:
-            self.problem.emit(*worker.error, "")
-        elif worker.result is not None:
-            self._show_look(worker.result)
-        self._read()
+        self.looks.want(self.results, self.trial)
 
     def _show_look(self, look: Look) -> None:
         results = self.results
@@ -374,37 +325,14 @@ class StudiesPanel(QWidget):
     def begin_report(self, names: list[str]) -> None:
         """Begin studies of the report, on the data of the Autoencoder lab."""
         try:
-            given = self.given("autoencoder")
-            more: dict[str, Any] = {
-                name: given[name] for name in ("data", "layout", "value_range") if name in given
-            }
-            epochs = self.form.epoch_count()
-            if epochs is not None:
-                more["set"] = {"epochs": epochs}
-            self._begin([preset_study(name, **more) for name in names])
+            self._begin(report_studies(self.form, names, self.given("autoencoder")))
         except FilterscopeError as error:
             self.form.tell(error)
 
     def begin_own(self) -> None:
         """Begin the study in the form, on the settings and the data of its lab."""
         try:
-            values = self.form.values()
-            given = self.given(values["kind"])
-            wanted = values.pop("set", {})
-            spec = {**given.pop("spec", {}), **wanted}
-            titles = [
-                words.split("  ")[-1]
-                for field, _ in self.form.fields
-                if field.currentData() and (words := field.currentText())
-            ]
-            preprocess = given.pop("preprocess", {})
-            study = {
-                **given,
-                **values,
-                "title": " and ".join(titles)[:80].lower() or "study",
-                "set": {**spec, **preprocess},
-            }
-            self._begin([StudySpec.build(study)])
+            self._begin([own_study(self.form, self.given(self.form.kind))])
         except FilterscopeError as error:
             self.form.tell(error)
 

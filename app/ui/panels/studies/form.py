@@ -258,6 +258,15 @@ class StudyForm(Card):
             self._labels[widget.objectName()].setVisible(wanted)
         self._count()
 
+    @property
+    def varied(self) -> list[str]:
+        """What the settings that vary are called."""
+        return [
+            field.currentText().split("  ")[-1]
+            for field, _ in self.fields
+            if field.currentData() and field.currentText()
+        ]
+
     def values(self) -> dict[str, Any]:
         """Return the fields of `StudySpec` that the form decides; raises `UsageError`."""
         known = {p.name: p for spec in SPECS[self.kind] for p in describe(spec)}
