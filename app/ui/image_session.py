@@ -9,10 +9,12 @@ from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from app.core.data.class_folders import NeedsSizeError
 from app.core.data.download import download_cifar10
 from app.core.data.image_preprocess import FittedImages, fit_images
 from app.core.data.image_reader import CIFAR10_NAME, open_images
 from app.core.data.images import LabelledImages
+from app.core.data.pairs import NeedsPairError
 from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.data.weights_file import holds_weights
 from app.core.errors import FilterscopeError
@@ -58,6 +60,14 @@ class _Weights:
     path: str
 
 
+@dataclass(frozen=True)
+class _Unclear:
+    """What must be known before images are read."""
+
+    path: str
+    question: NeedsSizeError | NeedsPairError
+
+
 class ImageSession(LoadingSession):
     """The open images with labels, as they are and fitted.
 
@@ -65,9 +75,12 @@ class ImageSession(LoadingSession):
     -------
     weights_found(str)
         A file that was to be opened holds weights of a network instead.
+    unclear(str, object)
+        A path, and the error that says what must be known: a size, or which arrays are meant.
     """
 
     weights_found = pyqtSignal(str)
+    unclear = pyqtSignal(str, object)
 
     def __init__(self, runner: Runner, parent: QObject | None = None) -> None:
         super().__init__(runner, parent)
@@ -92,7 +105,7 @@ class ImageSession(LoadingSession):
         """Read images, after a download where one is asked for."""
         spec = self.spec
 
-        def job(task: Task) -> _Loaded | _Weights:
+        def job(task: Task) -> _Loaded | _Weights | _Unclear:
             return _load(request, spec, task)
 
         return f"{'Downloading' if request.download else 'Reading'} {request.name}", job
@@ -108,12 +121,13 @@ class ImageSession(LoadingSession):
 
         return "Normalising", job
 
-    def asked(self, result: _Loaded | _Weights) -> bool:
-        """Return whether a file was none of images; who wants its weights is told."""
+    def asked(self, result: _Loaded | _Weights | _Unclear) -> bool:
+        """Return whether there are no images yet; who wants the weights, or can answer, is told."""
         if isinstance(result, _Weights):
             self.weights_found.emit(result.path)
-            return True
-        return False
+        elif isinstance(result, _Unclear):
+            self.unclear.emit(result.path, result.question)
+        return not isinstance(result, _Loaded)
 
     def keep(self, result: _Loaded) -> tuple[str, str] | None:
         """Take what was read."""
@@ -121,14 +135,17 @@ class ImageSession(LoadingSession):
         return result.problem
 
 
-def _load(request: ImageRequest, spec: ImageSpec, task: Task) -> _Loaded | _Weights:
+def _load(request: ImageRequest, spec: ImageSpec, task: Task) -> _Loaded | _Weights | _Unclear:
     if holds_weights(request.path):
         return _Weights(request.path)
     if request.download:
         download_cifar10(cancel=task.cancelled, progress=task.report)
-    images = open_images(
-        request.path, side=request.side, cancel=task.cancelled, progress=task.report
-    )
+    try:
+        images = open_images(
+            request.path, side=request.side, cancel=task.cancelled, progress=task.report
+        )
+    except (NeedsSizeError, NeedsPairError) as question:
+        return _Unclear(request.path, question)
     return _fit(request, images, spec)
 
 

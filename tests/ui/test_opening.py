@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PyQt6.QtWidgets import QFileDialog
+from PIL import Image
+from PyQt6.QtWidgets import QFileDialog, QLabel
 from pytestqt.qtbot import QtBot
 
 from app.core.settings import load_settings
 from app.ui.dialogs.cut_dialog import CutDialog
+from app.ui.dialogs.images_dialogs import PairDialog, SizeDialog, SizeSpec
 from app.ui.labs.places import AUTOENCODER, CNN
 from app.ui.main_window import MainWindow
 from tests.core.data import cifar_files
@@ -50,6 +53,62 @@ def test_a_question_that_is_not_answered_at_the_start_leaves_the_sample(
     # What is open stays.
     window.opening.open(str(tmp_path))
     assert not window.data.busy
+
+
+def test_images_of_several_sizes_are_asked_for_one(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "animals"
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for size in (20, 26, 31):
+            Image.new("RGB", (size, size + 3), (size, 0, 9)).save(folder / name / f"{size}.png")
+    said: list[str] = []
+
+    def answer(dialog: SizeDialog) -> int:
+        said.extend(label.text() for label in dialog.findChildren(QLabel))
+        dialog.form.set_spec(SizeSpec(side=24))
+        return 1
+
+    monkeypatch.setattr(SizeDialog, "exec", answer)
+    window.show_lab(CNN)
+    window.convnet_lab.session.cancel()
+    session = window.convnet_lab.session
+    window.opening.open(str(folder))
+    qtbot.waitUntil(
+        lambda: session.images is not None and session.images.shape == (3, 24, 24), timeout=30_000
+    )
+    assert "all images of a set have one size" in said[0]
+    assert window.notice.isHidden()
+    # Opened again, it is not asked again.
+    assert window.opening.recent[0] == f"{folder}::24"
+    assert window.settings.last_folder == str(tmp_path)
+
+
+def test_arrays_that_could_be_meant_are_asked_for(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "two.npz"
+    rng = np.random.default_rng(0)
+    several = {f"x{k}": rng.integers(0, 256, (30, 8, 8, 3), dtype=np.uint8) for k in (1, 2)}
+    np.savez(path, **several, y=np.arange(30) % 3)
+    offered: list[str] = []
+
+    def answer(dialog: PairDialog) -> int:
+        offered.extend(dialog.list.item(row).text() for row in range(dialog.list.count()))
+        dialog.list.setCurrentRow(1)
+        return 1
+
+    monkeypatch.setattr(PairDialog, "exec", answer)
+    window.show_lab(CNN)
+    session = window.convnet_lab.session
+    window.opening.open(str(path))
+    qtbot.waitUntil(
+        lambda: session.request is not None and session.request.path.endswith("x2,y"),
+        timeout=30_000,
+    )
+    assert len(offered) == 2
+    assert "x1 with y    30 × 3 × 8 × 8" in offered[0].replace("/", "")
 
 
 def test_the_next_thing_is_saved_beside_the_last(

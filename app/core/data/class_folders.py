@@ -17,7 +17,7 @@ from app.core.data.patches import Source
 from app.core.errors import Cancelled, RefusedInputError
 from app.core.memory import enough_memory
 
-__all__ = ["read_class_folders", "receive_image"]
+__all__ = ["NeedsSizeError", "read_class_folders", "receive_image"]
 
 # The parts in the order of their rows, and what people call their folders.
 LEVELS = {
@@ -28,6 +28,10 @@ LEVELS = {
 MOST_CLASSES = 1_000
 MOST_FILE = 200 << 20
 NAMED = 5
+
+
+class NeedsSizeError(RefusedInputError):
+    """Images of one folder have several sizes, and nobody said to which they are brought."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ def read_class_folders(
     Raises
     ------
     RefusedInputError
-        There are no two classes with images, sizes differ, or no image can be read.
+        There are no two classes with images, or no image can be read.
+    NeedsSizeError
+        Sizes differ, and no side was given.
     """
     limits = limits or Limits()
     files, classes, notes = _collect(folder)
@@ -106,7 +112,7 @@ def read_class_folders(
                 x = np.empty((len(files), *image.shape), np.uint8)
             if image.shape != x.shape[1:]:
                 first, other = (f"{s[1]}×{s[2]}" for s in (x.shape[1:], image.shape))
-                raise RefusedInputError(
+                raise NeedsSizeError(
                     f"{kept[0].name} has {first} pixels, {file.name} has {other}: all images of a set have one size.",
                     "Give a size, as in FOLDER::32: the middle of each image is brought to it.",
                 )

@@ -96,8 +96,9 @@ class NeedsPairError(FilterscopeError):
     def __init__(self, name: str, pairs: tuple[Pair, ...]) -> None:
         said = "; ".join(f"{pair.images} with {pair.labels}" for pair in pairs[:6])
         first = f"{pairs[0].images.strip('/')},{pairs[0].labels.strip('/')}"
+        self.asked = f"{name} has several arrays that could be images and labels."
         super().__init__(
-            f"{name} has several arrays that could be images and labels: {said}.",
+            f"{self.asked.rstrip('.')}: {said}.",
             f"Name two, as in {name}::{first}",
         )
         self.pairs = pairs

@@ -75,6 +75,7 @@ class ConvNetLab(Lab):
         page.download_clicked.connect(self.open_cifar10)
         self.session.changed.connect(self._on_images)
         self.session.weights_found.connect(lambda path: self.takes_weights.load(Path(path)))
+        self.session.unclear.connect(self._ask_about)
         self.session.problem.connect(self._on_notice)
 
     @property
@@ -101,6 +102,16 @@ class ConvNetLab(Lab):
             self._look_at(Path(text))
         else:
             self._open(ImageRequest(text))
+
+    def _ask_about(self, path: str, question: object) -> None:
+        from app.ui.dialogs.images_dialogs import dialog_about
+
+        dialog = dialog_about(question, self.panel)  # type: ignore[arg-type]
+        if dialog.exec():
+            self.open_path(f"{path}::{dialog.answer()}")
+        elif self.session.images is None:
+            self.session.open_first()
+        dialog.deleteLater()
 
     def open_drawn(self) -> None:
         """Open the images that need no file."""
