@@ -88,6 +88,8 @@ class Chart:
         A horizontal dashed line: its height and what it is.
     marks : sequence of (float, str)
         Vertical dotted lines and what happened there.
+    fitted : bool
+        Whether the axis upwards begins where the values do; a plain axis begins at zero.
     """
 
     curves: Sequence[Curve]
@@ -98,6 +100,7 @@ class Chart:
     level: tuple[float, str] | None = None
     marks: Sequence[tuple[float, str]] = field(default_factory=tuple)
     title: str = ""
+    fitted: bool = False
 
     def parts(self) -> list[Line | Text | Area]:
         """Return everything to be drawn, back to front."""
@@ -113,7 +116,7 @@ class Chart:
         if self.level is not None and self._shows(self.level[0]):
             ys = np.append(ys, math.log10(self.level[0]) if self.log_y else self.level[0])
         left, right = _ends(xs, from_zero=not self.log_x)
-        low, high = _ends(ys, from_zero=not self.log_y)
+        low, high = _ends(ys, from_zero=not (self.log_y or self.fitted))
         pad = (high - low) * 0.05
         low, high = (low if low == 0 and not self.log_y else low - pad), high + pad
         legend = self._legend()

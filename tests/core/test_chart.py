@@ -94,6 +94,19 @@ def test_points_without_a_logarithm_are_left_out_and_no_others():
     assert len(curve_points(chart([-1, 0, math.nan, 4, 5]))) == 4
 
 
+def test_a_fitted_axis_begins_where_the_values_do():
+    words = {
+        fitted: [
+            float(part.words)
+            for part in chart([90.0, 95.0], fitted=fitted).parts()
+            if isinstance(part, Text) and part.anchor == "end"
+        ]
+        for fitted in (False, True)
+    }
+    assert min(words[False]) == 0
+    assert 89 <= min(words[True]) <= 91
+
+
 def test_the_level_is_drawn_at_its_height_and_named():
     drawn = chart([1, 2, 3], level=(2.0, "PCA, 64 components"))
     (level,) = [part for part in drawn.parts() if isinstance(part, Line) and part.dash == 5.0]

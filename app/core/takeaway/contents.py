@@ -228,12 +228,20 @@ class ConvNetContents(Contents):
         return accuracy_chart(self.history, self.spec, self.info.steps_per_epoch)
 
     def charts(self) -> list[Chart]:
-        """Return loss and accuracies apart."""
+        """Return loss and accuracies apart, these in per cent and beside what guessing reaches."""
         both = self.chart()
         found = [replace(both, curves=both.curves[:1], y_label="loss", title="Loss")]
         if len(both.curves) > 1:
+            chance = 100 / max(len(self.info.classes), 1)
             found.append(
-                replace(both, curves=both.curves[1:], y_label="accuracy", title="Accuracy")
+                replace(
+                    both,
+                    curves=[replace(curve, y=100 * curve.y) for curve in both.curves[1:]],
+                    y_label="per cent right",
+                    level=(chance, f"chance, {chance:.3g} %"),
+                    title="Accuracy",
+                    fitted=True,
+                )
             )
         return found
 

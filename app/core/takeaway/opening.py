@@ -22,8 +22,7 @@ from app.core.data.untrusted.run_archives import MOST_BYTES, MOST_MEMBERS, limit
 from app.core.errors import FilterscopeError, RefusedInputError, UsageError
 from app.core.runs import RunFolder
 from app.core.runs.checkpoint import checkpoint_files, read_checkpoint
-from app.core.runs.files import BEST, HISTORY, LABELS, UNITS, read_safetensors
-from app.core.runs.folder import folders_of
+from app.core.runs.files import BEST, HISTORY, LABELS, UNITS, folders_of, read_safetensors
 from app.core.runs.labels import RunLabels
 from app.core.settings import data_folder, read_json
 from app.core.storage import make_folder, move_folder, remove_folder, safe_name, save_bytes

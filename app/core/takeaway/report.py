@@ -14,6 +14,7 @@ from app.core.runs.info import ParentInfo, when_in_words
 from app.core.runs.labels import read_labels
 from app.core.runs.names import run_name
 from app.core.takeaway.contents import AutoencoderContents, Contents, ConvNetContents
+from app.core.takeaway.moments import telling_moments
 from app.core.takeaway.page import Figure, Grid, Page, Section, Table
 from app.core.words import duration_to_the_second
 
@@ -29,6 +30,10 @@ ENDED = {
     "expected": "ended by a failure",
     "bug": "ended by a fault in the program",
 }
+FORMED = (
+    "The moments are chosen by what happened: from each to the next the filters came about as much "
+    "nearer to what they were in the end. r is the mean correlation of each filter with itself then."
+)
 # Changes of live values that are listed.
 MOST_CHANGES = 60
 
@@ -105,18 +110,18 @@ class _Report:
         except FilterscopeError as error:
             return [Section("Filters", [f"No filters are shown: {_said(error)}"])]
         cnn = self.info.kind == "cnn"
-        frames = self.run.keyframes()
-        chosen = sorted({0, len(frames) // 2, len(frames) - 1}) if len(frames) > 2 else []
         small = []
-        for place in chosen:
-            step, path = frames[place]
+        for moment in telling_moments(self.run):
+            step = moment.step
             try:
-                tiles = contents.filters(weights=self.run.read_keyframe(path))
+                tiles = contents.filters(weights=self.run.read_keyframe(moment.path))
             except FilterscopeError as error:
                 contents.note(f"Keyframe {step} is not shown: {_said(error)}")
                 continue
             when = f"Step {step:,}, epoch {contents.epoch_of(step):.3g}"
-            words = "Random first weights." if step == 0 else "The same filters, later."
+            words = f"As alike the last ones as r {moment.likeness:.2f}.".replace("-", "−")
+            if step == 0 and self.info.seeded:
+                words = f"Random first weights. {words}"
             alt = f"{tiles.count} filters after {step} steps, side by side"
             small.append(Figure(tiles, words, alt, when, zoom=2 if not cnn else 6))
         what = (
@@ -134,7 +139,7 @@ class _Report:
         )
         sections = [Section("Filters", figures=[large])]
         if small:
-            sections.append(Section("How they formed", figures=small, columns=len(small)))
+            sections.append(Section("How they formed", [FORMED], small, columns=len(small)))
         return sections
 
     def chosen(self) -> str:
@@ -169,7 +174,10 @@ class _Report:
             "principal components reach."
         ]
         if cnn:
-            words = ["Loss of each mini-batch.", "Share of images that are named rightly."]
+            words = [
+                "Loss of each mini-batch.",
+                "Per cent of images that are named rightly; the dashed line is guessing.",
+            ]
         moved = " Dotted lines: a setting was moved." if history.changes else ""
         figures = []
         for chart, said in zip(contents.charts(), words, strict=False):

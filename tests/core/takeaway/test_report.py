@@ -81,6 +81,14 @@ def test_a_convolutional_networks_page(convnet):
     assert facts["On test images"] == "43.2%"
     titles = [figure.content.title for figure in found["Loss and accuracy"].figures]
     assert titles == ["Loss", "Accuracy"]
+    # In per cent, and no taller than the values and guessing are.
+    chart = found["Loss and accuracy"].figures[1].content
+    told = [100 * e.validation_accuracy for e in convnet.read_history()[0].evaluations]
+    (curve,) = (one for one in chart.curves if one.name == "validation accuracy")
+    np.testing.assert_allclose(curve.y, told)
+    count = len(convnet.info.classes)
+    assert chart.level == (100 / count, f"chance, {100 / count:.3g} %")
+    assert (chart.y_label, chart.fitted) == ("per cent right", True)
 
 
 @pytest.mark.parametrize("kind", ["html", "pdf"])
