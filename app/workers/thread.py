@@ -60,6 +60,7 @@ class Runner(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._workers: set[Worker] = set()
+        self._closing = False
 
     @property
     def busy(self) -> bool:
@@ -67,7 +68,13 @@ class Runner(QObject):
         return bool(self._workers)
 
     def start(self, worker: Worker) -> None:
-        """Start `worker`; the runner holds it until its thread has ended."""
+        """Start `worker`; the runner holds it until its thread has ended.
+
+        After `shutdown` nothing is started any more: whoever hears that its job was given up may
+        want to begin the next, and the program would end while a thread is at work.
+        """
+        if self._closing:
+            return
         self._workers.add(worker)
         worker.ended.connect(self._forget)
         worker.start()
@@ -83,13 +90,14 @@ class Runner(QObject):
             worker.deleteLater()
 
     def shutdown(self, seconds: float = 3.0) -> bool:
-        """Ask every worker to stop and wait for their threads.
+        """Ask every worker to stop and wait for their threads; none is started from now on.
 
         Returns
         -------
         bool
             Whether all ended in time. A thread is never terminated by force.
         """
+        self._closing = True
         workers = list(self._workers)
         for worker in workers:
             worker.request_stop()

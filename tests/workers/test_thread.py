@@ -137,8 +137,26 @@ def test_shutdown_says_when_one_will_not_end(qtbot: QtBot, runner: Runner) -> No
     assert not runner.busy
 
 
-def test_shutdown_before_a_worker_has_begun(runner: Runner) -> None:
+def test_shutdown_before_a_worker_has_begun(qapp: object) -> None:
     for _ in range(20):
+        runner = Runner()
         runner.start(Waiting())
         assert runner.shutdown(30.0)
+        assert not runner.busy
+
+
+def test_nothing_begins_after_shutdown(qtbot: QtBot, runner: Runner) -> None:
+    def begin() -> Waiting:
+        worker = Waiting()
+        # As a table does that is to be read anew: what was given up is begun again.
+        worker.ended.connect(lambda: begun.append(begin()))
+        runner.start(worker)
+        return worker
+
+    begun = [begin()]
+    assert begun[0].began.wait(5)
+    with qtbot.waitSignal(begun[0].destroyed):
+        assert runner.shutdown(30.0)
+    assert len(begun) == 2
     assert not runner.busy
+    assert not begun[1].isRunning()
