@@ -64,7 +64,8 @@ class SizeDialog(_Question):
 
     def __init__(self, question: NeedsSizeError, parent: QWidget | None = None) -> None:
         self.form = ParamForm(SizeSpec())
-        super().__init__("Images of several sizes", question.message, self.form, parent)
+        text = f"{question.message} The middle square of each is brought to the size given here."
+        super().__init__("Images of several sizes", text, self.form, parent)
         self.resize(420, self.sizeHint().height())
 
     def answer(self) -> str:
