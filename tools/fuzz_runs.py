@@ -34,7 +34,7 @@ from app.core.errors import FilterscopeError
 from app.core.learners import AutoencoderLearner, ConvNetLearner
 from app.core.resume import can_go_on, prepare
 from app.core.run_table import differences, read_row
-from app.core.runs import Recorder, RunFolder
+from app.core.runs import DiskUse, Recorder, RunFolder
 from app.core.runs.labels import RunLabels, read_labels, write_labels
 from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
 from app.core.training import train
@@ -129,13 +129,12 @@ class Fuzz:
         self.readers: dict[str, Callable[[RunFolder], Any]] = {
             "history": RunFolder.read_history,
             "statistics": RunFolder.read_statistics,
-            "units": RunFolder.read_unit_statistics,
             "weights": RunFolder.read_weights,
             "best": lambda run: run.read_weights(best=True),
             "normalisation": RunFolder.read_normalisation,
             "checkpoint": RunFolder.read_checkpoint,
             "keyframes": lambda run: [run.read_keyframe(path) for _, path in run.keyframes()],
-            "disk use": RunFolder.disk_use,
+            "disk use": lambda run: DiskUse.of(run.path),
             "room": RunFolder.check_room,
             "labels": lambda run: read_labels(run.path),
             "row": lambda run: read_row(run).words + json.dumps(read_row(run).as_json()),

@@ -38,7 +38,7 @@ from app.core.events import (
 from app.core.learners import AutoencoderLearner, ConvNetLearner
 from app.core.presets import CNN_PRESETS, PRESETS
 from app.core.run_table import read_rows
-from app.core.runs import Recorder, RunFolder
+from app.core.runs import DiskUse, Recorder, RunFolder
 from app.core.runs.labels import RunLabels, write_labels
 from app.core.specs import AutoencoderSpec, PreprocessSpec, TrainingSpec
 from app.core.training import train
@@ -138,9 +138,9 @@ def measure_open(root: Path) -> None:
         run = RunFolder.open(path)
         history, note = run.read_history()
         frames = run.keyframes()
-        run.read_unit_statistics()
+        run.read_statistics()
         run.read_weights()
-        use = run.disk_use()
+        use = DiskUse.of(run.path)
         opened.append(time.perf_counter() - began)
         for _step, frame in frames:
             run.read_keyframe(frame)

@@ -16,8 +16,9 @@ from app.core.errors import UsageError
 from app.core.params import describe
 from app.core.resume import where_it_stopped
 from app.core.runs import RunFolder
-from app.core.runs.folder import by_start, folders_of
+from app.core.runs.files import folders_of
 from app.core.runs.labels import RunLabels, race_of, read_labels
+from app.core.runs.listing import by_start
 from app.core.runs.names import run_name, short_id
 from app.core.settings import data_folder
 from app.core.storage import make_folder, move_folder

@@ -21,8 +21,7 @@ from app.core.events import Change, Snapshot
 from app.core.history import History
 from app.core.params import describe
 from app.core.run_tree import lineage
-from app.core.runs import ParentInfo, RunFolder
-from app.core.runs.folder import DiskUse
+from app.core.runs import DiskUse, ParentInfo, RunFolder
 from app.core.specs import TrainingSpec
 
 __all__ = [
@@ -228,7 +227,7 @@ class Timeline:
 
     def disk_use(self) -> DiskUse:
         """Return how many bytes the run takes on the disk by now."""
-        return self.run.disk_use()
+        return DiskUse.of(self.run.path)
 
     def look(self) -> bool:
         """List the keyframes again: more come while it is trained, and some are let go.

@@ -12,7 +12,7 @@ from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.core.events import Snapshot
 from app.core.one_training import Training
-from app.core.runs.folder import DiskUse
+from app.core.runs import DiskUse
 from app.core.timeline import Ruler, Timeline, Unit, settings_at
 from app.core.words import grouped, size_in_words
 from app.ui.moment import Moment, ShowsMoments

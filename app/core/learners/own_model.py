@@ -26,7 +26,7 @@ from app.core.own_model.hosted import KEPT, HostedModel, shapes_by_name
 from app.core.own_model.remote import OwnModelError
 from app.core.predictions import Predictions
 from app.core.runs import ModelInfo
-from app.core.runs.folder import as_filters
+from app.core.runs.weights import as_filters
 from app.core.solvers.schedules import rate
 from app.core.specs import ConvNetSpec, TrainingSpec
 from app.core.threads import kernel_threads

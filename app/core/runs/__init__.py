@@ -11,7 +11,8 @@ checkpoints/      the newest two generations of all that an exact continuation n
 
 from __future__ import annotations
 
-from app.core.runs.folder import DiskUse, RunFolder, list_runs
+from app.core.runs.disk_use import DiskUse
+from app.core.runs.folder import RunFolder
 from app.core.runs.info import (
     BestInfo,
     ModelInfo,
@@ -22,6 +23,7 @@ from app.core.runs.info import (
     TestScore,
     WeightsInfo,
 )
+from app.core.runs.listing import list_runs
 from app.core.runs.recorder import Recorder
 from app.core.runs.statistics import UnitStatistics
 

@@ -19,6 +19,7 @@ __all__ = [
     "MOST_HISTORY_BYTES",
     "MOST_WEIGHTS_BYTES",
     "UNITS",
+    "folders_of",
     "is_numbered",
     "read",
     "read_safetensors",
@@ -30,6 +31,14 @@ HISTORY = "history.jsonl"
 UNITS = "units.jsonl"
 MOST_HISTORY_BYTES = 4 << 30
 MOST_WEIGHTS_BYTES = 2 << 30
+
+
+def folders_of(root: Path) -> list[Path]:
+    """Return the folders below `root`, or none when nobody may look."""
+    try:
+        return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
+    except OSError:
+        return []
 
 
 def is_numbered(path: Path) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -23,9 +21,9 @@ from app.core.runs.files import (
     LABELS,
     MOST_HISTORY_BYTES,
     UNITS,
+    folders_of,
     is_numbered,
     read,
-    read_safetensors,
 )
 from app.core.runs.info import (
     Kind,
@@ -43,6 +41,7 @@ from app.core.runs.log import parse_log, replay
 from app.core.runs.names import run_name
 from app.core.runs.room import check_room, room_need
 from app.core.runs.statistics import UnitStatistics, parse_units
+from app.core.runs.weights import read_normalisation, read_weights
 from app.core.settings import read_json
 from app.core.specs import ConvNetSpec, ImageSpec, PreprocessSpec, TrainingSpec
 from app.core.storage import (
@@ -54,22 +53,7 @@ from app.core.storage import (
     writable_problem,
 )
 
-__all__ = ["DiskUse", "RunFolder", "as_filters", "by_start", "folders_of", "list_runs"]
-
-
-@dataclass(frozen=True)
-class DiskUse:
-    """Bytes that a run takes on the disk, by what they are for."""
-
-    keyframes: int
-    checkpoints: int
-    history: int
-    other: int
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.keyframes + self.checkpoints + self.history + self.other
+__all__ = ["RunFolder"]
 
 
 class RunFolder:
@@ -114,8 +98,7 @@ class RunFolder:
 
         `large` says that its rows are visited piece by piece, see `EpochOrder`; `weights` where
         the first weights come from, if from a file; `model` which program of the person's is its
-        network; `began` how many steps its
-        first weights have been trained already.
+        network; `began` how many steps its first weights have been trained already.
 
         Raises
         ------
@@ -240,18 +223,6 @@ class RunFolder:
         data = read(self.path / UNITS, MOST_HISTORY_BYTES, "There are no statistics")
         return parse_units(data, live=self.info.state == "running")
 
-    def read_unit_statistics(
-        self, name: str = "rho_hat"
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the steps (frames,) and the values (frames, units) of one statistic.
-
-        Both are empty where it was not measured; see `UnitStatistics` for the names.
-        """
-        found = self.read_statistics()[0].get(name)
-        if found is None:
-            return np.empty(0, np.int64), np.empty((0, 0), np.float32)
-        return found.steps, found.values
-
     def keyframes(self) -> list[tuple[int, Path]]:
         """Return the steps of the keyframes with their files, in order."""
         return keyframe_files(self.path)
@@ -271,27 +242,6 @@ class RunFolder:
             except UsageError as error:
                 note = f"Checkpoint {int(path.stem)} cannot be used ({error.message}); the one before it is."
         raise UsageError(f"{self.name} has no checkpoint that can be read.")
-
-    def disk_use(self) -> DiskUse:
-        """Return how many bytes it takes on the disk."""
-
-        def size(path: Path) -> int:
-            try:
-                return path.lstat().st_size if path.is_file() else 0
-            except OSError:
-                # It was replaced or thinned meanwhile.
-                return 0
-
-        def below(folder: Path) -> int:
-            return sum(map(size, folder.glob("*")))
-
-        history = size(self.path / HISTORY) + size(self.path / UNITS)
-        return DiskUse(
-            below(self.path / "keyframes"),
-            below(self.path / "checkpoints"),
-            history,
-            below(self.path) - history,
-        )
 
     def read_weights(
         self, *, best: bool = False
@@ -328,42 +278,18 @@ class RunFolder:
         UsageError
             There are none, or they are of other images.
         """
-        channels = self.info.source.shape[0]
         checkpoints = (self.path / "checkpoints").glob("*.safetensors")
         kept = sorted((path for path in checkpoints if is_numbered(path)), reverse=True)
-        for path in (self.path / BEST, *kept):
-            try:
-                arrays = read_safetensors(path)
-            except UsageError:
-                continue
-            shift, factor = arrays.get("shift"), arrays.get("factor")
-            if shift is None or factor is None:
-                continue
-            fits = shift.shape in (self.info.source.shape, (channels, 1, 1))
-            if fits and factor.shape == (channels, 1, 1):
-                return shift.astype(np.float64), factor.astype(np.float64)
-        raise UsageError(f"{self.name} does not say how its images were normalised.")
+        found = read_normalisation([self.path / BEST, *kept], self.info.source.shape)
+        if found is None:
+            raise UsageError(f"{self.name} does not say how its images were normalised.")
+        return found
 
     def _weights(self, path: Path, *, whole: bool = True) -> dict[str, NDArray[np.float32]]:
-        arrays = read_safetensors(path)
-        found = {}
-        for name, shape in self.shapes().items():
-            array = arrays.get(name)
-            if array is None and not whole:
-                continue
-            if array is None or array.shape != shape or array.dtype != np.float32:
-                raise UsageError(f"{name} is missing or of another network.")
-            if not np.isfinite(array).all():
-                raise UsageError(f"{name} is not finite.")
-            found[name] = array
-        model = self.info.model
-        if model is not None and model.filters in found:
-            try:
-                pictures = as_filters(found[model.filters], self.info.source.shape)
-            except ValueError:
-                raise UsageError(f"{model.filters} is of another network.") from None
-            found.setdefault("W1", pictures)
-        return found
+        info = self.info
+        return read_weights(
+            path, self.shapes(), model=info.model, image_shape=info.source.shape, whole=whole
+        )
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each array of the run's network.
@@ -399,22 +325,6 @@ class RunFolder:
         return self.info.tested[0]
 
 
-def as_filters(weights: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
-    """Return a first layer's weights as filters (F, C, HH, WW), as W1 is elsewhere.
-
-    Those of an `nn.Linear` (M, C · H · W) are pictures as large as the image (C, H, W).
-    """
-    return weights.reshape(-1, *shape) if weights.ndim == 2 else weights
-
-
-def folders_of(root: Path) -> list[Path]:
-    """Return the folders below `root`, or none when nobody may look."""
-    try:
-        return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
-    except OSError:
-        return []
-
-
 def _clear(folder: Path) -> None:
     """Remove the run that was in `folder`: its steps and weights are not the new one's.
 
@@ -428,19 +338,3 @@ def _clear(folder: Path) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise explain(error, path) from None
-
-
-def list_runs(root: Path) -> list[RunFolder]:
-    """Return the runs below `root`, newest first; folders that are none are left out."""
-    runs = []
-    for folder in folders_of(root):
-        try:
-            runs.append(RunFolder.open(folder))
-        except UsageError:
-            continue
-    return sorted(runs, key=by_start, reverse=True)
-
-
-def by_start(run: RunFolder) -> tuple[str, str]:
-    """Return what puts runs into the order of their start; the name decides between equals."""
-    return run.info.started, run.path.name

@@ -15,7 +15,7 @@ from app.cli import main
 from app.core import storage
 from app.core.errors import DiskFullError, StorageError
 from app.core.events import Checkpoint, Snapshot, Steps
-from app.core.runs import Recorder, RunFolder
+from app.core.runs import DiskUse, Recorder, RunFolder
 from app.core.runs.checkpoint import checkpoint_files, read_checkpoint
 from app.core.runs.room import LEAST_FREE, RESERVE, room_need
 from app.core.specs import ConvNetSpec
@@ -296,7 +296,7 @@ def test_what_a_run_needs_is_what_it_takes(tmp_path, solver, often):
     settings_ = spec(solver=solver, keyframe_budget=1, epochs=30)
     run, _ = record(tmp_path, settings_, events_of(settings_, checkpoint_seconds=0.0))
     need = room_need(settings_, run.shapes(), 96)
-    use = run.disk_use()
+    use = DiskUse.of(run.path)
     assert use.checkpoints <= need.least
     assert use.history <= need.likely - need.least - (1 << 20) + (1 << 17)
     assert use.total == sum(len(data) for data in contents(run.path).values())

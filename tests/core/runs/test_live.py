@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from app.core.errors import UsageError
-from app.core.runs import RunFolder
+from app.core.runs import DiskUse, RunFolder
 from app.core.runs.checkpoint import checkpoint_files
 from tests.core.test_runs import curve, events_of, record, spec
 
@@ -55,7 +55,7 @@ def test_a_reader_of_a_live_run_never_meets_damage(tmp_path):
             step, weights, _ = run.read_weights()
             assert step >= 0
             assert np.isfinite(weights["W1"]).all()
-            assert run.disk_use().total > 0
+            assert DiskUse.of(run.path).total > 0
         process.kill()
     assert before > 20
 
