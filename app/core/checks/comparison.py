@@ -7,8 +7,9 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.core.checks.layer_case import TimingSpec
 from app.core.checks.machine_rate import MachineRate
-from app.core.checks.timing import Timed, TimingSpec
+from app.core.checks.timing import Timed
 from app.core.words import grouped
 
 __all__ = ["USED", "Compared", "Comparison", "parts_of", "times"]

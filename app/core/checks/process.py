@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 from app.core.checks import CHECKS, Conditions, run_check
 from app.core.checks.five_ways import ways_of_source
 from app.core.checks.ladders import NetworkSource, climb_source
-from app.core.checks.timing import Doing, TimingSpec, time_layer
+from app.core.checks.layer_case import TimingSpec
+from app.core.checks.timing import Doing, time_layer
 from app.core.checks.wire import encode
 from app.core.devices import find_devices
 from app.core.errors import FilterscopeError

@@ -10,126 +10,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from app.core import kernels
+from app.core.checks.layer_case import LayerCase, TimingSpec, draw_case
 from app.core.checks.machine_rate import MachineRate, least_time, machine_rate
-from app.core.errors import ShapeError
-from app.core.kernels.geometry import conv_windows, pool_windows
-from app.core.params import Hyper, Spec
 from app.core.threads import cores
-from app.core.words import size_in_words
 
-__all__ = ["LAYER_TITLES", "PRESETS", "Doing", "Timed", "TimingSpec", "time_layer"]
+__all__ = ["Doing", "Timed", "time_layer"]
 
-LAYER_TITLES = {
-    "conv": "convolution",
-    "conv_relu_pool": "convolution, ReLU, 2×2 pool",
-    "max_pool": "max pool",
-    "avg_pool": "average pool",
-    "affine": "affine layer",
-    "spatial_batchnorm": "spatial batchnorm",
-}
 # The readable loops are given up after so long; what they did by then tells the rest.
 PATIENCE = 6.0
-MOST_BYTES = 2 << 30
 MACHINE = "What this machine can do"
 
 Array = NDArray[Any]
-
-
-class TimingSpec(Spec):
-    """Which layer is timed, and at what shape."""
-
-    layer: Annotated[
-        Literal["conv", "conv_relu_pool", "max_pool", "avg_pool", "affine", "spatial_batchnorm"],
-        Hyper("", "Layer", "What is timed, forward and backward.", choices=LAYER_TITLES),
-    ] = "conv"
-    batch: Annotated[
-        int,
-        Field(ge=1, le=4096),
-        Hyper("N", "Batch", "Pictures in a call.", "log", (1, 256), unit="pictures"),
-    ] = 50
-    channels: Annotated[
-        int,
-        Field(ge=1, le=4096),
-        Hyper("C", "Channels", "Channels of a picture.", "log", (1, 256)),
-    ] = 3
-    height: Annotated[
-        int,
-        Field(ge=1, le=1024),
-        Hyper("H", "Height", "Rows of a picture.", "linear", (1, 64), unit="pixels"),
-    ] = 32
-    width: Annotated[
-        int,
-        Field(ge=1, le=1024),
-        Hyper("W", "Width", "Columns of a picture.", "linear", (1, 64), unit="pixels"),
-    ] = 32
-    filters: Annotated[
-        int,
-        Field(ge=1, le=4096),
-        Hyper(
-            "F",
-            "Filters",
-            "Filters of a convolution, or outputs of an affine layer.",
-            "log",
-            (1, 512),
-        ),
-    ] = 32
-    window: Annotated[
-        int,
-        Field(ge=1, le=64),
-        Hyper(
-            "",
-            "Window",
-            "Side of a filter or of a pool's window.",
-            "linear",
-            (1, 11),
-            unit="pixels",
-        ),
-    ] = 7
-    stride: Annotated[
-        int,
-        Field(ge=1, le=64),
-        Hyper("", "Stride", "How far windows are apart.", "linear", (1, 4), unit="pixels"),
-    ] = 1
-    pad: Annotated[
-        int,
-        Field(ge=0, le=64),
-        Hyper(
-            "",
-            "Padding",
-            "Zeros around a picture, for convolutions.",
-            "linear",
-            (0, 5),
-            unit="pixels",
-        ),
-    ] = 3
-    precision: Annotated[
-        Literal["float32", "float64"],
-        Hyper(
-            "",
-            "Precision",
-            "float32 is twice as fast.",
-            choices={"float32": "float32", "float64": "float64"},
-        ),
-    ] = "float32"
-
-
-PRESETS = {
-    "The report's convolution": TimingSpec(
-        batch=100, height=31, width=31, filters=25, window=3, stride=2, pad=1
-    ),
-    "The report's pool": TimingSpec(layer="max_pool", batch=100, window=2, stride=2),
-    "First layer of the three-layer network": TimingSpec(),
-    "Hidden layer of the three-layer network": TimingSpec(
-        layer="affine", channels=32, height=16, width=16, filters=500
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -167,27 +64,6 @@ class Timed:
     pictures: int
 
 
-@dataclass(frozen=True)
-class _Case:
-    """The layer with its arrays: the same for all that compute it."""
-
-    spec: TimingSpec
-    x: Array
-    arrays: tuple[Array, ...]
-    options: tuple[Any, ...]
-    dout: Array
-    operations: int
-
-    def forward(self, layers: Any, part: slice = slice(None)) -> tuple[Array, Any]:
-        function = getattr(layers, f"{self.spec.layer}_forward")
-        out: tuple[Array, Any] = function(self.x[part], *self.arrays, *self.options)
-        return out
-
-    def backward(self, layers: Any, cache: Any, part: slice = slice(None)) -> tuple[Array, ...]:
-        found = getattr(layers, f"{self.spec.layer}_backward")(self.dout[part], cache)
-        return found if isinstance(found, tuple) else (found,)
-
-
 def time_layer(spec: TimingSpec) -> Iterator[Doing | MachineRate | Timed]:
     """Time a layer; a generator, so that it can be watched and given up between two pictures.
 
@@ -206,14 +82,14 @@ def time_layer(spec: TimingSpec) -> Iterator[Doing | MachineRate | Timed]:
     ShapeError
         The layer cannot be computed at that shape, or would fill the memory.
     """
-    case = _case(spec)
+    case = draw_case(spec)
     yield Doing(MACHINE, 0.0)
     rates = [machine_rate(spec.precision)]
     yield from _loops(case)
     twin = kernels.reference
     # The loops' answer for a few pictures; the others are held against it.
     few = slice(0, min(2, spec.batch))
-    small = _few(case, few)
+    small = case.few(few)
     expected_out, cache = small.forward(twin)
     expected = (expected_out, *small.backward(twin, cache))
     timed: list[Timed] = []
@@ -237,59 +113,8 @@ def time_layer(spec: TimingSpec) -> Iterator[Doing | MachineRate | Timed]:
     yield best.or_better(*((one.gflops, f"this layer, {one.engine}") for one in timed))
 
 
-def _case(spec: TimingSpec) -> _Case:
-    """Draw the arrays; raises `ShapeError` before anything large is made."""
-    kind = np.dtype(spec.precision)
-    shape = (spec.batch, spec.channels, spec.height, spec.width)
-    pool_param = {"pool_height": spec.window, "pool_width": spec.window, "stride": spec.stride}
-    conv_param = {"stride": spec.stride, "pad": spec.pad}
-    arrays: tuple[tuple[int, ...], ...] = ()
-    out_shape: tuple[int, ...]
-    options: tuple[Any, ...] = ()
-    operations = 0
-    if spec.layer in ("conv", "conv_relu_pool"):
-        w_shape = (spec.filters, spec.channels, spec.window, spec.window)
-        arrays = (w_shape, (spec.filters,))
-        windows = conv_windows(shape, w_shape, (spec.filters,), conv_param)
-        out_shape = (spec.batch, spec.filters, *windows.places)
-        operations = 2 * int(np.prod(out_shape)) * spec.channels * spec.window**2
-        options = (conv_param,)
-        if spec.layer == "conv_relu_pool":
-            two = {"pool_height": 2, "pool_width": 2, "stride": 2}
-            options = (conv_param, two)
-            out_shape = (*out_shape[:2], *pool_windows(out_shape, two).places)
-    elif spec.layer in ("max_pool", "avg_pool"):
-        out_shape = (*shape[:2], *pool_windows(shape, pool_param).places)
-        options = (pool_param,)
-    elif spec.layer == "affine":
-        inputs = spec.channels * spec.height * spec.width
-        arrays, out_shape = ((inputs, spec.filters), (spec.filters,)), (spec.batch, spec.filters)
-        operations = 2 * spec.batch * inputs * spec.filters
-    else:
-        arrays, out_shape = ((spec.channels,), (spec.channels,)), shape
-        options = ({"mode": "train"},)
-    numbers = sum(int(np.prod(one)) for one in (shape, out_shape, *arrays))
-    # Gradients, and what the layers keep for the way back.
-    if 4 * numbers * kind.itemsize > MOST_BYTES:
-        raise ShapeError(
-            f"The arrays would take {size_in_words(4 * numbers * kind.itemsize)}.",
-            "Choose a smaller batch or fewer filters.",
-        )
-    rng = np.random.default_rng(231)
-
-    def draw(shape: tuple[int, ...]) -> Array:
-        return rng.standard_normal(shape).astype(kind)
-
-    given = tuple(draw(one) for one in arrays)
-    return _Case(spec, draw(shape), given, options, draw(out_shape), operations)
-
-
-def _few(case: _Case, part: slice) -> _Case:
-    return _Case(case.spec, case.x[part], case.arrays, case.options, case.dout[part], 0)
-
-
 def _timed(
-    engine: str, case: _Case, direction: str, seconds: float, error: float | None, pictures: int
+    engine: str, case: LayerCase, direction: str, seconds: float, error: float | None, pictures: int
 ) -> Timed:
     # The slopes along x and along the weights are as much work as the forward pass each.
     operations = case.operations * (2 if direction == "backward" else 1)
@@ -297,7 +122,7 @@ def _timed(
     return Timed(engine, direction, seconds, rate, error, pictures)
 
 
-def _loops(case: _Case) -> Iterator[Doing | Timed]:
+def _loops(case: LayerCase) -> Iterator[Doing | Timed]:
     """Time the readable layer, picture by picture while patience lasts."""
     twin, count = kernels.reference, case.spec.batch
     if case.spec.layer in ("affine", "spatial_batchnorm"):
@@ -322,14 +147,14 @@ def _loops(case: _Case) -> Iterator[Doing | Timed]:
         yield _timed("NumPy", case, direction, spent / done * count, None, done)
 
 
-def _calls(case: _Case, layers: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def _calls(case: LayerCase, layers: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
     _, cache = case.forward(layers)
     return lambda: case.forward(layers), lambda: case.backward(layers, cache)
 
 
 def _repeat(
     engine: str,
-    case: _Case,
+    case: LayerCase,
     error: float | None,
     forward: Callable[[], Any],
     backward: Callable[[], Any],
@@ -338,7 +163,7 @@ def _repeat(
         yield _timed(engine, case, direction, least_time(call), error, case.spec.batch)
 
 
-def _error(case: _Case, layers: Any, expected: tuple[Array, ...]) -> float:
+def _error(case: LayerCase, layers: Any, expected: tuple[Array, ...]) -> float:
     out, cache = case.forward(layers)
     return _apart((out, *case.backward(layers, cache)), expected)
 
@@ -351,7 +176,7 @@ def _apart(found: tuple[Array, ...], expected: tuple[Array, ...]) -> float:
     )
 
 
-def _torch(case: _Case, small: _Case, expected: tuple[Array, ...]) -> Iterator[Timed]:
+def _torch(case: LayerCase, small: LayerCase, expected: tuple[Array, ...]) -> Iterator[Timed]:
     """Time torch's eager layer on all cores; nothing without torch."""
     try:
         import torch
@@ -375,7 +200,7 @@ def _torch(case: _Case, small: _Case, expected: tuple[Array, ...]) -> Iterator[T
         yield from _repeat("torch", case, error, forward, backward)
 
 
-def _torch_once(case: _Case) -> tuple[Array, ...]:
+def _torch_once(case: LayerCase) -> tuple[Array, ...]:
     import torch
 
     tensors = [torch.from_numpy(a.copy()).requires_grad_() for a in (case.x, *case.arrays)]

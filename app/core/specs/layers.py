@@ -33,6 +33,7 @@ __all__ = [
     "Pool",
     "Relu",
     "Residual",
+    "Size",
     "walk",
 ]
 

@@ -15,10 +15,11 @@ import pytest
 from app.core.checks import CHECKS, Outcome, process, remote, run_check
 from app.core.checks.comparison import USED, Comparison, parts_of, times
 from app.core.checks.ladders import NetworkSource
+from app.core.checks.layer_case import TimingSpec
 from app.core.checks.machine_rate import MachineRate
 from app.core.checks.remote import ask
 from app.core.checks.table import outcomes_csv, outcomes_json
-from app.core.checks.timing import Doing, Timed, TimingSpec, time_layer
+from app.core.checks.timing import Doing, Timed, time_layer
 from app.core.checks.topics import TOPICS, Summary, summary, topic_of
 from app.core.checks.wire import decode, encode
 from app.core.errors import Cancelled, FilterscopeError, UsageError

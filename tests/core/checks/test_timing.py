@@ -9,8 +9,9 @@ import pytest
 
 from app.core import kernels
 from app.core.checks import machine_rate, timing
+from app.core.checks.layer_case import LAYER_TITLES, PRESETS, TimingSpec, draw_case
 from app.core.checks.machine_rate import MachineRate
-from app.core.checks.timing import LAYER_TITLES, PRESETS, Doing, Timed, TimingSpec
+from app.core.checks.timing import Doing, Timed
 from app.core.errors import ShapeError
 from app.core.params import describe
 
@@ -64,13 +65,13 @@ def test_a_layer_that_computes_something_else_is_told(monkeypatch):
 
 
 def test_operations_are_those_of_the_products():
-    case = timing._case(SMALL)
+    case = draw_case(SMALL)
     # 3 pictures, 4 filters, 5×4 places, 2 channels, 3×3 taps; a product and a sum.
     assert case.operations == 2 * 3 * 4 * 5 * 4 * 2 * 9
     one = timing._timed("compiled", case, "forward", 2.0, 0.0, 3)
     assert one.gflops == pytest.approx(case.operations / 2e9)
     assert timing._timed("compiled", case, "backward", 2.0, 0.0, 3).gflops == 2 * one.gflops
-    affine = timing._case(SMALL.changed(layer="affine"))
+    affine = draw_case(SMALL.changed(layer="affine"))
     assert affine.operations == 2 * 3 * (2 * 9 * 8) * 4
 
 
@@ -159,7 +160,7 @@ def test_a_layer_is_never_faster_than_the_machine(monkeypatch):
 def test_progress_and_result_tell_of_the_same_pictures(monkeypatch):
     moments = iter(np.arange(0.0, 1000.0, 0.5))
     monkeypatch.setattr(timing.time, "perf_counter", lambda: float(next(moments)))
-    events = list(timing._loops(timing._case(SMALL.changed(batch=30))))
+    events = list(timing._loops(draw_case(SMALL.changed(batch=30))))
     timed = [one for one in events if isinstance(one, Timed)]
     last = [one.text for one in events if isinstance(one, Doing)][-1]
     assert 1 < timed[0].pictures == timed[1].pictures < 30

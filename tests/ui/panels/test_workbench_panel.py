@@ -27,8 +27,9 @@ from pytestqt.qtbot import QtBot
 from app.core.checks import CHECKS, Measure, Outcome, run_check
 from app.core.checks.ladder import STEPS, LadderStep
 from app.core.checks.ladders import NetworkSource
+from app.core.checks.layer_case import TimingSpec
 from app.core.checks.machine_rate import MachineRate
-from app.core.checks.timing import Timed, TimingSpec
+from app.core.checks.timing import Timed
 from app.core.checks.topics import TOPICS
 from app.core.errors import FilterscopeError
 from app.core.filter_design import DESIGNS, filtered

@@ -15,8 +15,9 @@ from PyQt6.QtWidgets import (
 )
 
 from app.core.checks.comparison import USED, Comparison, parts_of, times
+from app.core.checks.layer_case import LAYER_TITLES, PRESETS, TimingSpec
 from app.core.checks.machine_rate import MachineRate
-from app.core.checks.timing import LAYER_TITLES, PRESETS, Timed, TimingSpec
+from app.core.checks.timing import Timed
 from app.core.errors import UsageError
 from app.core.params import describe
 from app.ui.panels.workbench.remote_job import RemoteJob
