@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.data.patches import Patches
 from app.core.events import Snapshot
@@ -26,6 +26,7 @@ from app.ui.panels.autoencoder.units_card import UnitsCard
 from app.ui.widgets.card import Card, ChoiceButton
 from app.ui.widgets.mosaic_view import MosaicView
 from app.ui.widgets.scrub_bar import ScrubBar
+from app.ui.widgets.splitters import one_below_another, side_by_side
 
 __all__ = ["AutoencoderPanel"]
 
@@ -101,25 +102,9 @@ class AutoencoderPanel(QWidget):
         self.units_card.wish_changed.connect(self._read)
         self.bars, self.histogram = self.units_card.bars, self.units_card.histogram
 
-        top = QSplitter(Qt.Orientation.Horizontal)
-        top.addWidget(self.filters_card)
-        top.addWidget(self.right)
-        bottom = QSplitter(Qt.Orientation.Horizontal)
-        bottom.addWidget(self.cost_card)
-        bottom.addWidget(self.units_card)
-        for splitter in (top, bottom):
-            splitter.setHandleWidth(10)
-            splitter.setSizes([600, 480])
-            splitter.setChildrenCollapsible(False)
-        whole = QSplitter(Qt.Orientation.Vertical)
-        whole.setObjectName("pictures")
-        whole.setHandleWidth(10)
-        whole.setChildrenCollapsible(False)
-        whole.addWidget(top)
-        whole.addWidget(bottom)
-        whole.setSizes([490, 250])
-        whole.setStretchFactor(0, 2)
-        whole.setStretchFactor(1, 1)
+        top = side_by_side({self.filters_card: 600, self.right: 480})
+        bottom = side_by_side({self.cost_card: 600, self.units_card: 480})
+        whole = one_below_another({top: 490, bottom: 250}, "pictures", stretch=(2, 1))
         self.scrub_bar = ScrubBar("autoencoder")
         column = QWidget()
         layout = QVBoxLayout(column)

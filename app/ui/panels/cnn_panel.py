@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.events import Snapshot
 from app.core.learners.own_model import OwnModelLearner
@@ -24,6 +24,7 @@ from app.ui.panels.cnn.network_page import NetworkPage
 from app.ui.panels.cnn.pictures import NOT_KEPT, Pictures
 from app.ui.reading_session import Reading, ReadingSession, Wish
 from app.ui.widgets.card import TabbedCard
+from app.ui.widgets.splitters import side_by_side
 
 __all__ = ["CnnPanel"]
 
@@ -69,15 +70,8 @@ class CnnPanel(QWidget):
         self._evaluations_seen = -1
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        whole = QSplitter(Qt.Orientation.Horizontal)
-        whole.setHandleWidth(10)
-        whole.setChildrenCollapsible(False)
-        whole.addWidget(self._build_settings(spec))
-        whole.addWidget(self._build_pictures())
-        whole.setSizes([352, 1024])
-        whole.setStretchFactor(0, 0)
-        whole.setStretchFactor(1, 1)
-        layout.addWidget(whole)
+        parts = {self._build_settings(spec): 352, self._build_pictures(): 1024}
+        layout.addWidget(side_by_side(parts, stretch=(0, 1)))
         readings.read.connect(self._on_read)
         self.set_spec(spec)
 

@@ -9,7 +9,6 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -24,6 +23,7 @@ from app.ui.widgets.bar_plots import HistogramPlot
 from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.fading_scroll import FadingScroll
 from app.ui.widgets.mosaic_view import MosaicView
+from app.ui.widgets.splitters import one_below_another, side_by_side
 
 __all__ = ["DataPanel"]
 
@@ -189,20 +189,8 @@ class DataPanel(QWidget):
         plots.addWidget(self.raw_histogram)
         plots.addWidget(self.histogram)
         self.histogram_card.body.addLayout(plots)
-        top = QSplitter(Qt.Orientation.Horizontal)
-        top.setHandleWidth(10)
-        top.setChildrenCollapsible(False)
-        top.addWidget(before)
-        top.addWidget(after)
-        top.setSizes([500, 500])
-        whole = QSplitter(Qt.Orientation.Vertical)
-        whole.setHandleWidth(10)
-        whole.setChildrenCollapsible(False)
-        whole.addWidget(top)
-        whole.addWidget(self.histogram_card)
-        whole.setSizes([580, 170])
-        whole.setStretchFactor(0, 1)
-        return whole
+        top = side_by_side({before: 500, after: 500})
+        return one_below_another({top: 580, self.histogram_card: 170}, stretch=(1,))
 
     def _on_preprocess(self, spec: PreprocessSpec) -> None:
         self._show_rows()

@@ -9,7 +9,7 @@ from typing import Any
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QShowEvent
-from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core.compare.curves import of_what, unit_of
 from app.core.data.patches import Patches
@@ -24,6 +24,7 @@ from app.ui.race_session import RaceSession
 from app.ui.training_session import State
 from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.run_curves import RunCurves
+from app.ui.widgets.splitters import one_below_another
 from app.workers.thread import Runner
 
 __all__ = ["RacePanel"]
@@ -81,13 +82,8 @@ class RacePanel(QWidget):
         layout.setSpacing(10)
         self.form = RaceForm()
         layout.addWidget(self.form)
-        split = QSplitter(Qt.Orientation.Vertical)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(10)
-        split.addWidget(self._build_lanes())
-        split.addWidget(self._build_curves())
-        split.setSizes([430, 320])
-        layout.addWidget(split, 1)
+        parts = {self._build_lanes(): 430, self._build_curves(): 320}
+        layout.addWidget(one_below_another(parts), 1)
         self.form.changed.connect(self._on_form)
         self.form.judge_changed.connect(self._on_judge)
         self.form.live_changed.connect(self._show_live)

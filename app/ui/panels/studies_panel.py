@@ -9,7 +9,7 @@ from typing import Any
 
 from PyQt6.QtCore import Qt, QTimer, QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices
-from PyQt6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSplitter, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from app.core.compare.curves import of_what
 from app.core.errors import FilterscopeError, UsageError
@@ -28,7 +28,9 @@ from app.ui.study_looks import StudyLooks
 from app.ui.study_session import StudySession
 from app.ui.widgets.card import Card, TabbedCard, quiet_label
 from app.ui.widgets.choice_box import ChoiceBox
+from app.ui.widgets.progress_line import ProgressLine
 from app.ui.widgets.run_curves import RunCurves
+from app.ui.widgets.splitters import one_below_another
 from app.workers.thread import Runner
 
 __all__ = ["StudiesPanel"]
@@ -84,13 +86,8 @@ class StudiesPanel(QWidget):
         layout.setSpacing(10)
         self.form = StudyForm()
         layout.addWidget(self.form)
-        split = QSplitter(Qt.Orientation.Vertical)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(10)
-        split.addWidget(self._build_runs())
-        split.addWidget(self._build_pictures())
-        split.setSizes([330, 420])
-        layout.addWidget(split, 1)
+        parts = {self._build_runs(): 330, self._build_pictures(): 420}
+        layout.addWidget(one_below_another(parts), 1)
         self.form.report_clicked.connect(self.begin_report)
         self.form.own_clicked.connect(self.begin_own)
         self.session.listed.connect(self._on_listed)
@@ -128,11 +125,7 @@ class StudiesPanel(QWidget):
         # Below the title, where there is room for it in a small window too.
         self.note = quiet_label(name="studyNote")
         card.body.addWidget(self.note)
-        self.bar = QProgressBar()
-        self.bar.setObjectName("studyBar")
-        self.bar.setAccessibleName("How much of the study is done")
-        self.bar.setRange(0, 1000)
-        self.bar.setTextVisible(False)
+        self.bar = ProgressLine("studyBar", "How much of the study is done")
         self.bar.hide()
         card.body.addWidget(self.bar)
         self.runs = RunList(self.session.watch)
@@ -264,7 +257,7 @@ class StudiesPanel(QWidget):
         )
         self.bar.setVisible(mine)
         if mine and results is not None:
-            self.bar.setValue(round(1000 * session.watch.share(results)))
+            self.bar.set_share(session.watch.share(results))
         missing = results is not None and any(one.missing for one in session.begun_with(results))
         self.go_on.setEnabled(not busy and missing)
         self.stop.setEnabled(busy and not session.stopping)

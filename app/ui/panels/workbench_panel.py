@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from PyQt6.QtCore import Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QTimer, pyqtSignal
 from PyQt6.QtGui import QHideEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QHBoxLayout,
-    QProgressBar,
     QPushButton,
-    QSplitter,
     QStackedWidget,
     QWidget,
 )
@@ -42,6 +40,8 @@ from app.ui.widgets.check_list import (
     CheckList,
     Standing,
 )
+from app.ui.widgets.progress_line import ProgressLine
+from app.ui.widgets.splitters import one_below_another, side_by_side
 from app.workers.thread import Runner
 
 __all__ = ["WorkbenchPanel"]
@@ -107,11 +107,7 @@ class WorkbenchPanel(QWidget):
         self.summary.setWordWrap(True)
         self.doing = quiet_label(name="checkDoing")
         self.doing.setWordWrap(True)
-        self.progress = QProgressBar()
-        self.progress.setObjectName("checkProgress")
-        self.progress.setAccessibleName("Progress of the checks")
-        self.progress.setRange(0, 1000)
-        self.progress.setTextVisible(False)
+        self.progress = ProgressLine("checkProgress", "Progress of the checks")
         self.check_all = QPushButton("Check all")
         self.check_all.setObjectName("checkAll")
         self.check_all.setProperty("primary", True)
@@ -146,22 +142,9 @@ class WorkbenchPanel(QWidget):
         self.five_ways.problem.connect(self.problem)
         self.five_ways.changed.connect(self._on_timing)
         self.pages = QStackedWidget()
-        top, bottom = QSplitter(Qt.Orientation.Horizontal), QSplitter(Qt.Orientation.Horizontal)
-        top.addWidget(self.code)
-        top.addWidget(self.gradient)
-        bottom.addWidget(self.holds)
-        bottom.addWidget(self.time)
-        whole = QSplitter(Qt.Orientation.Vertical)
-        whole.setObjectName("workbenchSplitter")
-        whole.addWidget(top)
-        whole.addWidget(bottom)
-        for splitter in (top, bottom, whole):
-            splitter.setHandleWidth(10)
-            splitter.setChildrenCollapsible(False)
-        top.setSizes([560, 560])
-        bottom.setSizes([560, 560])
-        whole.setSizes([430, 330])
-        self.pages.addWidget(whole)
+        top = side_by_side({self.code: 560, self.gradient: 560})
+        bottom = side_by_side({self.holds: 560, self.time: 560})
+        self.pages.addWidget(one_below_another({top: 430, bottom: 330}, "workbenchSplitter"))
         self.pages.addWidget(self.playground)
         self.pages.addWidget(self.five_ways)
         return self.pages
@@ -346,7 +329,7 @@ class WorkbenchPanel(QWidget):
         self._show_summary()
 
     def _on_progress(self, share: float, text: str) -> None:
-        self.progress.setValue(round(share * 1000))
+        self.progress.set_share(share)
         self.doing.setText(text)
 
     def _show_summary(self) -> None:

@@ -11,7 +11,6 @@ from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QMenu,
     QToolButton,
     QTreeWidget,
@@ -27,6 +26,7 @@ from app.core.specs.layer_list import format_layers, parse_layers
 from app.core.specs.layers import LAYERS, Layer
 from app.core.words import grouped
 from app.ui.theme import theme
+from app.ui.widgets.error_line import ErrorLine
 
 __all__ = ["PATTERNS", "LayerList", "shape_text"]
 
@@ -121,12 +121,7 @@ class LayerList(QWidget):
             )
         self.tree.itemChanged.connect(self._on_edited)
         layout.addWidget(self.tree, 1)
-        self.problem = QLabel()
-        self.problem.setObjectName("layersProblem")
-        self.problem.setTextFormat(Qt.TextFormat.PlainText)
-        self.problem.setProperty("error", True)
-        self.problem.setWordWrap(True)
-        self.problem.hide()
+        self.problem = ErrorLine("layersProblem")
         layout.addWidget(self.problem)
         tools = QHBoxLayout()
         tools.setSpacing(2)
@@ -288,8 +283,7 @@ class LayerList(QWidget):
     # --- drawing
 
     def _say(self, problem: str) -> None:
-        self.problem.setText(problem)
-        self.problem.setVisible(bool(problem))
+        self.problem.say(problem)
 
     def _show(self, *, chosen: int | None = None, keep_problem: bool = False) -> None:
         if not self._rows:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QSize, pyqtSignal
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QSizePolicy
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy
 
 from app.ui.icons import icon
 from app.ui.theme import theme
 from app.ui.training_session import State
 from app.ui.widgets.card import elided_label
+from app.ui.widgets.progress_line import ProgressLine
 
 __all__ = ["Transport"]
 
@@ -49,11 +50,7 @@ class Transport(QFrame):
         self.step.clicked.connect(self.step_clicked)
         self.stop.clicked.connect(self.stop_clicked)
         self.reset.clicked.connect(self.reset_clicked)
-        self.progress = QProgressBar()
-        self.progress.setObjectName("progress")
-        self.progress.setAccessibleName("Progress of the training")
-        self.progress.setRange(0, 1000)
-        self.progress.setTextVisible(False)
+        self.progress = ProgressLine("progress", "Progress of the training")
         self.progress.setMinimumWidth(60)
         self.status = elided_label("status")
         self.status.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
@@ -103,5 +100,5 @@ class Transport(QFrame):
 
     def show_progress(self, share: float, text: str) -> None:
         """Show how far it is (0 … 1) and one line of figures."""
-        self.progress.setValue(round(min(max(share, 0.0), 1.0) * 1000))
+        self.progress.set_share(share)
         self.status.setText(text)

@@ -8,12 +8,16 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.core.errors import UsageError
 from app.ui.training_session import State
 from app.ui.widgets.card import Card, ChoiceButton, TabbedCard, ToggleButton, elided_label
 from app.ui.widgets.drop_overlay import DropOverlay
+from app.ui.widgets.error_line import ErrorLine
 from app.ui.widgets.formula import FormulaLabel
 from app.ui.widgets.notice_bar import MARGIN, NoticeBar
+from app.ui.widgets.progress_line import ProgressLine
 from app.ui.widgets.scrub_bar import ScrubBar
+from app.ui.widgets.splitters import one_below_another, side_by_side
 from app.ui.widgets.transport import Transport
 
 
@@ -302,3 +306,40 @@ def test_a_formula_that_is_too_long_ends_in_dots(qtbot: QtBot) -> None:
     label.resize(100, 20)
     assert not label.grab().isNull()
     assert label.sizeHint().height() < 30
+
+
+def test_an_error_is_not_read_as_markup_and_takes_no_room_when_all_is_well(qtbot: QtBot) -> None:
+    line = ErrorLine("test")
+    qtbot.addWidget(line)
+    assert line.isHidden()
+    line.tell(UsageError("<b>x</b> is no number.", "Type one."))
+    assert not line.isHidden()
+    assert line.text() == "<b>x</b> is no number. Type one."
+    assert line.textFormat() is Qt.TextFormat.PlainText
+    line.tell(None)
+    assert line.isHidden()
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.25, 250), (-1.0, 0), (7.0, 1000)])
+def test_a_share_is_shown_as_far_as_there_is_one(qtbot: QtBot, share: float, value: int) -> None:
+    line = ProgressLine("test", "Progress")
+    qtbot.addWidget(line)
+    line.set_share(share)
+    assert line.value() == value
+    assert line.maximum() == 1000
+
+
+def test_parts_of_a_page_stand_at_their_shares(qtbot: QtBot) -> None:
+    left, right, foot = QWidget(), QWidget(), QWidget()
+    beside = side_by_side({left: 100, right: 300}, "test")
+    whole = one_below_another({beside: 200, foot: 200}, stretch=(1, 0))
+    qtbot.addWidget(whole)
+    whole.resize(400, 410)
+    whole.show()
+    assert beside.objectName() == "test"
+    assert left.width() * 2 < right.width()
+    assert abs(beside.height() - foot.height()) <= 2
+    # More room is for the part that may take it.
+    before = foot.height()
+    whole.resize(400, 610)
+    assert foot.height() == before

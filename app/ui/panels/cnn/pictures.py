@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from app.core.data.image_preprocess import FittedImages
@@ -22,6 +21,7 @@ from app.ui.widgets.card import Card, ChoiceButton
 from app.ui.widgets.layer_list import shape_text
 from app.ui.widgets.mosaic_view import MosaicView
 from app.ui.widgets.scrub_bar import ScrubBar
+from app.ui.widgets.splitters import one_below_another, side_by_side
 from app.ui.widgets.veil import Veil
 
 __all__ = ["NOT_KEPT", "Pictures"]
@@ -83,31 +83,22 @@ class Pictures(QWidget):
         layout.addWidget(self.scrub_bar)
 
     def _build_rows(self) -> QSplitter:
-        whole = QSplitter(Qt.Orientation.Vertical)
-        whole.setObjectName("cnnPictures")
-        whole.setHandleWidth(10)
-        whole.setChildrenCollapsible(False)
-        whole.addWidget(
-            _row(
-                {
-                    self.filters_card: (203, 370),
-                    self.maps_card: (240, 420),
-                    self.confusion_card: (163, 300),
-                }
-            )
+        # The least width is said here and not asked of what is in a card: else cards would move
+        # whenever a figure in them gets longer. In the smallest window all of them have just these.
+        for card, least in (
+            (self.filters_card, 203),
+            (self.maps_card, 240),
+            (self.confusion_card, 163),
+            (self.loss_card, 220),
+            (self.accuracy_card, 180),
+            (self.mistakes_card, 206),
+        ):
+            card.setMinimumWidth(least)
+        top = side_by_side({self.filters_card: 370, self.maps_card: 420, self.confusion_card: 300})
+        bottom = side_by_side(
+            {self.loss_card: 420, self.accuracy_card: 340, self.mistakes_card: 330}
         )
-        whole.addWidget(
-            _row(
-                {
-                    self.loss_card: (220, 420),
-                    self.accuracy_card: (180, 340),
-                    self.mistakes_card: (206, 330),
-                }
-            )
-        )
-        whole.setSizes([440, 300])
-        whole.setStretchFactor(0, 1)
-        return whole
+        return one_below_another({top: 440, bottom: 300}, "cnnPictures", stretch=(1,))
 
     def _on_filter(self, index: int) -> None:
         self.maps_card.show_map(index)
@@ -185,19 +176,3 @@ class Pictures(QWidget):
         """Say why what needs all weights is not seen; empty lifts the veils."""
         for veil in self.veils:
             veil.say(words)
-
-
-def _row(cards: dict[Card, tuple[int, int]]) -> QSplitter:
-    """Return cards side by side, each at its width and never below its least.
-
-    The least is said here and not asked of what is in them: else cards would move whenever a
-    figure in them gets longer. In the smallest window all of them have just these.
-    """
-    splitter = QSplitter(Qt.Orientation.Horizontal)
-    splitter.setHandleWidth(10)
-    splitter.setChildrenCollapsible(False)
-    for card, (least, _) in cards.items():
-        card.setMinimumWidth(least)
-        splitter.addWidget(card)
-    splitter.setSizes([width for _, width in cards.values()])
-    return splitter

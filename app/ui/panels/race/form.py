@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
+from PyQt6.QtWidgets import QGridLayout, QLineEdit, QWidget
 
 from app.core.errors import FilterscopeError, UsageError
 from app.core.params import Parameter, describe
@@ -12,6 +12,7 @@ from app.core.race.standing import JUDGES
 from app.core.runs.info import SPECS
 from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.choice_box import ChoiceBox
+from app.ui.widgets.error_line import ErrorLine
 
 __all__ = ["RaceForm"]
 
@@ -92,11 +93,7 @@ class RaceForm(Card):
         grid.setColumnStretch(1, 1)
         self.body.addWidget(inside)
         self.body.addSpacing(6)
-        self.error = QLabel()
-        self.error.setObjectName("raceError")
-        self.error.setProperty("error", True)
-        self.error.setWordWrap(True)
-        self.error.hide()
+        self.error = ErrorLine("raceError")
         self.body.addWidget(self.error)
         self.hint = quiet_label(
             "All take the same batches in the same order, one after the other; everything else "
@@ -201,8 +198,7 @@ class RaceForm(Card):
 
     def tell(self, error: FilterscopeError | None) -> None:
         """Say what cannot race, or that nothing is wrong."""
-        self.error.setText("" if error is None else f"{error.message} {error.hint}".strip())
-        self.error.setVisible(error is not None)
+        self.error.tell(error)
 
     def set_locked(self, locked: bool) -> None:
         """Lock what cannot change while they race."""

@@ -24,6 +24,7 @@ from app.core.studies.typed import parse_seeds, parse_varied
 from app.ui.panels.studies.place_box import PlaceBox
 from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.choice_box import ChoiceBox
+from app.ui.widgets.error_line import ErrorLine
 from app.ui.widgets.fading_scroll import FadingScroll
 
 __all__ = ["StudyForm"]
@@ -92,11 +93,7 @@ class StudyForm(Card):
         self._column.addWidget(self._rows([("Epochs", self.epochs)])[0])
         self._column.addWidget(self.place_box)
         self._column.addStretch(1)
-        self.error = QLabel()
-        self.error.setObjectName("studyError")
-        self.error.setProperty("error", True)
-        self.error.setWordWrap(True)
-        self.error.hide()
+        self.error = ErrorLine("studyError")
         self.body.addWidget(FadingScroll("studyFormScroll", inside), 1)
         self.body.addWidget(self.error)
         self.place_box.changed.connect(self._count)
@@ -304,8 +301,7 @@ class StudyForm(Card):
 
     def tell(self, error: FilterscopeError | None) -> None:
         """Say what cannot be begun, or that nothing is wrong."""
-        self.error.setText("" if error is None else f"{error.message} {error.hint}".strip())
-        self.error.setVisible(error is not None)
+        self.error.tell(error)
 
     def _count(self) -> None:
         """Say how many runs that would be."""

@@ -8,9 +8,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
-    QSplitter,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -33,6 +31,8 @@ from app.ui.panels.workbench.remote_job import RemoteJob
 from app.ui.widgets.card import Card, ChoiceButton, TabbedCard, elided_label, quiet_label
 from app.ui.widgets.check_list import FAILS, HOLDS, NOT_HERE, NOT_RUN, RUNNING, WAITING, Standing
 from app.ui.widgets.code_view import CodeView
+from app.ui.widgets.progress_line import ProgressLine
+from app.ui.widgets.splitters import one_below_another, side_by_side
 from app.ui.widgets.way_rows import WayRow, WayRows
 from app.workers.thread import Runner
 
@@ -122,16 +122,8 @@ class FiveWaysPage(QWidget):
         self._job.problem.connect(self.problem)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        whole = QSplitter(Qt.Orientation.Vertical)
-        whole.setObjectName("fiveWaysSplitter")
-        whole.setHandleWidth(10)
-        whole.setChildrenCollapsible(False)
-        whole.addWidget(self._build_rows())
-        whole.addWidget(self._build_code())
-        whole.setSizes([230, 500])
-        whole.setStretchFactor(0, 0)
-        whole.setStretchFactor(1, 1)
-        layout.addWidget(whole)
+        parts = {self._build_rows(): 230, self._build_code(): 500}
+        layout.addWidget(one_below_another(parts, "fiveWaysSplitter", stretch=(0, 1)))
         self.set_source(EXERCISE, "", CIFAR10_SHAPE)
 
     def _build_rows(self) -> QWidget:
@@ -163,11 +155,7 @@ class FiveWaysPage(QWidget):
         self.rows.opened.connect(self.show_code_of)
         self.verdict = quiet_label(name="waysVerdict")
         self.verdict.setWordWrap(True)
-        self.progress = QProgressBar()
-        self.progress.setObjectName("waysProgress")
-        self.progress.setAccessibleName("Progress of the comparison")
-        self.progress.setRange(0, 1000)
-        self.progress.setTextVisible(False)
+        self.progress = ProgressLine("waysProgress", "Progress of the comparison")
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
@@ -182,13 +170,7 @@ class FiveWaysPage(QWidget):
 
     def _build_code(self) -> QWidget:
         self.columns = {level: _LevelColumn(level) for level in LEVELS}
-        beside = QSplitter(Qt.Orientation.Horizontal)
-        beside.setObjectName("waysLevels")
-        beside.setHandleWidth(13)
-        beside.setChildrenCollapsible(False)
-        for column in self.columns.values():
-            beside.addWidget(column)
-        beside.setSizes([300, 300, 300])
+        beside = side_by_side(dict.fromkeys(self.columns.values(), 300), "waysLevels", gap=13)
         levels = Card("The same network in PyTorch", "waysLevels")
         levels.body.addWidget(beside, 1)
         self.layer_code = CodeCard("waysLayers")
@@ -286,7 +268,7 @@ class FiveWaysPage(QWidget):
         self.changed.emit()
 
     def _on_progress(self, share: float, text: str) -> None:
-        self.progress.setValue(round(share * 1000))
+        self.progress.set_share(share)
         self._doing = text
         self._show()
 

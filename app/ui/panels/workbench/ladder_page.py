@@ -6,7 +6,6 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QProgressBar,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -22,6 +21,7 @@ from app.ui.panels.workbench.remote_job import RemoteJob
 from app.ui.widgets.card import quiet_label
 from app.ui.widgets.check_list import FAILS, HOLDS, NOT_RUN, RUNNING, WAITING, Standing
 from app.ui.widgets.ladder import Ladder, Rung
+from app.ui.widgets.progress_line import ProgressLine
 from app.workers.thread import Runner
 
 __all__ = ["LadderPage", "scrolled"]
@@ -76,11 +76,7 @@ class LadderPage(QWidget):
         )
         self.climb.setFixedWidth(84)
         self.climb.clicked.connect(self._on_climb)
-        self.progress = QProgressBar()
-        self.progress.setObjectName("ladderProgress")
-        self.progress.setAccessibleName("Progress on the ladder")
-        self.progress.setRange(0, 1000)
-        self.progress.setTextVisible(False)
+        self.progress = ProgressLine("ladderProgress", "Progress on the ladder")
         self.doing = quiet_label(name="ladderDoing")
         self.ladder = Ladder()
         head = QHBoxLayout()
@@ -161,7 +157,7 @@ class LadderPage(QWidget):
             self.changed.emit()
 
     def _on_progress(self, share: float, text: str) -> None:
-        self.progress.setValue(round(share * 1000))
+        self.progress.set_share(share)
         self.doing.setText(f"{text} …")
 
     def _on_ended(self, _cancelled: bool) -> None:

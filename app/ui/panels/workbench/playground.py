@@ -14,9 +14,7 @@ from PyQt6.QtWidgets import (
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
-    QSplitter,
     QWidget,
 )
 
@@ -32,9 +30,11 @@ from app.core.filter_design import (
 )
 from app.ui.file_kinds import PHOTOGRAPH_FILES
 from app.ui.widgets.card import Card, ChoiceButton, quiet_label
+from app.ui.widgets.error_line import ErrorLine
 from app.ui.widgets.kernel_grid import KernelGrid
 from app.ui.widgets.number_field import NumberField
 from app.ui.widgets.picture_view import PictureView
+from app.ui.widgets.splitters import one_below_another, side_by_side
 from app.ui.widgets.window_view import WindowView
 from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
@@ -122,13 +122,9 @@ class Playground(QWidget):
         self.bias.value_typed.connect(self._on_bias)
         rows.addWidget(quiet_label("Bias"), 0, 3)
         rows.addWidget(self.bias, 1, 3)
-        self.wrong = QLabel()
-        self.wrong.setObjectName("filterError")
-        self.wrong.setProperty("error", True)
-        self.wrong.setWordWrap(True)
-        self.wrong.hide()
+        self.wrong = ErrorLine("filterError")
         for field in (*self.channels, self.bias):
-            field.problem.connect(self._on_wrong)
+            field.problem.connect(self.wrong.say)
         self.colour = QCheckBox("Each channel by itself")
         self.colour.setObjectName("filterColour")
         self.colour.setToolTip(
@@ -181,22 +177,8 @@ class Playground(QWidget):
         self.window_card = Card("Under the window", "window")
         self.window_view = WindowView()
         self.window_card.body.addWidget(self.window_view, 1)
-        pair = QSplitter(Qt.Orientation.Horizontal)
-        pair.setHandleWidth(10)
-        pair.setChildrenCollapsible(False)
-        pair.addWidget(self.before_card)
-        pair.addWidget(self.after_card)
-        pair.setSizes([500, 500])
-        pair.setStretchFactor(0, 1)
-        pair.setStretchFactor(1, 1)
-        whole = QSplitter(Qt.Orientation.Vertical)
-        whole.setHandleWidth(10)
-        whole.setChildrenCollapsible(False)
-        whole.addWidget(pair)
-        whole.addWidget(self.window_card)
-        whole.setSizes([540, 170])
-        whole.setStretchFactor(0, 1)
-        return whole
+        pair = side_by_side({self.before_card: 500, self.after_card: 500}, stretch=(1, 1))
+        return one_below_another({pair: 540, self.window_card: 170}, stretch=(1,))
 
     # --- photographs
 
@@ -296,10 +278,6 @@ class Playground(QWidget):
 
     def _on_stretch(self, _on: bool) -> None:
         self._show_result()
-
-    def _on_wrong(self, reason: str) -> None:
-        self.wrong.setText(reason)
-        self.wrong.setVisible(bool(reason))
 
     def _use(self, design: FilterDesign) -> None:
         self.design = design

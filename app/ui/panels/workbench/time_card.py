@@ -8,7 +8,6 @@ from PyQt6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSizePolicy,
     QWidget,
@@ -23,7 +22,9 @@ from app.core.params import describe
 from app.ui.panels.workbench.remote_job import RemoteJob
 from app.ui.widgets.card import Card, ChoiceButton, quiet_label
 from app.ui.widgets.choice_box import ChoiceBox
+from app.ui.widgets.error_line import ErrorLine
 from app.ui.widgets.number_field import NumberField
+from app.ui.widgets.progress_line import ProgressLine
 from app.ui.widgets.time_bars import TimeBar, TimeBars
 from app.workers.thread import Runner
 
@@ -87,13 +88,9 @@ class TimeCard(Card):
         self._job.ended.connect(self._on_ended)
         self._job.problem.connect(self.problem)
         self._parameters = {one.name: one for one in describe(TimingSpec)}
+        self.error = ErrorLine("timingError")
         self._build_tools()
         self.body.addWidget(self._build_shape())
-        self.error = QLabel()
-        self.error.setObjectName("timingError")
-        self.error.setProperty("error", True)
-        self.error.setWordWrap(True)
-        self.error.hide()
         self.verdict = quiet_label(name="timingVerdict")
         self.verdict.setWordWrap(True)
         self.bars = TimeBars("timeBars")
@@ -103,11 +100,7 @@ class TimeCard(Card):
             "of matrix products by NumPy, torch and our own kernels, our convolution and the layer "
             "itself"
         )
-        self.progress = QProgressBar()
-        self.progress.setObjectName("timingProgress")
-        self.progress.setAccessibleName("Progress of the timing")
-        self.progress.setRange(0, 1000)
-        self.progress.setTextVisible(False)
+        self.progress = ProgressLine("timingProgress", "Progress of the timing")
         self.progress.hide()
         self.body.addWidget(self.error)
         self.body.addWidget(self.bars, 1)
@@ -181,7 +174,7 @@ class TimeCard(Card):
             field.setAccessibleName(hyper.label)
             field.setToolTip(f"{hyper.teaches}\n{self._parameters[name].range_text}")
             field.value_typed.connect(self._on_typed)
-            field.problem.connect(self._on_problem)
+            field.problem.connect(self.error.say)
             label = quiet_label(SHORT[name])
             label.setBuddy(field)
             label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -239,10 +232,6 @@ class TimeCard(Card):
         self._show_spec()
         self._show_comparison()
 
-    def _on_problem(self, reason: str) -> None:
-        self.error.setText(reason)
-        self.error.setVisible(bool(reason))
-
     def _on_direction(self, _direction: str) -> None:
         self._show_comparison()
 
@@ -286,7 +275,7 @@ class TimeCard(Card):
             self._keep()
 
     def _on_progress(self, share: float, text: str) -> None:
-        self.progress.setValue(round(share * 1000))
+        self.progress.set_share(share)
         self.verdict.setText(f"{text} …")
 
     def _keep(self) -> None:
@@ -318,7 +307,7 @@ class TimeCard(Card):
 
     def _show_spec(self) -> None:
         spec = self.spec
-        self._on_problem("")
+        self.error.say("")
         for box, value in ((self.layer, spec.layer), (self.precision, spec.precision)):
             box.blockSignals(True)
             box.setCurrentIndex(box.findData(value))
