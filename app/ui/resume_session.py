@@ -13,6 +13,7 @@ from app.core.data.cifar import CIFAR10
 from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.errors import FilterscopeError
 from app.core.learners.own_model import OwnModelLearner, let_go
+from app.core.one_training import Training
 from app.core.opened_run import OpenedRun, open_run
 from app.core.own_model.file import ModelFile, read_model_file
 from app.core.resume import Continuation, can_go_on, check_resumable, prepare
@@ -22,7 +23,6 @@ from app.ui.data_session import DataRequest
 from app.ui.image_session import ImageRequest
 from app.ui.labs.lab import Lab
 from app.ui.loading_session import LoadingSession
-from app.ui.training_session import Training
 from app.workers.task_worker import Task, TaskWorker
 
 if TYPE_CHECKING:
@@ -306,14 +306,12 @@ class ResumeSession(QObject):
         lab.began.emit()
         lab.show_past(training)
         on = [] if opened.learner is None else ["Continue trains it on, as a run of its own."]
-        name = opened.run.path.name
+        name = opened.run.name
         self._window.notice.tell("plain", f"{name}, as it was left.", "  ".join(on + opened.notes))
 
     def _train_branch(self, lab: Lab, branch: Branch) -> None:
         if self._started(lab, branch):
-            words = (
-                f"A branch of {branch.parent.path.name}, from epoch {branch.origin.epoch:.3g} on."
-            )
+            words = f"A branch of {branch.parent.name}, from epoch {branch.origin.epoch:.3g} on."
             self._window.notice.tell("good", words, "  ".join(branch.notes))
 
     def _train_on(self, lab: Lab, going: Continuation) -> None:

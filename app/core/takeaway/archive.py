@@ -15,6 +15,7 @@ from pathlib import Path
 
 from app.core.data.files import Cancel, Progress, file_sha256
 from app.core.data.untrusted.run_archives import write_members
+from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.runs import RunFolder
 from app.core.runs.checkpoint import checkpoint_files
@@ -144,10 +145,13 @@ def _data_file(run: RunFolder) -> Path:
     """Return the file of a run's data; raises `UsageError` when it is none, or too large."""
     path = Path(run.info.source.path)
     if not path.is_file():
-        raise UsageError(
-            f"The data of {run.name} is not one file that is there.",
-            "Leave it out: its checksum goes along.",
-        )
+        if run.info.source.path == SYNTHETIC_NAME:
+            why = "The program draws these images anywhere: they need no copy."
+        elif path.is_dir():
+            why = f"{path.name} is a folder, which does not go along: hand it on beside the file."
+        else:
+            why = f"{path.name} is not there any more."
+        raise UsageError(why, "Leave it out: its checksum goes along.")
     size = path.stat().st_size
     if size > MOST_DATA_BYTES:
         raise UsageError(

@@ -101,4 +101,4 @@ def test_data_that_is_gone_cannot_be_chosen(qtbot: QtBot, run: RunFolder) -> Non
     dialog = ArchiveDialog(run)
     qtbot.addWidget(dialog)
     assert not dialog.findChild(QCheckBox, "data").isEnabled()
-    assert "is not one file that is there" in dialog.estimate.text()
+    assert "some patches.h5 is not there any more." in dialog.estimate.text()
