@@ -131,6 +131,21 @@ def test_a_networks_run_opens_too(tmp_path):
     assert again.info.tested == run.info.tested
 
 
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [("synthetic", "draws these images"), ("", "is a folder"), ("gone.npz", "not there any more")],
+)
+def test_why_no_data_goes_along_is_said(tmp_path, where, why):
+    run = record_convnet(tmp_path)
+    path = where if where == "synthetic" else str(tmp_path / where)
+    source = run.info.source.changed(path=path)
+    run.write_info(run.info.changed(source=source))
+    run = RunFolder.open(run.path)
+    assert why in archives.plan_archive(run).why_no_data
+    with pytest.raises(UsageError, match=why):
+        archive_bytes(run, data=True)
+
+
 def test_the_samples_are_found_where_they_are_here(tmp_path):
     run = record(tmp_path / "runs", sample_path(), SPEC, stop_after=2)
     members = unpack(archive_bytes(run))
