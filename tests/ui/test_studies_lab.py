@@ -199,6 +199,21 @@ def test_only_what_can_be_filled_in_is_shown(panel) -> None:
     assert "can run code on this computer" in box.words.text()
 
 
+def test_another_network_is_chosen_while_two_settings_vary(panel) -> None:
+    form = panel.form
+    choose(form.fields[1][0], "lam")
+    form.fields[1][1].setText("0, 1e-4")
+    assert form.count.text() == "6 runs"
+    # The other network has no λ: its form begins anew, and what is typed next is counted.
+    choose(form.network, "cnn")
+    assert [field.currentData() for field, _ in form.fields] == ["learning_rate", ""]
+    assert form.count.text() == "3 runs"
+    choose(form.fields[1][0], "reg")
+    choose(form.network, "autoencoder")
+    assert form.fields[1][0].currentData() == ""
+    assert form.count.text() == "3 runs"
+
+
 def test_a_scheduler_is_asked_for_as_on_the_command_line(panel, tmp_path) -> None:
     form, box = panel.form, panel.form.place_box
     fill(panel, "0.1, 0.3")

@@ -227,7 +227,7 @@ class StudyForm(Card):
 
     def _on_kind(self) -> None:
         first, values = FIRST[self.kind]
-        for number, (field, line) in enumerate(self.fields):
+        for number, (field, _) in enumerate(self.fields):
             field.blockSignals(True)
             field.clear()
             if number:
@@ -241,7 +241,9 @@ class StudyForm(Card):
             if number == 0:
                 field.setCurrentIndex(field.findData(first))
             field.blockSignals(False)
-            line.setText(values if number == 0 else "")
+        # Only now: what stands in a line is read with the settings of both.
+        for (_, line), text in zip(self.fields, (values, ""), strict=True):
+            line.setText(text)
         self._on_field()
 
     def _on_field(self) -> None:
