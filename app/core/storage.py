@@ -15,7 +15,6 @@ import shutil
 import signal
 import stat
 import sys
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -23,22 +22,24 @@ from typing import BinaryIO
 import psutil
 
 from app.core.errors import AlreadyExistsError, DiskFullError, StorageError
+from app.core.file_names import safe_name
 
 __all__ = [
     "FileSystem",
+    "append",
+    "explain",
     "free_bytes",
     "make_folder",
     "move_folder",
+    "open_log",
     "point",
     "remove_files",
     "remove_folder",
-    "safe_name",
     "save_bytes",
     "sweep_parts",
     "writable_problem",
 ]
 
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
 # Seconds by which a file's time may lie before its process's start: clocks are coarse.
 _CLOCK = 2.0
 # The crash tests name a moment in the environment, as ``placed`` or, for its third time,
@@ -402,18 +403,3 @@ def _abandoned(part: Path, owner: int) -> bool:
     except psutil.Error:
         return False
     return part.lstat().st_mtime < started - _CLOCK
-
-
-def safe_name(text: str, otherwise: str = "untitled") -> str:
-    """Return `text` as a file name that is one on every system: letters, digits, ``. _ -``.
-
-    At most 80 characters, never hidden, never reserved, never a path.
-    """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)[:80].strip(".-_ ")
-    if not name:
-        return otherwise
-    # Windows looks at what stands before the first dot.
-    return (
-        f"file-{name}"[:80].rstrip(".-_") if name.partition(".")[0].lower() in _RESERVED else name
-    )

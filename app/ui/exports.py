@@ -12,7 +12,8 @@ from PyQt6.QtGui import QAction, QActionGroup
 from PyQt6.QtWidgets import QFileDialog, QMenu
 
 from app.core.errors import Cancelled, FilterscopeError
-from app.core.storage import safe_name, save_bytes
+from app.core.file_names import safe_name
+from app.core.storage import save_bytes
 from app.ui.export_items import GROUPS, Choices, Item, autoencoder_items
 from app.ui.run_items import run_folder_of, run_items
 from app.ui.task_notice import tell_progress

@@ -17,12 +17,13 @@ import psutil
 from pydantic import Field
 
 from app.core.errors import AlreadyExistsError, FilterscopeError, UsageError
+from app.core.file_names import safe_name
 from app.core.params import Spec
 from app.core.runs import RunFolder, RunInfo
 from app.core.runs.files import folders_of, read
 from app.core.runs.info import git_state, now, versions
 from app.core.settings import data_folder, read_json
-from app.core.storage import make_folder, safe_name, save_bytes
+from app.core.storage import make_folder, save_bytes
 from app.core.studies.spec import MOST_RUNS, Scalar, StudySpec
 
 __all__ = [

@@ -20,12 +20,13 @@ from app.core.data.files import Cancel, Limits, Progress, file_sha256, opened, s
 from app.core.data.sample import sample_path
 from app.core.data.untrusted.run_archives import MOST_BYTES, MOST_MEMBERS, limit_of
 from app.core.errors import FilterscopeError, RefusedInputError, UsageError
+from app.core.file_names import safe_name
 from app.core.runs import RunFolder
 from app.core.runs.checkpoint import checkpoint_files, read_checkpoint
 from app.core.runs.files import BEST, HISTORY, LABELS, UNITS, folders_of, read_safetensors
 from app.core.runs.labels import RunLabels
 from app.core.settings import data_folder, read_json
-from app.core.storage import make_folder, move_folder, remove_folder, safe_name, save_bytes
+from app.core.storage import make_folder, move_folder, remove_folder, save_bytes
 from app.core.takeaway.archive import FORMAT, SUFFIX
 
 __all__ = ["Member", "is_run_archive", "keep_members", "open_archive"]
