@@ -107,9 +107,7 @@ class Probe:
         self.x = np.ascontiguousarray(train.x[rows])
         self.held = np.ascontiguousarray(held.x[spread_rows(len(held.x), QUICK_ROWS)])
         self.image_shape = patches.image_shape
-        quick = spread_rows(len(self.x), QUICK_ROWS)
-        self._quick_rows = quick
-        self._quick = np.ascontiguousarray(self.x[quick])
+        self._quick = np.ascontiguousarray(self.x[spread_rows(len(self.x), QUICK_ROWS)])
 
     def read(self, weights: Weights, decoder: str, *, prompt: bool = False) -> Reading:
         """Return mean activations and errors at `weights`; a few milliseconds.

@@ -258,16 +258,6 @@ class Network(NetworkWeights):
             found[start : start + BATCH] = self.forward(x[start : start + BATCH], check=check)[0]
         return found
 
-    def feature_maps(self, x: Array, place: tuple[int, ...]) -> Array:
-        """Return what the row at `place` gives for images (N, C, H, W): (N, F, H', W') or (N, D).
-
-        Only rows of the list itself can be asked for, not those inside of a residual block.
-        """
-        for layer, out in self.outputs(x):
-            if layer.place == tuple(place):
-                return out
-        raise ValueError(f"there is no row {place}")
-
     def outputs(
         self, x: Array, *, check: Callable[[], None] = nothing
     ) -> Iterator[tuple[LayerInfo, Array]]:

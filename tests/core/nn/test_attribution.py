@@ -16,6 +16,7 @@ from app.core.nn.attribution import (
 )
 from app.core.nn.network import Network
 from app.core.specs.layer_list import parse_layers
+from tests.core.nn.maps import maps_of
 
 LISTS = [
     "conv 4 3x3, relu, pool 2, affine 6, relu",
@@ -56,7 +57,7 @@ def test_rows_one_after_the_other_are_the_network(text: str, engine: str | None)
     scores, back = network.through(x)
     np.testing.assert_allclose(scores.reshape(5, 3), network.scores(x), rtol=1e-10)
     out, _ = network.through(x, 0, 1)
-    np.testing.assert_allclose(out, network.feature_maps(x, (1,)))
+    np.testing.assert_allclose(out, maps_of(network, x, (1,)))
     rest, back_rest = network.through(out, 2)
     np.testing.assert_allclose(rest, scores)
     dout = np.random.default_rng(0).normal(size=scores.shape)
@@ -115,7 +116,7 @@ def test_grad_cam_of_every_row_with_maps(text: str) -> None:
 def test_of_maps_that_are_averaged_grad_cam_is_the_map_itself() -> None:
     """∂ mean_p A_k / ∂ A_k is 1/P: of the named class's own map, its positive part is left."""
     network, x = made("conv 3 3x3, global_avg_pool"), pictures()
-    maps = network.feature_maps(x, (0,))
+    maps = maps_of(network, x, (0,))
     classes = network.scores(x).argmax(axis=1)
     expected = np.maximum(maps[np.arange(5), classes], 0) / 64
     np.testing.assert_allclose(grad_cam(network, x, (0,)), expected, atol=1e-12)
@@ -126,7 +127,7 @@ def test_the_slope_of_an_answer(place: tuple[int, ...]) -> None:
     network, x = made(LISTS[0]), pictures(2)
     units = [1, 3]
     values, slope = answer(network, x, place, units)
-    out = network.feature_maps(x, place)
+    out = maps_of(network, x, place)
     for n, unit in enumerate(units):
         a = out[n, unit]
         expected = np.mean(np.maximum(a, 0) ** 2) / 2 if (a > 0).any() else a.mean()

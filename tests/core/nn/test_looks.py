@@ -21,6 +21,7 @@ from app.core.specs import ConvNetSpec
 from app.core.takeaway.contents import ConvNetContents, contents_of
 from app.core.training import train
 from tests.core.learners_of_images import data, spec
+from tests.core.nn.maps import maps_of
 from tests.core.takeaway.cnn_runs import record_convnet
 
 CALM = np.zeros(1, np.int32)
@@ -118,7 +119,7 @@ def test_what_is_read_beside_the_training_says_the_same():
     np.testing.assert_allclose(look.probabilities, expected[3], rtol=1e-4)
     # The maps are those of the image itself.
     x = fitted.rows(answers.rows[3:4])
-    np.testing.assert_allclose(look.maps, network.feature_maps(x, (0,))[0], rtol=1e-5)
+    np.testing.assert_allclose(look.maps, maps_of(network, x, (0,))[0], rtol=1e-5)
 
 
 def test_what_is_taken_from_a_run_says_the_same_and_how_it_was_judged(tmp_path):

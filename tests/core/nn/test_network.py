@@ -17,6 +17,7 @@ from app.core.nn.gradient_check import check_network
 from app.core.nn.network import Network
 from app.core.specs.layer_list import parse_layers
 from app.core.specs.layers import (
+from tests.core.nn.maps import maps_of
     Affine,
     AvgPool,
     Batchnorm,
@@ -249,7 +250,7 @@ def test_a_pass_changes_nothing():
     x, y = batch()
     network.loss(x, y, rng=np.random.default_rng(0))
     network.scores(x)
-    network.feature_maps(x, (1,))
+    maps_of(network, x, (1,))
     np.testing.assert_array_equal(network.theta, before[0])
     np.testing.assert_array_equal(network.running, before[1])
 
@@ -260,9 +261,6 @@ def test_scores_are_those_of_the_last_row_without_dropout():
     outputs = {layer.place: out for layer, out in network.outputs(x)}
     np.testing.assert_array_equal(outputs[(7,)], network.scores(x))
     np.testing.assert_array_equal(outputs[(3,)], outputs[(2,)])
-    np.testing.assert_array_equal(network.feature_maps(x, (0,)), outputs[(0,)])
-    with pytest.raises(ValueError, match="no row"):
-        network.feature_maps(x, (9,))
 
 
 @pytest.mark.parametrize("text", ["conv 4, relu, affine 5, relu", "conv 4, relu, global_avg_pool"])

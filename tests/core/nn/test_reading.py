@@ -10,6 +10,7 @@ from app.core.nn.attribution import enlarged, grad_cam, saliency
 from app.core.nn.network import Network
 from app.core.nn.reading import Histogram, NetworkReader, first_filters
 from app.core.specs import ConvNetSpec
+from tests.core.nn.maps import maps_of
 from tests.core.small_images import small_fitted
 
 SPEC = ConvNetSpec.build({"layers": "conv 4 3x3, relu, pool 2, affine 6, relu"})
@@ -50,7 +51,7 @@ def test_a_look_shows_what_the_row_gives(reader: NetworkReader, network: Network
     x = reader.fitted.rows(np.array([7]))
     for place in ((0,), (1,), (2,), (3,)):
         look = reader.look(pixels, place)
-        np.testing.assert_allclose(look.maps, network.feature_maps(x, place)[0], rtol=1e-5)
+        np.testing.assert_allclose(look.maps, maps_of(network, x, place)[0], rtol=1e-5)
     assert look.probabilities.sum() == pytest.approx(1)
     assert look.probabilities.argmax() == network.scores(x).argmax()
 
