@@ -17,7 +17,6 @@ from app.core.nn.gradient_check import check_network
 from app.core.nn.network import Network
 from app.core.specs.layer_list import parse_layers
 from app.core.specs.layers import (
-from tests.core.nn.maps import maps_of
     Affine,
     AvgPool,
     Batchnorm,
@@ -32,6 +31,7 @@ from tests.core.nn.maps import maps_of
     Relu,
     Residual,
 )
+from tests.core.nn.maps import maps_of
 
 ENGINES = ["reference", "compiled"] if kernels.COMPILED else ["reference"]
 engines = pytest.mark.parametrize("engine", ENGINES)
