@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,13 @@ from app.ui.keyboard import Keyboard
 from app.ui.labs.autoencoder_lab import AutoencoderLab
 from app.ui.labs.lab import Lab
 from app.ui.labs.on_demand import (
+    OnDemand,
     make_convnet_lab,
     make_race,
+    make_resuming,
     make_runs,
     make_studies,
+    make_takeaway,
     make_workbench,
 )
 from app.ui.labs.places import (
@@ -48,20 +51,23 @@ from app.ui.widgets.transport import Transport
 from app.workers.thread import Runner
 
 if TYPE_CHECKING:
-    from app.ui.labs.convnet_lab import ConvNetLab
     from app.ui.panels.cnn_panel import CnnPanel
     from app.ui.panels.race_panel import RacePanel
-    from app.ui.panels.runs_panel import RunsPanel
-    from app.ui.panels.studies_panel import StudiesPanel
-    from app.ui.panels.workbench_panel import WorkbenchPanel
-    from app.ui.resume_session import ResumeSession
-    from app.ui.takeaway_session import TakeawaySession
 
 __all__ = ["MainWindow"]
 
 
 class MainWindow(QMainWindow):
     """The one window of the program."""
+
+    # The window is there sooner without them.
+    convnet_lab = OnDemand(make_convnet_lab, CNN)
+    workbench = OnDemand(make_workbench, WORKBENCH)
+    runs = OnDemand(make_runs, RUNS)
+    studies = OnDemand(make_studies, STUDIES)
+    race = OnDemand(make_race, RACE)
+    resuming = OnDemand(make_resuming)
+    takeaway = OnDemand(make_takeaway)
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -114,68 +120,15 @@ class MainWindow(QMainWindow):
         panels += (self.workbench, self.runs, self.studies, self.race)
         return list(zip(TITLES, panels, strict=True))
 
-    # --- labs that are made when they are first asked for: the window is there sooner
-
-    @cached_property
-    def convnet_lab(self) -> ConvNetLab:
-        """The CNN lab."""
-        lab = make_convnet_lab(self)
-        self._put(CNN, lab.panel)
-        return lab
-
     @property
     def cnn(self) -> CnnPanel:
         """The panel of the CNN lab."""
         return self.convnet_lab.panel
 
-    @cached_property
-    def workbench(self) -> WorkbenchPanel:
-        """The workbench."""
-        panel = make_workbench(self)
-        self._put(WORKBENCH, panel)
-        return panel
-
-    @cached_property
-    def runs(self) -> RunsPanel:
-        """The table of runs."""
-        panel = make_runs(self)
-        self._put(RUNS, panel)
-        return panel
-
-    @cached_property
-    def studies(self) -> StudiesPanel:
-        """The studies."""
-        panel = make_studies(self)
-        self._put(STUDIES, panel)
-        return panel
-
-    @cached_property
-    def race(self) -> RacePanel:
-        """The race."""
-        panel = make_race(self)
-        self._put(RACE, panel)
-        return panel
-
     def show_run(self, path: Path) -> None:
         """Look at a run in the Runs lab: it is searched for by its name."""
         self.runs.runs.search.setText(path.name)
         self.show_lab(RUNS)
-
-    @cached_property
-    def resuming(self) -> ResumeSession:
-        """What goes on with runs from the disk."""
-        from app.ui.resume_session import ResumeSession
-
-        session = ResumeSession(self)
-        session.problem.connect(self.tell_problem)
-        return session
-
-    @cached_property
-    def takeaway(self) -> TakeawaySession:
-        """What opens the files of runs, and trains runs again."""
-        from app.ui.takeaway_session import TakeawaySession
-
-        return TakeawaySession(self)
 
     def resume_run(self, path: Path) -> None:
         """Go on with the run in `path`, in its lab."""
@@ -192,14 +145,6 @@ class MainWindow(QMainWindow):
     def offer_to_go_on(self, report: str = "") -> None:
         """Offer to go on with a training that ended unexpectedly, if the newest did."""
         self.resuming.offer_newest(report)
-
-    def _put(self, place: int, panel: QWidget) -> None:
-        """Let `panel` stand where a lab's place was kept."""
-        kept = self.stack.widget(place)
-        assert kept is not None
-        self.stack.removeWidget(kept)
-        kept.deleteLater()
-        self.stack.insertWidget(place, panel)
 
     def _there(self) -> list[Lab]:
         """Return the labs that have been made."""

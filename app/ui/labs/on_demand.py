@@ -5,8 +5,11 @@ What they import is imported then: the window is there sooner.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from PyQt6.QtWidgets import QWidget
 
 if TYPE_CHECKING:
     from app.ui.labs.convnet_lab import ConvNetLab
@@ -15,8 +18,62 @@ if TYPE_CHECKING:
     from app.ui.panels.runs_panel import RunsPanel
     from app.ui.panels.studies_panel import StudiesPanel
     from app.ui.panels.workbench_panel import WorkbenchPanel
+    from app.ui.resume_session import ResumeSession
+    from app.ui.takeaway_session import TakeawaySession
 
-__all__ = ["make_convnet_lab", "make_race", "make_runs", "make_studies", "make_workbench"]
+__all__ = [
+    "OnDemand",
+    "make_convnet_lab",
+    "make_race",
+    "make_resuming",
+    "make_runs",
+    "make_studies",
+    "make_takeaway",
+    "make_workbench",
+]
+
+Made = TypeVar("Made")
+
+
+class OnDemand(Generic[Made]):
+    """An attribute of the window that is made when it is first asked for, and then is there.
+
+    Parameters
+    ----------
+    make : callable
+        Makes it for a window.
+    place : int, optional
+        Where its panel stands among the tabs, if it has one.
+    """
+
+    def __init__(self, make: Callable[[MainWindow], Made], place: int | None = None) -> None:
+        self._make = make
+        self._place = place
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, window: Any, owner: type | None = None) -> Made:
+        if window is None:
+            raise AttributeError(f"{self._name} is made for a window, not for its class")
+        made = self._make(window)
+        # As an attribute of the window's own it comes before this one from now on.
+        vars(window)[self._name] = made
+        if self._place is not None:
+            # A lab that trains has a panel; the others are panels themselves.
+            panel: Any = made
+            _put(window, self._place, getattr(panel, "panel", panel))
+        return made
+
+
+def _put(window: MainWindow, place: int, panel: QWidget) -> None:
+    """Let `panel` stand where a lab's place was kept."""
+    kept = window.stack.widget(place)
+    assert kept is not None
+    window.stack.removeWidget(kept)
+    kept.deleteLater()
+    window.stack.insertWidget(place, panel)
 
 
 def make_convnet_lab(window: MainWindow) -> ConvNetLab:
@@ -111,3 +168,19 @@ def make_race(window: MainWindow) -> RacePanel:
     panel.changed.connect(window.show_state)
     window.exporter.add(race_items(panel, window.exporter.current_zoom))
     return panel
+
+
+def make_resuming(window: MainWindow) -> ResumeSession:
+    """Return what goes on with runs from the disk."""
+    from app.ui.resume_session import ResumeSession
+
+    session = ResumeSession(window)
+    session.problem.connect(window.tell_problem)
+    return session
+
+
+def make_takeaway(window: MainWindow) -> TakeawaySession:
+    """Return what opens the files of runs, and trains runs again."""
+    from app.ui.takeaway_session import TakeawaySession
+
+    return TakeawaySession(window)
