@@ -76,8 +76,7 @@ class Fingers(QObject):
         button = self._one(root.findChildren(QAbstractButton))
         if button is None:
             return
-        said = f"{hand.named(button)} “{button.text()}”"
-        self._tell(f"{said}")
+        self._tell(f"{hand.named(button)} “{button.text()}”")
         hand.click(button, twice=self._choose.random() < 0.05)
 
     def press_a_key(self, root: QWidget) -> None:
@@ -153,8 +152,7 @@ class Fingers(QObject):
         view.scrollTo(index)
         place = view.visualRect(index).center()
         twice = self._choose.random() < 0.2
-        said = f"row {index.row()} of {hand.named(view)}{', twice' if twice else ''}"
-        self._tell(f"{said}")
+        self._tell(f"row {index.row()} of {hand.named(view)}{', twice' if twice else ''}")
         port = view.viewport()
         if port is not None and port.rect().contains(place):
             hand.click(port, place, keys=self._choose.choice(MODIFIERS), twice=twice)

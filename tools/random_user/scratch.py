@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -96,9 +97,16 @@ class Scratch:
         (files / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
         (files / "na\u0308me <b>& %s\u202e.npy").write_bytes((files / "colours.npy").read_bytes())
 
-    def anything_to_open(self, choose: random.Random) -> Path:
-        """Return a file or folder to open: one of ours, one that was saved, or none that is there."""
+    def anything_to_open(self, choose: random.Random, kinds: str = "") -> Path:
+        """Return a file or folder to open: ours, one that was saved, a run, or none that is there.
+
+        Half of the time it is of the `kinds` that a dialog asks for, such as ``Models (*.py)``.
+        """
         found = sorted(self.files.rglob("*")) + sorted((self.root / "saved").iterdir())
+        endings = tuple(re.findall(r"\*(\.\w+)", kinds))
+        fitting = [path for path in found if path.name.endswith(endings)] if endings else []
+        if fitting and choose.random() < 0.5:
+            return choose.choice(fitting)
         found += [*sorted(self.runs.iterdir())[:3], self.root / "gone.npy", Path("relative.npy")]
         return choose.choice(found)
 
@@ -116,6 +124,9 @@ class BadDisk(storage.FileSystem):
         self._scratch = scratch
         self._full_until = 0.0
         self._on_full: set[int] = set()
+        self._open: dict[int, Path] = {}
+        # Folders in which something was not saved.
+        self.refused: set[Path] = set()
 
     def get_full(self, seconds: float) -> None:
         """Take nothing more for a while."""
@@ -130,15 +141,19 @@ class BadDisk(storage.FileSystem):
         if path.is_relative_to(self._scratch.root / "read only"):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         descriptor = super().create(path)
+        self._open[descriptor] = path
         if path.is_relative_to(self._scratch.root / "full"):
             self._on_full.add(descriptor)
         return descriptor
 
     def write(self, descriptor: int, data: memoryview) -> int:
         if self.full or descriptor in self._on_full:
+            if descriptor in self._open:
+                self.refused.add(self._open[descriptor].parent)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return super().write(descriptor, data)
 
     def close(self, descriptor: int) -> None:
         self._on_full.discard(descriptor)
+        self._open.pop(descriptor, None)
         super().close(descriptor)

@@ -56,12 +56,14 @@ def use(
         watch.note(f"the program starts, for {lengths[-1]} actions")
         files = [str(scratch.anything_to_open(choose))] if choose.random() < 0.3 else []
         application.run(files)
-        _close(qt, windows.pop(), watch, scratch)
+        _close(qt, windows.pop(), watch, scratch, disk)
     used = psutil.Process()
     return watch.done, f"{used.memory_info().rss >> 20} MiB, {used.num_threads()} threads."
 
 
-def _close(qt: QApplication, window: MainWindow, watch: Watch, scratch: Scratch) -> None:
+def _close(
+    qt: QApplication, window: MainWindow, watch: Watch, scratch: Scratch, disk: BadDisk
+) -> None:
     """Let a window go that has closed, as the end of the process would, and look what is left."""
     watch.note("the program ends")
     if window.runner.busy:
@@ -70,7 +72,7 @@ def _close(qt: QApplication, window: MainWindow, watch: Watch, scratch: Scratch)
     del window
     qt.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     gc.collect()
-    faults = list(left_behind(scratch.runs))
+    faults = list(left_behind(scratch.runs, disk.refused))
     threads = psutil.Process().num_threads()
     if threads > MOST_THREADS:
         faults.append(f"There are {threads} threads.")

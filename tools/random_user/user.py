@@ -90,13 +90,13 @@ class RandomUser(Fingers):
     def _answer_file_dialogs(self) -> None:
         """Let dialogs for files be answered at once; the program's own are clicked through."""
 
-        def opened(*_: Any) -> tuple[str, str]:
+        def opened(_parent: Any, _title: str, _start: str, kinds: str = "") -> tuple[str, str]:
             if self._choose.random() < 0.2:
                 return "", ""
-            return told(self._scratch.anything_to_open(self._choose)), ""
+            return told(self._scratch.anything_to_open(self._choose, kinds)), ""
 
-        def folder(*_: Any) -> str:
-            return opened()[0]
+        def folder(parent: Any, title: str, start: str) -> str:
+            return opened(parent, title, start)[0]
 
         def saved(_parent: Any, _title: str, start: str, kinds: str) -> tuple[str, str]:
             if self._choose.random() < 0.1:
@@ -183,6 +183,7 @@ class RandomUser(Fingers):
                 self.choose_from_a_box,
                 self.choose_rows,
                 self.move_a_slider,
+                self._dismiss,
                 self._dismiss,
             ]
         )(dialog)

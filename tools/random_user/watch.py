@@ -18,8 +18,9 @@ from PyQt6.QtCore import QObject, QTimer, QtMsgType, qInstallMessageHandler
 
 from app.ui.widgets.notice_bar import NoticeBar
 
-# The window must answer within so many seconds.
-PATIENCE = 5.0
+# The window must answer within so many seconds of its thread's own work; and by the clock, since it
+# may wait for something, while others have the processor.
+PATIENCE, PATIENCE_BY_THE_CLOCK = 5.0, 30.0
 ACTIONS_KEPT = 30
 # What an offscreen window says of itself, and a second start in one process.
 MEANT = re.compile("^This plugin does not support|setHighDpiScaleFactorRoundingPolicy")
@@ -46,7 +47,8 @@ class Watch(QObject):
         self._seed, self._root = seed, str(root)
         self.actions: deque[str] = deque(maxlen=ACTIONS_KEPT)
         self.done, self.patience = 0, PATIENCE
-        self._beat = time.monotonic()
+        self._beat = 0.0, 0.0
+        self._on_beat()
         self._ending = threading.Lock()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._on_beat)
@@ -80,15 +82,24 @@ class Watch(QObject):
     # --- what is listened to
 
     def _on_beat(self) -> None:
-        self._beat = time.monotonic()
+        self._beat = self._now()
+
+    def _now(self) -> tuple[float, float]:
+        """Return the time by the clock, and how long the window's thread has worked."""
+        thread = threading.main_thread().ident
+        if thread is None or not hasattr(time, "pthread_getcpuclockid"):
+            return time.monotonic(), 0.0
+        return time.monotonic(), time.clock_gettime(time.pthread_getcpuclockid(thread))
 
     def _guard(self) -> None:
         """Look, in a thread of its own, whether the window answers."""
         while True:
             time.sleep(0.25)
-            silent = time.monotonic() - self._beat
-            if silent > self.patience:
-                self.found(f"The window does not answer for {silent:.1f} s.", stacks=True)
+            (by_clock, worked), (then, before) = self._now(), self._beat
+            silent, busy = by_clock - then, worked - before
+            if busy > self.patience or silent > PATIENCE_BY_THE_CLOCK:
+                words = f"for {silent:.1f} s, {busy:.1f} s of them at work"
+                self.found(f"The window does not answer {words}.", stacks=True)
 
     def _on_message(self, kind: QtMsgType, _context: Any, text: str | None) -> None:
         if kind != QtMsgType.QtDebugMsg and not MEANT.search(text or ""):
@@ -112,7 +123,9 @@ class Watch(QObject):
             if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
                 self._may_change(path, event)
         elif event in ("os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"):
-            self._may_change(arguments[0], event)
+            # A name below an open folder, as `shutil.rmtree` has them, is of a folder it told of.
+            if event == "shutil.rmtree" or arguments[-1] == -1:
+                self._may_change(arguments[0], event)
         elif event in ("os.rename", "os.link", "os.symlink"):
             self._may_change(arguments[1], event)
         elif event == "socket.connect":
