@@ -87,6 +87,16 @@ class RunRow:
         return f"study {study}" if study else race_of(self.labels)
 
     @property
+    def family_words(self) -> str:
+        """What that is called, without when it began."""
+        study = self.run.info.study
+        if not study:
+            return self.family
+        title = run_name(study)
+        # A study without a title of its own is called so.
+        return title if title == "study" else f"study {title}"
+
+    @property
     def words(self) -> str:
         """Everything that a search looks through, in small letters."""
         info = self.run.info

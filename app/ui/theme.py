@@ -143,6 +143,7 @@ QSlider::sub-page:horizontal:disabled, QSlider::handle:horizontal:disabled { bac
 QProgressBar { background: $faint; border: none; border-radius: 3px; max-height: 14px; min-height: 14px; }
 QProgressBar::chunk { background: $accent; border-radius: 3px; }
 QScrollArea, QScrollArea > QWidget > QWidget { background: transparent; border: none; }
+QAbstractScrollArea::corner { background: transparent; border: none; }
 QScrollBar:vertical { background: transparent; width: 9px; margin: 0; }
 QScrollBar::handle:vertical { background: $faint; border-radius: 4px; min-height: 30px; }
 QScrollBar::handle:vertical:hover { background: $quiet; }

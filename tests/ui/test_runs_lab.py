@@ -27,6 +27,7 @@ from app.ui.labs.places import RUNS
 from app.ui.main_window import MainWindow
 from app.ui.panels.runs.columns import NOTE, TAGS, TITLES
 from app.ui.panels.runs.filters_page import FiltersPage
+from app.ui.panels.runs.run_tree import LEAST_SETTINGS
 from app.ui.panels.runs_panel import RunsPanel
 from app.ui.training_session import State
 from app.ui.widgets.card import ChoiceButton, ToggleButton
@@ -331,7 +332,7 @@ def test_what_differs_is_a_column_for_each_run(
     choose(qtbot, lab, *(run.path for run in runs))
     assert table.columnCount() == 4
     told = {table.item(row, 0).text() for row in range(table.rowCount())}
-    assert told == {"Target activation", "Solver", "Learning rate"}
+    assert told == {"Target activation  ρ", "Solver", "Learning rate  η"}
     choose(qtbot, lab)
     assert table.rowCount() == 0
     assert lab.runs.curves_page.curves.curves == []
@@ -492,6 +493,38 @@ def test_filters_that_cannot_be_drawn_say_why(
     assert page.grids[1].mosaic is not None
 
 
+def test_a_message_leaves_the_slider_of_filters_in_reach(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
+) -> None:
+    choose(qtbot, lab, runs[0].path, runs[1].path)
+    lab.notice.tell("problem", "A message", "and a hint")
+    low = lab.notice.geometry().bottom()
+    lab.runs.details.show_page(2)
+    qtbot.waitUntil(lambda: lab.notice.geometry().bottom() < low)
+    slider = lab.runs.filters_page.time
+    top = slider.mapTo(lab.notice.parentWidget(), slider.rect().topLeft()).y()
+    assert lab.notice.geometry().bottom() <= top
+
+
+def test_settings_take_the_room_that_other_columns_leave(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
+) -> None:
+    table, place = lab.runs.table, column("Settings")
+    lab.resize(1024, 700)
+    qtbot.waitUntil(lambda: table.columnWidth(place) == LEAST_SETTINGS)
+    lab.resize(1400, 880)
+    qtbot.waitUntil(lambda: table.columnWidth(place) > LEAST_SETTINGS)
+    # In a small window what a person writes is seen without scrolling.
+    lab.resize(1024, 700)
+    qtbot.waitUntil(lambda: table.columnWidth(place) == LEAST_SETTINGS)
+    assert table.columnViewportPosition(NOTE) < table.viewport().width()
+    # A person who has chosen another width is left alone.
+    table.header().resizeSection(place, 170)
+    lab.resize(1400, 880)
+    qtbot.waitUntil(lambda: table.viewport().width() > 1100)
+    assert table.columnWidth(place) == 170
+
+
 # --- the tree of runs
 
 
@@ -503,10 +536,16 @@ def test_runs_stand_below_what_they_went_on_from_and_below_their_study(
         record(data_folder(), file, SPEC.changed(epochs=1, seed=seed)) for seed in range(5)
     )
     for run, above in ((child, root), (grandchild, child)):
-        parent = ParentInfo(run_id=above.info.run_id, name=above.path.name, step=2, epoch=0.5)
+        parent = ParentInfo(
+            run_id=above.info.run_id,
+            name=above.path.name,
+            step=2,
+            epoch=0.5,
+            changes=(("solver", "adam", "momentum"), ("rho", 0.05, 0.1)),
+        )
         run.write_info(run.info.changed(parent=parent.model_dump()))
     for run in (one, two):
-        run.write_info(run.info.changed(study="rho-and-seeds"))
+        run.write_info(run.info.changed(study="20261125-140833-rho-and-seeds"))
     window = make_window()
     window.show_lab(RUNS)
     settled(qtbot, window)
@@ -518,7 +557,7 @@ def test_runs_stand_below_what_they_went_on_from_and_below_their_study(
     assert panel.shown.index(0, 0, below).data() == grandchild.name
     assert f"went on from {root.name}" in below.data(Qt.ItemDataRole.ToolTipRole)
     told = below.siblingAtColumn(column("Settings")).data()
-    assert told == "from epoch 0.5: B 32, L 5, seed 1, 1 epoch"
+    assert told == "from epoch 0.5: momentum, ρ 0.1"
     # A study stands for its runs, when it is chosen and when it is sorted.
     study = panel.shown.index(names(panel).index("study rho-and-seeds · 2 runs"), 0)
     panel.table.selectionModel().select(

@@ -12,7 +12,14 @@ from app.core.params import Parameter, describe, setting_in_words
 from app.core.runs import RunInfo
 from app.core.runs.names import NETWORKS
 
-__all__ = ["Group", "describe_runs", "group_runs", "own_settings", "seed_groups"]
+__all__ = [
+    "Group",
+    "changed_settings",
+    "describe_runs",
+    "group_runs",
+    "own_settings",
+    "seed_groups",
+]
 
 # What says nothing about a difference in what was learned.
 SEED = "seed"
@@ -79,6 +86,18 @@ def own_settings(info: RunInfo) -> str:
     if info.spec.epochs != type(info.spec).model_fields["epochs"].default:
         found.append(f"{info.spec.epochs} epoch{'s' * (info.spec.epochs > 1)}")
     return ", ".join(found)
+
+
+def changed_settings(info: RunInfo) -> str:
+    """Return in few words what a branch was told that its parent was not."""
+    if info.parent is None:
+        return ""
+    new = {name: value for name, _, value in info.parent.changes}
+    return ", ".join(
+        setting_in_words(parameter, new[parameter.name])
+        for parameter, _ in _told(info)
+        if parameter.name in new
+    )
 
 
 def _told(info: RunInfo) -> list[tuple[Parameter, Any]]:

@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import (
 
 from app.ui.icons import icon
 from app.ui.theme import theme
-from app.ui.widgets.scrub_bar import ScrubBar
+from app.ui.widgets.in_reach import InReach
 
 __all__ = ["NoticeBar"]
 
@@ -88,7 +88,7 @@ class NoticeBar(QFrame):
         """Lie over the foot of `page` from now on: nothing moves when a message comes or goes.
 
         At its head are titles, tabs and buttons, which a message must not cover; at its foot are
-        the ends of pictures and curves, and the scrub bar, above which it stays.
+        the ends of pictures and curves, and a bar that is to stay in reach, above which it stays.
         """
         self._page = page
         self.setParent(page.parentWidget())
@@ -96,7 +96,7 @@ class NoticeBar(QFrame):
         self.hide()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Qt: the page, or the scrub bar on it, has another size or place, or came or went."""
+        """Qt: the page, or a bar that stays in reach, has another size or place, or came or went."""
         if event is not None and event.type() in PLACED:
             self._place()
         return super().eventFilter(watched, event)
@@ -112,7 +112,7 @@ class NoticeBar(QFrame):
         height = max(layout.totalHeightForWidth(width), layout.totalMinimumSize().height())
         left = room.center().x() - width // 2
         bottom = room.bottom()
-        for bar in self._page.findChildren(ScrubBar):
+        for bar in self._page.findChildren(InReach):
             # It may come while the message is there: of a filter there is only one.
             bar.installEventFilter(self)
             if bar.isVisible():

@@ -8,7 +8,6 @@ import numpy as np
 from PyQt6.QtCore import QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PyQt6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -20,6 +19,7 @@ from PyQt6.QtWidgets import (
 
 from app.ui.theme import theme
 from app.ui.widgets.card import ChoiceButton, elided_label, quiet_label
+from app.ui.widgets.in_reach import InReach
 from app.ui.widgets.number_field import NumberField
 
 __all__ = ["ScrubBar"]
@@ -94,7 +94,7 @@ class _Moments(QSlider):
         self.setSliderDown(False)
 
 
-class ScrubBar(QFrame):
+class ScrubBar(InReach):
     """A slider over the moments of a training; its right end is the newest one, which it follows.
 
     Hidden until there is something to choose from.

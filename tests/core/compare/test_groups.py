@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from app.core.compare.groups import describe_runs, group_runs, own_settings, seed_groups
+from app.core.compare.groups import (
+    changed_settings,
+    describe_runs,
+    group_runs,
+    own_settings,
+    seed_groups,
+)
 from app.core.events import Change
 from app.core.history import History
 from app.core.runs import ModelInfo, ParentInfo, WeightsInfo
@@ -154,3 +160,10 @@ def test_choices_are_said_as_the_form_says_them():
     assert own_settings(info(spec)) == "SVM (hinge), falls each epoch, PyTorch"
     whitened = [info(SPEC, preprocess=PreprocessSpec(whiten=w)) for w in ("none", "computed")]
     assert names(*whitened) == ["whitening off", "ZCA, from the data"]
+
+
+def test_of_a_branch_it_is_told_what_its_parent_had_otherwise():
+    changes = (("rho", 0.05, 0.2), ("solver", "adam", "momentum"), ("epochs", 9, 12))
+    parent = ParentInfo(run_id="a", name="a", step=4, epoch=1.0, changes=changes)
+    assert changed_settings(info(SPEC, parent=parent)) == "momentum, epochs 12, ρ 0.2"
+    assert changed_settings(info(SPEC)) == ""

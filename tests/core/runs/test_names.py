@@ -16,8 +16,10 @@ from app.core.runs.names import run_name, short_id
         ("20261125-130916-cnn-4d4c10", "CNN 4d4c10", "4d4c10"),
         # The trash had one of that name.
         ("20261125-130916-cnn-4d4c10-2", "CNN 4d4c10-2", "4d4c10"),
+        ("20261125-140833-rho-and-seeds-003", "rho-and-seeds-003", ""),
         ("my best run", "my best run", ""),
-        ("20261125-130916-cnn-4d4c10 edges", "20261125-130916-cnn-4d4c10 edges", ""),
+        ("20261125-130916-cnn-4d4c10 edges", "cnn-4d4c10 edges", ""),
+        ("20261125", "20261125", ""),
         ("", "", ""),
     ],
 )

@@ -37,8 +37,8 @@ def test_of_a_value_that_was_moved_it_is_told_where_it_was_left(
     qtbot.addWidget(page)
     page.show_chosen(Chosen(recorded, settings_that_differ(runs)))
     assert told(page, 1, 2) == {
-        "Target activation": [f"{SPEC.rho:g}", "0.3"],
-        "Sparsity weight": [f"{SPEC.beta:g} → 2.5", f"{SPEC.beta:g}"],
+        "Target activation  ρ": [f"{SPEC.rho:g}", "0.3"],
+        "Sparsity weight  β": [f"{SPEC.beta:g} → 2.5", f"{SPEC.beta:g}"],
     }
     page.show_chosen(Chosen(recorded[:1], settings_that_differ(runs[:1])))
     alone = told(page, 1)
@@ -46,7 +46,7 @@ def test_of_a_value_that_was_moved_it_is_told_where_it_was_left(
     assert alone["Target activation  ρ"] == [f"{SPEC.rho:g}"]
     # The same settings, and yet what was moved in one of them is told.
     page.show_chosen(Chosen([recorded[0], recorded[0]], []))
-    assert told(page, 1, 2) == {"Sparsity weight": [f"{SPEC.beta:g} → 2.5"] * 2}
+    assert told(page, 1, 2) == {"Sparsity weight  β": [f"{SPEC.beta:g} → 2.5"] * 2}
 
 
 def test_a_choice_is_said_as_the_form_says_it(qtbot: QtBot, tmp_path: Path) -> None:

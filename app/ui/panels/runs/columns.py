@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.compare.groups import own_settings
+from app.core.compare.groups import changed_settings, own_settings
 from app.core.run_table import RunRow
 from app.core.words import duration_in_words, size_in_words
 
-__all__ = ["COLUMNS", "NOTE", "NUMBERS", "TAGS", "TITLES", "Column"]
+__all__ = ["COLUMNS", "NOTE", "NUMBERS", "SETTINGS", "TAGS", "TITLES", "Column"]
 
 
 def _duration(seconds: float | None) -> str:
@@ -29,11 +29,12 @@ def started_text(text: str) -> str:
 
 
 def _settings_text(row: RunRow) -> str:
-    """Return where a branch begins, and the settings that are not the default."""
-    parent, own = row.run.info.parent, own_settings(row.run.info)
-    if parent is None:
-        return own
-    return f"from epoch {parent.epoch:.3g}" + (f": {own}" if own else "")
+    """Return the settings that are not the default; of a branch, where it begins and what is new."""
+    info = row.run.info
+    if info.parent is None:
+        return own_settings(info)
+    changed = changed_settings(info)
+    return f"from epoch {info.parent.epoch:.3g}" + (f": {changed}" if changed else "")
 
 
 def _value_text(row: RunRow, value: float | None) -> str:
@@ -94,31 +95,31 @@ COLUMNS: tuple[Column, ...] = (
         "Name", "Network and first letters of the run's id; its folder stands in the tip. Double-click "
         "to see it in its lab",
         lambda r: r.name, lambda r: (r.name, r.path.name),
-        lambda rows: f"{rows[0].family} · {len(rows)} run{'s' * (len(rows) > 1)}",
-        lambda rows: (rows[0].family, ""), 190,
+        lambda rows: f"{rows[0].family_words} · {len(rows)} run{'s' * (len(rows) > 1)}",
+        lambda rows: (rows[0].family, ""), 210,
     ),
     Column(
-        "Settings", "What it was told that is not the default; of a branch, where it begins",
+        "Settings", "What it was told that is not the default; of a branch, where it begins and what is new",
         _settings_text, _settings_text,
         lambda rows: "", lambda rows: "", 190,
     ),
     Column(
-        "State", "How it ended", lambda r: r.state_words, lambda r: r.state_words, _states, _states, 66,
+        "State", "How it ended", lambda r: r.state_words, lambda r: r.state_words, _states, _states, 62,
     ),
     Column(
         "Best", "Least mean cost of an epoch, or best validation accuracy",
         lambda r: _value_text(r, r.best), lambda r: r.best,
-        _best_text, lambda rows: _better(rows).best, 74, True,
+        _best_text, lambda rows: _better(rows).best, 66, True,
     ),
     Column(
         "Last", "Cost at the end, or last validation accuracy",
         lambda r: _value_text(r, r.last), lambda r: r.last,
-        lambda rows: "", lambda rows: None, 74, True,
+        lambda rows: "", lambda rows: None, 66, True,
     ),
     Column(
         "Epochs", "Done, and asked for",
         lambda r: f"{r.epochs_done:.4g} / {r.epochs}", lambda r: r.epochs_done,
-        lambda rows: "", lambda rows: sum(r.epochs_done for r in rows), 94, True,
+        lambda rows: "", lambda rows: sum(r.epochs_done for r in rows), 86, True,
     ),
     Column(
         "Time", "How long it trained",
@@ -134,11 +135,11 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "Tags", "Words between commas: double-click or F2 to edit",
         lambda r: ", ".join(r.labels.tags), lambda r: ", ".join(r.labels.tags),
-        lambda rows: "", lambda rows: "", 90,
+        lambda rows: "", lambda rows: "", 84,
     ),
     Column(
         "Note", "Double-click or F2 to edit", lambda r: r.labels.note, lambda r: r.labels.note,
-        lambda rows: "", lambda rows: "", 110,
+        lambda rows: "", lambda rows: "", 100,
     ),
     Column(
         "Size", "What its folder takes on the disk",
@@ -152,5 +153,6 @@ COLUMNS: tuple[Column, ...] = (
     ),
 )  # fmt: skip
 TITLES = [column.title for column in COLUMNS]
+SETTINGS = TITLES.index("Settings")
 TAGS, NOTE = TITLES.index("Tags"), TITLES.index("Note")
 NUMBERS = {place for place, column in enumerate(COLUMNS) if column.number}

@@ -11,10 +11,12 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from app.core.compare.filters import Seen, look
+from app.core.compare.groups import describe_runs
 from app.core.export import columns_csv
 from app.core.run_table import RunRow
 from app.ui.panels.runs.pair_legend import COLOURS, PairLegend
 from app.ui.widgets.card import ChoiceButton, ToggleButton, elided_label
+from app.ui.widgets.in_reach import InReach
 from app.ui.widgets.mosaic_view import MosaicView
 from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
@@ -70,7 +72,9 @@ class FiltersPage(QWidget):
             self.names.append(name)
             self.grids.append(grid)
         layout.addLayout(grids, 1)
-        foot = QHBoxLayout()
+        bar = InReach()
+        foot = QHBoxLayout(bar)
+        foot.setContentsMargins(0, 0, 0, 0)
         foot.setSpacing(10)
         self.time = QSlider(Qt.Orientation.Horizontal)
         self.time.setObjectName("filtersTime")
@@ -86,7 +90,7 @@ class FiltersPage(QWidget):
         foot.addWidget(self.time, 2)
         foot.addWidget(self.moment)
         foot.addWidget(self.score, 3)
-        layout.addLayout(foot)
+        layout.addWidget(bar)
         self.legend = PairLegend()
         layout.addWidget(self.legend)
         self.scale = ChoiceButton(
@@ -196,6 +200,7 @@ class FiltersPage(QWidget):
         pair = seen.pair
         # Without pairs each run is in its own order.
         self.paired.setEnabled(pair is not None)
+        names = self._called()
         for number, grid in enumerate(self.grids):
             grid.select(None)
             grid.tag(None)
@@ -214,9 +219,18 @@ class FiltersPage(QWidget):
             cells = {cell: grades[unit] for cell, unit in enumerate(order.tolist()) if grades}
             grid.set_frames({cell: COLOURS[grade] for cell, grade in cells.items()})
             grid.dim(cell for cell, grade in cells.items() if grade == "alone")
-            name = seen.runs[number].run.name
-            self.names[number].setText(f"{name}   epoch {shown.epoch:.4g} (step {shown.step})")
+            words = f"epoch {shown.epoch:.4g} (step {shown.step})"
+            self.names[number].setText(f"{names[number]}   {words}")
         self._show_score()
+
+    def _called(self) -> list[str]:
+        """Return the name of each run, and before it what it was told that the other was not."""
+        runs = [one.run for one in self.seen.runs]
+        told = describe_runs([run.info for run in runs], [run.name for run in runs])
+        return [
+            words if run.name in words else f"{words} · {run.name}"
+            for words, run in zip(told, runs, strict=True)
+        ]
 
     def _why_empty(self, number: int) -> str:
         if self.seen.problem:

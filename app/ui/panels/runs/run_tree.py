@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 
 from PyQt6.QtCore import QModelIndex, QPoint, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QKeyEvent, QPainter
+from PyQt6.QtGui import QKeyEvent, QPainter, QResizeEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QMenu,
@@ -16,11 +16,14 @@ from PyQt6.QtWidgets import (
     QTreeView,
 )
 
-from app.ui.panels.runs.columns import COLUMNS, TITLES
+from app.ui.panels.runs.columns import COLUMNS, SETTINGS, TITLES
 from app.ui.panels.runs.table_model import RunFilter, RunModel
 from app.ui.theme import theme
 
 __all__ = ["RunTree"]
+
+# The column of settings takes what others leave, within these.
+LEAST_SETTINGS, MOST_SETTINGS = 150, 320
 
 
 class RunTree(QTreeView):
@@ -66,6 +69,9 @@ class RunTree(QTreeView):
         header.customContextMenuRequested.connect(self._on_header)
         for place, column in enumerate(COLUMNS):
             self.setColumnWidth(place, column.width)
+        # Whether the person has said how wide settings are; until then they take what is left.
+        self._own_width = self._fitting = False
+        header.sectionResized.connect(self._on_resized)
         self.setSortingEnabled(True)
         self.sortByColumn(TITLES.index("Started"), Qt.SortOrder.DescendingOrder)
 
@@ -104,10 +110,36 @@ class RunTree(QTreeView):
 
     # --- columns
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: another width; what other columns leave is for the settings."""
+        super().resizeEvent(event)
+        self._fit_settings()
+
+    def _fit_settings(self) -> None:
+        viewport = self.viewport()
+        if self._own_width or viewport is None:
+            return
+        others = sum(
+            column.width
+            for place, column in enumerate(COLUMNS)
+            if place != SETTINGS and not self.isColumnHidden(place)
+        )
+        self._fitting = True
+        self.setColumnWidth(
+            SETTINGS, min(max(viewport.width() - others, LEAST_SETTINGS), MOST_SETTINGS)
+        )
+        self._fitting = False
+
+    def _on_resized(self, place: int, before: int, now: int) -> None:
+        # A column that is hidden, or shown again, has the width 0 then.
+        if place == SETTINGS and not self._fitting and before and now:
+            self._own_width = True
+
     def hide_columns(self, titles: Sequence[str]) -> None:
         """Hide the columns with these titles, and show all others; the first is always there."""
         for place, title in enumerate(TITLES):
             self.setColumnHidden(place, title in titles and place > 0)
+        self._fit_settings()
 
     def hidden_titles(self) -> tuple[str, ...]:
         """Return the titles of the columns that are hidden."""
@@ -139,6 +171,7 @@ class RunTree(QTreeView):
 
     def _show_column(self, place: int, shown: bool) -> None:
         self.setColumnHidden(place, not shown)
+        self._fit_settings()
         self.columns_hidden.emit(self.hidden_titles())
 
     def _show_all_columns(self) -> None:

@@ -61,9 +61,10 @@ class SettingsPage(QTableWidget):
                 if name not in lines and any(name in ends for ends in moved):
                     values = tuple(getattr(one.info.spec, name, None) for one in chosen.runs)
                     lines[name] = (parameter.hyper.label, values)
+        symbols = {name: one.hyper.symbol for ours in known for name, one in ours.items()}
         return [
             (
-                label,
+                f"{label}  {symbols.get(name, '')}".strip(),
                 *(
                     _in_words(name, value, ours.get(name), ends.get(name))
                     for value, ours, ends in zip(values, known, moved, strict=True)
