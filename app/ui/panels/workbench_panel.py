@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from PyQt6.QtCore import QTimer, pyqtSignal
-from PyQt6.QtGui import QHideEvent, QShowEvent
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
     QHBoxLayout,
-    QPushButton,
     QStackedWidget,
     QWidget,
 )
 
 from app.core.checks import CHECKS
 from app.core.checks.ladders import NetworkSource
-from app.core.checks.topics import TOPICS, Topic, topic_of
+from app.core.checks.topics import TOPICS, topic_of
 from app.core.data.image_reader import images_kind
 from app.core.errors import FilterscopeError
-from app.core.words import age_in_words
-from app.ui.panels.workbench.check_session import CheckSession, advice_on
+from app.ui.panels.workbench.check_session import CheckSession
 from app.ui.panels.workbench.code_card import CodeCard
 from app.ui.panels.workbench.five_ways_page import CIFAR10_SHAPE, FiveWaysPage
 from app.ui.panels.workbench.gradient_card import GradientCard
 from app.ui.panels.workbench.holds_card import HoldsCard
 from app.ui.panels.workbench.ladder_page import EXERCISE
+from app.ui.panels.workbench.layers_card import LayersCard
 from app.ui.panels.workbench.playground import Playground
 from app.ui.panels.workbench.time_card import TimeCard
-from app.ui.widgets.card import Card, quiet_label
-from app.ui.widgets.check_list import (
-    FAILS,
-    HOLDS,
-    NOT_HERE,
-    NOT_RUN,
-    RUNNING,
-    WAITING,
-    CheckItem,
-    CheckList,
-    Standing,
-)
-from app.ui.widgets.progress_line import ProgressLine
 from app.ui.widgets.splitters import one_below_another, side_by_side
 from app.workers.thread import Runner
 
@@ -77,7 +62,6 @@ class WorkbenchPanel(QWidget):
         self.checks = CheckSession(runner, self)
         self.checks.check_changed.connect(self._on_check)
         self.checks.running_changed.connect(self._on_running)
-        self.checks.progressed.connect(self._on_progress)
         self.checks.problem.connect(self.problem)
         self.topic = TOPICS[0]
         self.network: Callable[[], tuple[NetworkSource, str]] = _exercise
@@ -85,46 +69,14 @@ class WorkbenchPanel(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(10)
-        layout.addWidget(self._build_list())
+        self.layers = LayersCard(self.checks)
+        self.layers.chosen.connect(self.show_topic)
+        self.layers.all_wanted.connect(self._on_check_all)
+        self.layers.one_wanted.connect(self._on_check_one)
+        layout.addWidget(self.layers)
         layout.addWidget(self._build_pages(), 1)
-        # "2 min ago" becomes "3 min ago" by itself, while somebody looks.
-        self._clock = QTimer(self)
-        self._clock.setInterval(5000)
-        self._clock.timeout.connect(self._show_summary)
         self._show_topic()
-        self._show_summary()
         self._on_running()
-
-    def _build_list(self) -> QWidget:
-        card = Card("Layers", "layers")
-        card.setFixedWidth(222)
-        self.list = CheckList(
-            "layerList", [CheckItem(one.key, one.title, one.teaches) for one in TOPICS]
-        )
-        self.list.choose(self.topic.key)
-        self.list.chosen.connect(self.show_topic)
-        self.summary = quiet_label(name="checkSummary")
-        self.summary.setWordWrap(True)
-        self.doing = quiet_label(name="checkDoing")
-        self.doing.setWordWrap(True)
-        self.progress = ProgressLine("checkProgress", "Progress of the checks")
-        self.check_all = QPushButton("Check all")
-        self.check_all.setObjectName("checkAll")
-        self.check_all.setProperty("primary", True)
-        self.check_all.setToolTip(
-            "Make every check, the slow ones too; “filterscope check” does the same"
-        )
-        self.check_one = QPushButton("Check this layer")
-        self.check_one.setObjectName("checkLayer")
-        self.check_one.setToolTip("Make all checks of the chosen layer again, the slow ones too")
-        for button in (self.check_all, self.check_one):
-            button.setAccessibleName(button.text())
-        self.check_all.clicked.connect(self._on_check_all)
-        self.check_one.clicked.connect(self._on_check_one)
-        card.body.addWidget(self.list, 1)
-        for widget in (self.doing, self.progress, self.summary, self.check_one, self.check_all):
-            card.body.addWidget(widget)
-        return card
 
     def _build_pages(self) -> QWidget:
         self.code = CodeCard()
@@ -154,9 +106,7 @@ class WorkbenchPanel(QWidget):
     def show_topic(self, key: str) -> None:
         """Turn to a layer of the list; its quick checks are made when they never were."""
         self.topic = next(topic for topic in TOPICS if topic.key == key)
-        self.list.blockSignals(True)
-        self.list.choose(key)
-        self.list.blockSignals(False)
+        self.layers.choose(key)
         self._show_topic()
         self._check_unseen()
 
@@ -255,8 +205,8 @@ class WorkbenchPanel(QWidget):
     def _show_busy(self) -> None:
         """Offer what can be begun now: checks and times are in each other's way."""
         timing, checking = self._timing, self.checks.running
-        self.check_all.setEnabled(not timing)
-        self.check_one.setEnabled(bool(self.topic.checks) and not checking and not timing)
+        self.layers.check_all.setEnabled(not timing)
+        self.layers.check_one.setEnabled(bool(self.topic.checks) and not checking and not timing)
         self.holds.ladder.climb.setEnabled(not timing)
         self.time.set_waiting(self._under_way(beside=self.time))
         self.five_ways.set_waiting(self._under_way(beside=self.five_ways))
@@ -273,7 +223,8 @@ class WorkbenchPanel(QWidget):
 
     def _on_ladder(self) -> None:
         self._show_busy()
-        self.list.set_standing("network", *self.holds.ladder.standing_of(self.network()[0]))
+        standing = self.holds.ladder.standing_of(self.network()[0])
+        self.layers.list.set_standing("network", *standing)
         if self.topic.key in NETWORKS:
             self._show_gradients()
 
@@ -292,69 +243,24 @@ class WorkbenchPanel(QWidget):
             text = "None of its checks is about a gradient"
         self.gradient.set_outcomes(outcomes, text)
 
-    def _topic_standing(self, topic: Topic) -> tuple[Standing, str]:
-        standings = [self.checks.standing(name) for name in topic.checks]
-        words = ""
-        for first in (RUNNING, FAILS, WAITING):
-            if first in standings:
-                break
-        else:
-            decided = {one for one in standings if one is not NOT_RUN}
-            first = HOLDS if HOLDS in decided else NOT_HERE if decided else NOT_RUN
-        known = [one for one in standings if one in (HOLDS, FAILS)]
-        if known:
-            # Of those that were made: one that was not has not failed.
-            words = f"{sum(one is HOLDS for one in known)}/{len(known)}"
-        return first, words
-
     def _on_check(self, name: str) -> None:
         topic = topic_of(name)
-        self.list.set_standing(topic.key, *self._topic_standing(topic))
+        self.layers.show_topic(topic)
         self.holds.show_check(name, self.checks.standing(name), self.checks.outcomes.get(name))
         if topic is self.topic:
             self._show_gradients()
             if topic.key == "five_ways":
                 self._show_five_ways()
-        self._show_summary()
 
     def _on_running(self) -> None:
-        running = self.checks.running
-        self.progress.setVisible(running)
-        self.doing.setVisible(running)
-        self.progress.setValue(0)
-        self.check_all.setText("Stop" if running else "Check all")
         self._show_busy()
-        if not running:
-            self._show_gradients()
-        self._show_summary()
-
-    def _on_progress(self, share: float, text: str) -> None:
-        self.progress.set_share(share)
-        self.doing.setText(text)
-
-    def _show_summary(self) -> None:
-        found = self.checks.summary(list(CHECKS))
-        lines = [found.sentence()]
-        ended = self.checks.ended_at
         if not self.checks.running:
-            lines += [advice_on(needs) for needs in dict.fromkeys(found.missing)]
-            if ended is not None:
-                lines.append(f"checked {age_in_words(time.monotonic() - ended)}")
-        self.summary.setText("\n".join(line for line in lines if line))
-        outcomes = self.checks.outcomes.values()
-        missing = [f"{one.check.name}: {one.note}" for one in outcomes if one.passed is None]
-        self.summary.setToolTip("\n".join(missing))
+            self._show_gradients()
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Qt: the workbench came into sight."""
         super().showEvent(event)
-        self._clock.start()
         self._check_unseen()
-
-    def hideEvent(self, event: QHideEvent | None) -> None:
-        """Qt: nobody looks."""
-        self._clock.stop()
-        super().hideEvent(event)
 
 
 def _exercise() -> tuple[NetworkSource, str]:

@@ -233,11 +233,21 @@ def test_nothing_else_begins_while_ways_are_timed(
 ) -> None:
     answers["ways"] = [*ALL[:3], "wait"]
     qtbot.mouseClick(bench.five_ways.start, Qt.MouseButton.LeftButton)
-    for button in (bench.check_all, bench.check_one, bench.time.start, bench.holds.ladder.climb):
+    for button in (
+        bench.layers.check_all,
+        bench.layers.check_one,
+        bench.time.start,
+        bench.holds.ladder.climb,
+    ):
         assert not button.isEnabled()
     bench.cancel()
     qtbot.waitUntil(lambda: not bench.five_ways.running, timeout=20_000)
-    for button in (bench.check_all, bench.check_one, bench.time.start, bench.five_ways.start):
+    for button in (
+        bench.layers.check_all,
+        bench.layers.check_one,
+        bench.time.start,
+        bench.five_ways.start,
+    ):
         qtbot.waitUntil(button.isEnabled)
 
 

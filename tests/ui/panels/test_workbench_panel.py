@@ -130,12 +130,12 @@ def test_a_layer_is_checked_and_its_gradient_looked_at(
     qtbot: QtBot, panel: WorkbenchPanel, answers: dict[str, list[Any]]
 ) -> None:
     answers["checks"] = outcomes("conv_forward", "conv_backward")
-    assert panel.list.standing("conv") is NOT_RUN
+    assert panel.layers.list.standing("conv") is NOT_RUN
     click(qtbot, panel, "checkLayer")
-    assert panel.check_all.text() == "Stop"
+    assert panel.layers.check_all.text() == "Stop"
     qtbot.waitUntil(lambda: not panel.checks.running)
-    assert panel.list.standing("conv") is HOLDS
-    assert panel.summary.text().startswith(f"2 of 2 hold, {len(CHECKS) - 2} not made yet")
+    assert panel.layers.list.standing("conv") is HOLDS
+    assert panel.layers.summary.text().startswith(f"2 of 2 hold, {len(CHECKS) - 2} not made yet")
     check = panel.gradient.check
     assert check is not None
     assert check.name == "x"
@@ -170,8 +170,8 @@ def test_a_failing_check_is_red_with_its_reason(
     ]
     panel.checks.run(["conv_backward", "conv_oblong"])
     qtbot.waitUntil(lambda: not panel.checks.running)
-    assert panel.list.standing("conv") is FAILS
-    assert "2 fail" in panel.summary.text()
+    assert panel.layers.list.standing("conv") is FAILS
+    assert "2 fail" in panel.layers.summary.text()
     assert panel.holds.blocks["conv_oblong"].said.text() == "ValueError: no"
     assert panel.holds.blocks["conv_backward"].rows.rows[0].standing is FAILS
 
@@ -250,9 +250,9 @@ def test_what_cannot_be_made_here_says_why(
     answers["checks"] = [{"outcome": why}]
     panel.checks.run(["convnet_epoch"])
     qtbot.waitUntil(lambda: not panel.checks.running)
-    assert "1 needs CIFAR-10\nOpen it in Data, then press" in panel.summary.text()
-    assert "CIFAR-10 is not here." in panel.summary.toolTip()
-    assert panel.list.standing("convnet").key == "not_here"
+    assert "1 needs CIFAR-10\nOpen it in Data, then press" in panel.layers.summary.text()
+    assert "CIFAR-10 is not here." in panel.layers.summary.toolTip()
+    assert panel.layers.list.standing("convnet").key == "not_here"
     panel.show_topic("convnet")
     assert "Needs CIFAR-10. Open it in Data" in panel.holds.blocks["convnet_epoch"].said.text()
 
@@ -312,8 +312,8 @@ def test_times_and_checks_keep_out_of_each_others_way(
 ) -> None:
     answers["timing"], answers["checks"] = [], outcomes("relu")
     panel.time.run()
-    assert not panel.check_all.isEnabled()
-    assert not panel.check_one.isEnabled()
+    assert not panel.layers.check_all.isEnabled()
+    assert not panel.layers.check_one.isEnabled()
     qtbot.waitUntil(lambda: not panel.time.running)
     panel.checks.run(["relu"])
     # Neither page asks to press a button that cannot be pressed.
@@ -326,7 +326,7 @@ def test_times_and_checks_keep_out_of_each_others_way(
     assert panel.time.start.isEnabled()
     assert "press “Time it”" in panel.time.bars.empty_text
     assert panel.five_ways.verdict.text().endswith("Press “Compare”.")
-    assert panel.check_all.isEnabled()
+    assert panel.layers.check_all.isEnabled()
 
 
 # --- the ladder
@@ -353,14 +353,14 @@ def test_the_persons_network_climbs_and_shows_its_gradients(
     assert "my images" in panel.holds.ladder.network.text()
     click(qtbot, panel, "climbLadder")
     qtbot.waitUntil(lambda: not panel.holds.ladder.running)
-    assert panel.list.standing("network") is HOLDS
+    assert panel.layers.list.standing("network") is HOLDS
     assert panel.gradient.check is not None
     assert panel.gradient.check.name == "W1"
     # Another network has climbed nothing yet.
     panel.network = lambda: (NetworkSource(ConvNetSpec(), ImageSpec()), "")
     panel.network_changed()
     assert panel.gradient.check is None
-    assert panel.list.standing("network") is NOT_RUN
+    assert panel.layers.list.standing("network") is NOT_RUN
 
 
 def test_a_step_that_fails_says_what_to_try(
@@ -370,7 +370,7 @@ def test_a_step_that_fails_says_what_to_try(
     panel.show_topic("network")
     click(qtbot, panel, "climbLadder")
     qtbot.waitUntil(lambda: not panel.holds.ladder.running)
-    assert panel.list.standing("network") is FAILS
+    assert panel.layers.list.standing("network") is FAILS
     rung = panel.holds.ladder.ladder.rungs[3]
     assert (rung.standing, rung.remedy) == (FAILS, "Raise the rate.")
 
@@ -465,11 +465,11 @@ def test_quick_checks_are_made_when_a_layer_is_first_seen(
     qtbot: QtBot, bench: WorkbenchPanel, answers: dict[str, list[Any]]
 ) -> None:
     answers["checks"] = outcomes("max_pool_backward")
-    assert bench.list.standing("conv") is HOLDS
-    qtbot.keyClick(bench.list, Qt.Key.Key_Down)
+    assert bench.layers.list.standing("conv") is HOLDS
+    qtbot.keyClick(bench.layers.list, Qt.Key.Key_Down)
     assert bench.topic.key == "max_pool"
     qtbot.waitUntil(lambda: not bench.checks.running, timeout=30_000)
-    assert bench.list.standing("max_pool") is HOLDS
+    assert bench.layers.list.standing("max_pool") is HOLDS
 
 
 def test_results_are_exported(
