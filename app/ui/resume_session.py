@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtWidgets import QFileDialog
 
 from app.core.branch import Branch, prepare_branch
 from app.core.data.cifar import CIFAR10
 from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.errors import FilterscopeError
 from app.core.learners.own_model import OwnModelLearner, let_go
+from app.core.moved_data import is_missing, move_data, was_folder
 from app.core.one_training import Training
 from app.core.opened_run import OpenedRun, open_run
 from app.core.own_model.file import ModelFile, read_model_file
-from app.core.resume import Continuation, can_go_on, check_resumable, prepare
+from app.core.resume import Continuation, can_go_on, check_data, check_resumable, prepare
 from app.core.run_table import RunRow, read_rows
 from app.core.runs import ModelInfo, RunFolder, SourceInfo
 from app.ui.data_session import DataRequest
@@ -191,6 +193,9 @@ class ResumeSession(QObject):
         then: Callable[[Lab, Any], None],
     ) -> None:
         """Open the data of a run, do `job` with it in another thread, and `then` in this one."""
+        if is_missing(run.info.source):
+            self._offer_to_find(run, job, then)
+            return
         self._run, self._job, self._then = run, job, then
         session = self._session = self._prepare_session(run)
         if session.request == self._request and self._data(run) is not None:
@@ -200,6 +205,32 @@ class ResumeSession(QObject):
         session.problem.connect(self._on_problem)
         session.fault.connect(self._leave)
         session.open(self._request)
+
+    def _offer_to_find(
+        self,
+        run: RunFolder,
+        job: Callable[[Any, int, Task], Any],
+        then: Callable[[Lab, Any], None],
+    ) -> None:
+        """Say that a run's data is not where it was, and let the person show where it is."""
+        source = run.info.source
+        was = Path(source.path)
+
+        def find() -> None:
+            title, start = f"Where is {was.name}?", self._window.settings.last_folder
+            if was_folder(source):
+                found = QFileDialog.getExistingDirectory(self._window, title, start)
+            else:
+                found, _ = QFileDialog.getOpenFileName(self._window, title, start)
+            if found and not self.busy and not self._is_busy(run):
+                self._begin(move_data(run, Path(found)), job, then)
+
+        self._window.notice.offer(
+            f"{was.name} is not where {run.name} was trained on it.",
+            f"It was in {was.parent}. What is found is checked against the run.",
+            "Find it…",
+            find,
+        )
 
     def _agreed(self, info: ModelInfo) -> bool:
         """Ask whether the file that is the run's network may run."""
@@ -267,9 +298,22 @@ class ResumeSession(QObject):
         if data is None:
             return
         self._leave_session()
+        try:
+            self._keep_place(run, data)
+        except FilterscopeError as error:
+            self._run = None
+            self.problem.emit(error.message, error.hint, "")
+            return
         threads, job = self._lab(run).training.threads, self._job
         assert job is not None
         self._work(lambda task: job(data, threads, task))
+
+    def _keep_place(self, run: RunFolder, data: Any) -> None:
+        """Write down where a run's data was found, once it proved to be the same."""
+        kept = RunFolder.open(run.path).info.source
+        if kept.path != run.info.source.path:
+            check_data(run.info, data, None)
+            run.write_info(run.info)
 
     def _work(self, job: Callable[[Task], Any]) -> None:
         self._worker = TaskWorker(job)

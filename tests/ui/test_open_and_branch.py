@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt6.QtWidgets import QDialog
+from PyQt6.QtWidgets import QDialog, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.core import training
@@ -288,3 +288,35 @@ def test_a_value_that_cannot_be_keeps_the_question_open(qtbot: QtBot) -> None:
     assert not dialog.isVisible()
     assert dialog.changes() == {"rho": 0.2}
     assert dialog.epochs() == 2 + 10
+
+
+def test_data_that_moved_is_found_again_and_checked(
+    qtbot: QtBot,
+    make_window: Callable[[], MainWindow],
+    run: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    was = Path(run.info.source.path)
+    other = write(tmp_path / "other.npy", images(seed=1))
+    moved = tmp_path / "elsewhere" / "patches.npy"
+    moved.parent.mkdir()
+    was.rename(moved)
+    window = make_window()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(other), ""))
+    window.resuming.open(run.path)
+    assert not window.resuming.busy
+    assert window.notice.message.text() == f"patches.npy is not where {run.name} was trained on it."
+    before = (run.path / "run.json").read_bytes()
+    with qtbot.waitSignal(window.resuming.problem, timeout=20_000) as told:
+        window.notice.action.click()
+    assert told.args[0] == "other.npy is not what it was when the run was made."
+    assert (run.path / "run.json").read_bytes() == before
+    # The right one.
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(moved), ""))
+    window.resuming.open(run.path)
+    window.notice.action.click()
+    qtbot.waitUntil(lambda: not window.resuming.busy, timeout=20_000)
+    settled(qtbot, window)
+    assert window.autoencoder_lab.training.state is State.ENDED
+    assert RunFolder.open(run.path).info.source.path == str(moved)
