@@ -313,13 +313,19 @@ class MainWindow(QMainWindow):
 
     def on_reset(self) -> None:
         """Back to the first weights of the same seed."""
-        self.keyboard.leave()
-        self.steered.reset(self.steered.spec.seed)
+        self._reset(0)
 
     def on_new_seed(self) -> None:
         """Back to first weights of another seed."""
+        self._reset(1)
+
+    def _reset(self, by: int) -> None:
         self.keyboard.leave()
-        self.steered.reset(self.steered.spec.seed + 1)
+        try:
+            self.steered.reset(self.steered.spec.seed + by)
+        except FilterscopeError as error:
+            # A race has no settings without data; and there is a last seed.
+            self.notice.tell("problem", error.message, error.hint)
 
     def _on_began(self) -> None:
         lab = self.sender()

@@ -9,7 +9,7 @@ from PyQt6.QtCore import Qt
 from app.core.compare.curves import RunCurve
 from app.core.runs import RunFolder, list_runs
 from app.core.settings import data_folder
-from app.ui.labs.places import RACE, RUNS
+from app.ui.labs.places import AUTOENCODER, RACE, RUNS
 from app.ui.main_window import MainWindow
 from app.ui.training_session import State
 from app.ui.widgets.run_curves import RunCurves
@@ -230,6 +230,23 @@ def test_reset_begins_anew_with_another_seed(lab, window, qtbot) -> None:
     window.on_main()
     qtbot.waitUntil(lambda: ended(lab), timeout=20_000)
     assert {one.spec.seed for one in lab.session.contestants} == {window.spec.seed + 1}
+
+
+def test_another_seed_without_data_is_told(make_window) -> None:
+    window = make_window()
+    window.show_lab(RACE)
+    window.on_new_seed()
+    assert window.notice.message.text() == "No patches are open."
+    assert window.race.seed is None
+
+
+@pytest.mark.parametrize("place", [AUTOENCODER, RACE])
+def test_after_the_last_seed_there_is_none(window, place) -> None:
+    window.autoencoder_lab.take_spec(window.spec.changed(seed=2**63 - 1))
+    window.show_lab(place)
+    window.on_new_seed()
+    assert "seed" in window.notice.message.text()
+    assert window.steered.spec.seed == 2**63 - 1
 
 
 def test_a_race_goes_on_while_another_lab_is_looked_at(lab, window, qtbot) -> None:

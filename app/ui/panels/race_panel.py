@@ -151,7 +151,8 @@ class RacePanel(QWidget):
         self.session.stop()
 
     def reset(self, seed: int) -> None:
-        """Forget the race; the next one begins with `seed`."""
+        """Forget the race; the next one begins with `seed`. Raises `UsageError` if it cannot."""
+        self.spec.changed(seed=seed)
         self.seed = seed
         self.session.discard()
 
