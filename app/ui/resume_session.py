@@ -226,8 +226,8 @@ class ResumeSession(QObject):
                 self._begin(move_data(run, Path(found)), job, then)
 
         self._window.notice.offer(
-            f"{was.name} is not where {run.name} was trained on it.",
-            f"It was in {was.parent}. What is found is checked against the run.",
+            f"The data of {run.name}, {was.name}, is not in its place.",
+            f"It was in {was.parent}. What you choose is checked against the run.",
             "Find it…",
             find,
         )

@@ -306,7 +306,8 @@ def test_data_that_moved_is_found_again_and_checked(
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(other), ""))
     window.resuming.open(run.path)
     assert not window.resuming.busy
-    assert window.notice.message.text() == f"patches.npy is not where {run.name} was trained on it."
+    said = f"The data of {run.name}, patches.npy, is not in its place."
+    assert window.notice.message.text() == said
     before = (run.path / "run.json").read_bytes()
     with qtbot.waitSignal(window.resuming.problem, timeout=20_000) as told:
         window.notice.action.click()
