@@ -15,7 +15,7 @@ from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.errors import UsageError
 from app.core.params import describe
 from app.core.resume import where_it_stopped
-from app.core.runs import RunFolder
+from app.core.runs import RunFolder, RunInfo
 from app.core.runs.files import folders_of
 from app.core.runs.labels import RunLabels, race_of, read_labels
 from app.core.runs.listing import by_start
@@ -278,7 +278,7 @@ def settings_that_differ(runs: Sequence[RunFolder]) -> list[tuple[str, str, tupl
     infos = [run.info for run in runs]
     lines: list[tuple[str, str, tuple[Any, ...]]] = [
         ("kind", "Network", tuple(info.kind for info in infos)),
-        ("data", "Data", tuple(_source(run) for run in runs)),
+        ("data", "Data", _sources(infos)),
     ]
     for specs in ([info.spec for info in infos], [info.preprocess for info in infos]):
         labels = {p.name: p.hyper.label for spec in specs for p in describe(type(spec))}
@@ -287,9 +287,13 @@ def settings_that_differ(runs: Sequence[RunFolder]) -> list[tuple[str, str, tupl
     return [line for line in lines if any(value != line[2][0] for value in line[2])]
 
 
-def _source(run: RunFolder) -> str:
-    source = run.info.source
-    return f"{_data_name(source.path, source.dataset)}, {source.sha256[:8]}"
+def _sources(infos: Sequence[RunInfo]) -> tuple[str, ...]:
+    """Return what each learned from; where names do not tell other data apart, its checksum does."""
+    names = [_data_name(info.source.path, info.source.dataset) for info in infos]
+    sums = [info.source.sha256 for info in infos]
+    if len(set(names)) == len(set(sums)) == len(set(zip(names, sums, strict=True))):
+        return tuple(names)
+    return tuple(f"{name}, {one[:8]}" for name, one in zip(names, sums, strict=True))
 
 
 def move_to_trash(run: RunFolder) -> Path:

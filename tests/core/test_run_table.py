@@ -128,8 +128,12 @@ def test_other_data_is_a_difference(root, file, tmp_path):
     second = record(root, write(tmp_path / "other.npy", images(seed=2)), SPEC)
     (one,) = differences(first, second)
     assert one.name == "data"
-    assert one.first.startswith("patches.npy")
-    assert one.second.startswith("other.npy")
+    assert (one.first, one.second) == ("patches.npy ▸ array", "other.npy ▸ array")
+    # A file that was changed since has the same name: its checksum tells.
+    third = record(root, write(file, images(seed=3)), SPEC)
+    (one,) = differences(first, third)
+    sums = [run.info.source.sha256[:8] for run in (first, third)]
+    assert [one.first, one.second] == [f"patches.npy ▸ array, {text}" for text in sums]
 
 
 # --- labels

@@ -84,7 +84,7 @@ def own_settings(info: RunInfo) -> str:
     if info.spec.seed:
         found.append(f"seed {info.spec.seed}")
     if info.spec.epochs != type(info.spec).model_fields["epochs"].default:
-        found.append(f"{info.spec.epochs} epoch{'s' * (info.spec.epochs > 1)}")
+        found.append(_epochs(info))
     return ", ".join(found)
 
 
@@ -170,36 +170,59 @@ def describe_runs(
     list of str
         All different, such as ``ρ 0.2, seed 1``, or ``ρ 0.05 → 0.2`` where it was moved.
     """
-    values = [_settings(info) for info in infos]
-    hidden = seedless or [False] * len(infos)
-    seeds = {info.spec.seed for info, hide in zip(infos, hidden, strict=True) if not hide}
     moved = [_moved(history) for history in histories] or [{} for _ in infos]
-    differing = {
-        name
-        for name in dict.fromkeys(name for one in values for name in one)
-        if len({repr((one.get(name), by.get(name))) for one, by in zip(values, moved, strict=True)})
-        > 1
-    }
-    texts = []
-    for info, by, hide in zip(infos, moved, hidden, strict=True):
-        if "kind" in differing:
-            # Of two kinds of network everything differs.
-            parts = [NETWORKS[info.kind]]
-        else:
-            parts = [
-                setting_in_words(parameter, *by.get(parameter.name, (value,)))
-                for parameter, value in _told(info)
-                if parameter.name in differing
-            ]
-            if len(seeds) > 1 and not hide:
-                parts.append(f"{SEED} {info.spec.seed}")
-            parts = [*_beginnings(info, differing), *parts]
-        texts.append(", ".join(parts[:MOST_WORDS]))
+    hidden = seedless or [False] * len(infos)
+    kinds = {info.kind for info in infos}
+    texts = [""] * len(infos)
+    # Of two kinds of network everything differs: each is told apart from its own.
+    for kind in kinds:
+        places = [place for place, info in enumerate(infos) if info.kind == kind]
+        told = _differing(
+            [infos[place] for place in places],
+            [moved[place] for place in places],
+            [hidden[place] for place in places],
+        )
+        for place, text in zip(places, told, strict=True):
+            first = [NETWORKS[kind]] if len(kinds) > 1 and (text or len(places) == 1) else []
+            texts[place] = ", ".join([*first, *([text] if text else [])])
     # What a few words do not tell apart, the name does.
     return [
         text if text and texts.count(text) == 1 else f"{text} · {name}".removeprefix(" · ")
         for text, name in zip(texts, names, strict=True)
     ]
+
+
+def _differing(
+    infos: Sequence[RunInfo],
+    moved: Sequence[dict[str, tuple[Any, ...]]],
+    seedless: Sequence[bool],
+) -> list[str]:
+    """Return for each of several runs of one kind the settings in which it differs from others."""
+    values = [_settings(info) for info in infos]
+    seeds = {info.spec.seed for info, hide in zip(infos, seedless, strict=True) if not hide}
+    differing = {
+        name
+        for name in dict.fromkeys(name for one in values for name in one)
+        if len({repr((one[name], by.get(name))) for one, by in zip(values, moved, strict=True)}) > 1
+    }
+    texts = []
+    for info, by, hide in zip(infos, moved, seedless, strict=True):
+        parts = _beginnings(info, differing)
+        parts += [
+            setting_in_words(parameter, *by.get(parameter.name, (value,)))
+            for parameter, value in _told(info)
+            if parameter.name in differing and parameter.name not in LAST
+        ]
+        if len(seeds) > 1 and not hide:
+            parts.append(f"{SEED} {info.spec.seed}")
+        if "epochs" in differing:
+            parts.append(_epochs(info))
+        texts.append(", ".join(parts[:MOST_WORDS]))
+    return texts
+
+
+def _epochs(info: RunInfo) -> str:
+    return f"{info.spec.epochs} epoch{'s' * (info.spec.epochs > 1)}"
 
 
 def _beginnings(info: RunInfo, differing: set[str]) -> list[str]:

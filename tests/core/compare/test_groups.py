@@ -68,6 +68,12 @@ def test_other_data_and_other_networks_are_said_first():
     elsewhere = SOURCE.changed(path="/some/where/other.h5", sha256="1" * 64)
     assert names(info(SPEC), info(SPEC, source=elsewhere)) == ["x.h5", "other.h5"]
     assert names(info(SPEC), info(ConvNetSpec())) == ["autoencoder", "CNN"]
+    # Runs of one kind are told apart among themselves.
+    nets = [info(ConvNetSpec(engine=engine)) for engine in ("torch", "compiled", "compiled")]
+    assert names(*nets[:2], info(SPEC)) == ["CNN, PyTorch", "CNN, compiled", "autoencoder"]
+    assert names(*nets[1:], info(SPEC)) == ["run 0", "run 1", "autoencoder"]
+    short = [info(SPEC.changed(epochs=epochs)) for epochs in (1, 20)]
+    assert names(*short) == ["1 epoch", "20 epochs"]
 
 
 def test_seeds_are_drawn_as_one_under_a_name_without_a_seed():

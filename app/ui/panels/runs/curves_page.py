@@ -116,7 +116,6 @@ class CurvesPage(QWidget):
             members = [runs[place] for place in group.members]
             own = next((run.row.labels.colour for run in members if run.row.labels.colour), "")
             colour = own or PALETTE[number % len(PALETTE)]
-            colours.update({run.row.path: colour for run in members})
             each = [
                 curve_of(
                     run.info, run.history, self.what.value, self.axis.value,
@@ -127,6 +126,7 @@ class CurvesPage(QWidget):
             curve = each[0] if len(each) == 1 else together(each, group.name, colour)
             if len(curve.x):
                 curves.append(curve)
+                colours.update({run.row.path: colour for run in members})
         self.coloured.emit(colours)
         called = [(curve.name, curve.colour) for curve in curves]
         drawn = (called, self.what.value, self.axis.value)
