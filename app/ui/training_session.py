@@ -190,7 +190,8 @@ class TrainingSession(QObject):
         def begin() -> Iterator[Event]:
             return training.events(control, run_id, threads)
 
-        self._worker = TrainingWorker(begin, control, self._feed, recorder)
+        step = training.progress.step
+        self._worker = TrainingWorker(begin, control, self._feed, recorder, step)
         self._worker.ended.connect(self._on_ended)
         self._set_state(State.STARTING)
         self._runner.start(self._worker)

@@ -43,6 +43,9 @@ class TrainingWorker(Worker):
     recorder : EventSink, optional
         Where the run is kept. If it fails, training goes on and `recording_error` says why
         the run is no longer kept.
+    step : int
+        Where the training begins. A beginning that fails ends there, in the record too: it would
+        count as running else.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class TrainingWorker(Worker):
         control: Control,
         feed: Feed,
         recorder: EventSink | None = None,
+        step: int = 0,
     ) -> None:
         super().__init__()
         self.control = control
@@ -58,6 +62,7 @@ class TrainingWorker(Worker):
         self.recording_error: tuple[str, str] | None = None
         self._begin: Callable[[], Iterable[Event]] | None = begin
         self._recorder = recorder
+        self._step = step
 
     def work(self) -> None:
         """Run the training to its end."""
@@ -68,18 +73,22 @@ class TrainingWorker(Worker):
                 self.feed.put(event)
                 self._record(event)
         except FilterscopeError as error:
-            self.feed.put(Failed(self.feed.run_id, 0, "expected", error.message, error.hint, ""))
+            self._fail("expected", error.message, error.hint)
         except MemoryError:
             hint = "Try a smaller batch, fewer hidden units or fewer patches."
-            message = "There is not enough memory to begin."
-            self.feed.put(Failed(self.feed.run_id, 0, "expected", message, hint, ""))
+            self._fail("expected", "There is not enough memory to begin.", hint)
         except Exception as error:
             log.exception("A training ended with a bug")
             text = f"{type(error).__name__}: {error}"
-            report = traceback.format_exc()
-            self.feed.put(Failed(self.feed.run_id, 0, "bug", text, "", report))
+            self._fail("bug", text, "", traceback.format_exc())
         finally:
             self._close_recorder()
+
+    def _fail(self, kind: str, message: str, hint: str, report: str = "") -> None:
+        """Tell that the training could not begin."""
+        failed = Failed(self.feed.run_id, self._step, kind, message, hint, report)
+        self.feed.put(failed)
+        self._record(failed)
 
     def _record(self, event: Event) -> None:
         if self._recorder is None:

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.data.weights_file import read_weights_file
 from app.core.own_model.file import ModelFile, read_model_file
-from app.core.runs import list_runs
+from app.core.runs import RunFolder, list_runs
 from app.core.settings import data_folder
 from app.ui.dialogs.own_model_dialog import OwnModelDialog
 from app.ui.labs.convnet_lab import ConvNetLab
@@ -184,6 +184,11 @@ def test_what_befalls_it_is_a_message(
     qtbot.waitUntil(lambda: cnn.training.state is State.FAILED, timeout=60_000)
     assert cnn.notice.message.text().startswith(said)
     assert "ault in the program" not in cnn.notice.message.text()
+    # Its run is over: it would count as running as long as the window is there.
+    training = cnn.training.training
+    assert training is not None
+    assert training.run is not None
+    assert RunFolder.open(training.run.path).info.state == "expected"
 
 
 @pytest.mark.slow

@@ -116,6 +116,7 @@ def test_a_beginning_that_fails_is_told(run, error: Exception, kind: str, messag
     worker, heard = run(begin, notes)
     assert [(e.kind, e.message) for e in of(Failed, heard)] == [(kind, message)]
     assert worker.bug == ""
+    assert of(Failed, notes.events) == of(Failed, heard)
     assert notes.closed == 1
 
 
