@@ -15,7 +15,7 @@ from app.cli.progress import Interruptible
 from app.cli.study_progress import StudyProgress
 from app.core.errors import AlreadyExistsError, UsageError
 from app.core.params import describe
-from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
+from app.core.specs.kinds import SPECS
 
 __all__ = ["add_study", "run_study"]
 
@@ -178,13 +178,10 @@ def _changes(options: argparse.Namespace, kind: str | None) -> dict[str, Any]:
     from app.core.studies.typed import parse_seeds, parse_varied
 
     kind = kind or options.network or "autoencoder"
-    classes = (
-        (AutoencoderSpec, PreprocessSpec) if kind == "autoencoder" else (ConvNetSpec, ImageSpec)
-    )
     assignments = list(options.assignments)
     if options.epochs is not None:
         assignments.append(f"epochs={options.epochs}")
-    values = read_assignments(assignments, classes)
+    values = read_assignments(assignments, SPECS[kind])
     found: dict[str, Any] = {"kind": kind}
     wanted = {name: value for one in values.values() for name, value in one.items()}
     if wanted:
@@ -194,7 +191,7 @@ def _changes(options: argparse.Namespace, kind: str | None) -> dict[str, Any]:
     if options.seeds is not None:
         found["seeds"] = parse_seeds(options.seeds)
     if options.vary:
-        known = {p.name: p for cls in classes for p in describe(cls)}
+        known = {p.name: p for cls in SPECS[kind] for p in describe(cls)}
         found["vary"] = [parse_varied(text, known) for text in options.vary]
     for name in ("search", "trials", "objective", "title", "layout", "value_range"):
         if getattr(options, name) is not None:

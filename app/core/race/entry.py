@@ -8,8 +8,8 @@ from typing import Any
 
 from app.core.errors import UsageError
 from app.core.params import describe, format_number
-from app.core.runs.info import SPECS
 from app.core.specs import AutoencoderSpec, ConvNetSpec
+from app.core.specs.kinds import SPECS
 from app.core.studies.spec import Varied
 from app.core.studies.typed import parse_varied
 

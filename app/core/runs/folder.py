@@ -26,7 +26,6 @@ from app.core.runs.files import (
     read,
 )
 from app.core.runs.info import (
-    Kind,
     ModelInfo,
     RunInfo,
     SourceInfo,
@@ -44,6 +43,7 @@ from app.core.runs.statistics import UnitStatistics, parse_units
 from app.core.runs.weights import read_normalisation, read_weights
 from app.core.settings import read_json
 from app.core.specs import ConvNetSpec, ImageSpec, PreprocessSpec, TrainingSpec
+from app.core.specs.kinds import Kind
 from app.core.storage import (
     explain,
     make_folder,

@@ -6,20 +6,20 @@ import datetime
 import platform
 import subprocess
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import psutil
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import Field
 
 from app import __version__
 from app.core.errors import UsageError
 from app.core.params import Spec
 from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
+from app.core.specs.kinds import Kind, OwnPreprocess, OwnSpec
 
 __all__ = [
     "BestInfo",
-    "Kind",
     "ModelInfo",
     "Outcome",
     "ParentInfo",
@@ -30,14 +30,9 @@ __all__ = [
     "when_in_words",
 ]
 
-Kind = Literal["autoencoder", "cnn"]
 TERM_NAMES: dict[str, tuple[str, ...]] = {
     "autoencoder": ("reconstruction", "decay", "sparsity"),
     "cnn": ("data", "l2"),
-}
-SPECS: dict[str, tuple[type[Spec], type[Spec]]] = {
-    "autoencoder": (AutoencoderSpec, PreprocessSpec),
-    "cnn": (ConvNetSpec, ImageSpec),
 }
 
 Count = Annotated[int, Field(ge=0, lt=1 << 53)]
@@ -128,31 +123,14 @@ class ParentInfo(Spec):
     changes: tuple[tuple[str, Setting, Setting], ...] = ()
 
 
-def _own_spec(value: Any, info: ValidationInfo) -> Any:
-    """Build the settings of the run's own kind of network."""
-    return SPECS[info.data.get("kind", "autoencoder")][0].build(_values(value))
-
-
-def _own_preprocess(value: Any, info: ValidationInfo) -> Any:
-    return SPECS[info.data.get("kind", "autoencoder")][1].build(_values(value))
-
-
-def _values(value: Any) -> dict[str, Any]:
-    if isinstance(value, Spec):
-        return value.model_dump()
-    if not isinstance(value, dict):
-        raise UsageError("Its settings are no list of names and values.")
-    return value
-
-
 class RunInfo(Spec):
     """What ``run.json`` holds."""
 
     version: Literal[1] = 1
     kind: Kind = "autoencoder"
     run_id: str
-    spec: Annotated[AutoencoderSpec | ConvNetSpec, BeforeValidator(_own_spec)]
-    preprocess: Annotated[PreprocessSpec | ImageSpec, BeforeValidator(_own_preprocess)]
+    spec: OwnSpec
+    preprocess: OwnPreprocess
     source: SourceInfo
     classes: tuple[str, ...] = ()
     started: str

@@ -30,8 +30,8 @@ from app.core.nn.description import complete_layers
 from app.core.params import Spec
 from app.core.resume import check_resumable, learner_of, prepare
 from app.core.runs import Recorder, RunFolder
-from app.core.runs.info import SPECS, Kind
 from app.core.specs import AutoencoderSpec, PreprocessSpec
+from app.core.specs.kinds import SPECS, Kind
 from app.core.studies.folder import FINISHED, Member, StudyFolder
 from app.core.studies.spec import Network, Preparation
 from app.core.training import train

@@ -11,13 +11,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import (
-    BeforeValidator,
     Field,
     StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -25,9 +23,9 @@ from pydantic import (
 from app.core.errors import FilterscopeError, UsageError
 from app.core.params import Parameter, Spec, describe
 from app.core.presets import CNN_PRESETS, PRESETS
-from app.core.runs.info import SPECS, Kind
 from app.core.settings import read_json
 from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
+from app.core.specs.kinds import SPECS, Kind, OwnPreprocess, OwnSpec, values_of
 
 __all__ = ["OBJECTIVES", "Scalar", "StudySpec", "Varied", "read_study_spec"]
 
@@ -121,28 +119,12 @@ class Varied(Spec):
         return round(value) if integer else value
 
 
-def _own_spec(value: Any, info: ValidationInfo) -> Any:
-    return SPECS[info.data.get("kind", "autoencoder")][0].build(_values(value))
-
-
-def _own_preprocess(value: Any, info: ValidationInfo) -> Any:
-    return SPECS[info.data.get("kind", "autoencoder")][1].build(_values(value))
-
-
-def _values(value: Any) -> dict[str, Any]:
-    if isinstance(value, Spec):
-        return value.model_dump()
-    if not isinstance(value, dict):
-        raise UsageError("Its settings are no list of names and values.")
-    return value
-
-
 def _from_preset(values: dict[str, Any]) -> dict[str, Any]:
     """Resolve ``preset`` and ``set`` into whole settings, so that a later version changes nothing."""
     kind = values.get("kind", "autoencoder")
     if not isinstance(kind, str) or kind not in SPECS:
         raise UsageError(f"kind = {kind!r} is neither autoencoder nor cnn.")
-    name, wanted = values.pop("preset", None), _values(values.pop("set", {}))
+    name, wanted = values.pop("preset", None), values_of(values.pop("set", {}))
     presets: Mapping[str, Any] = PRESETS if kind == "autoencoder" else CNN_PRESETS
     if name is not None and not (isinstance(name, str) and name in presets):
         raise UsageError(f"There is no preset “{name}”; there are {', '.join(presets)}.")
@@ -191,8 +173,8 @@ class StudySpec(Spec):
 
     title: Annotated[str, Field(min_length=1, max_length=80)] = "study"
     kind: Kind = "autoencoder"
-    spec: Annotated[Network, BeforeValidator(_own_spec)]
-    preprocess: Annotated[Preparation, BeforeValidator(_own_preprocess)]
+    spec: OwnSpec
+    preprocess: OwnPreprocess
     data: Annotated[str, Field(max_length=8192)] = ""
     layout: Annotated[str | None, Field(max_length=8)] = None
     value_range: Literal["0..1", "0..255"] | None = None
@@ -217,7 +199,7 @@ class StudySpec(Spec):
         if isinstance(seeds, int) and not isinstance(seeds, bool):
             if not 1 <= seeds <= MOST_SEEDS:
                 raise UsageError(f"seeds = {seeds} is out of range: 1 ≤ seeds ≤ {MOST_SEEDS}.")
-            first = _values(values["spec"]).get("seed", 0)
+            first = values_of(values["spec"]).get("seed", 0)
             first = first if isinstance(first, int) else 0
             values["seeds"] = tuple(range(first, first + seeds))
         return values

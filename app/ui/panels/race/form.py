@@ -9,7 +9,7 @@ from app.core.errors import FilterscopeError, UsageError
 from app.core.params import Parameter, describe
 from app.core.race.entry import ORDERING, Settings, settings_of
 from app.core.race.standing import JUDGES
-from app.core.runs.info import SPECS
+from app.core.specs.kinds import SPECS
 from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.error_line import ErrorLine

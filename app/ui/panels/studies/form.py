@@ -16,8 +16,8 @@ from PyQt6.QtWidgets import (
 )
 
 from app.core.errors import FilterscopeError, UsageError
-from app.core.params import Spec, describe
-from app.core.specs import AutoencoderSpec, ConvNetSpec, ImageSpec, PreprocessSpec
+from app.core.params import describe
+from app.core.specs.kinds import SPECS
 from app.core.studies.pools import Place
 from app.core.studies.spec import StudySpec
 from app.core.studies.typed import parse_seeds, parse_varied
@@ -29,10 +29,6 @@ from app.ui.widgets.fading_scroll import FadingScroll
 
 __all__ = ["StudyForm"]
 
-SPECS: dict[str, tuple[type[Spec], type[Spec]]] = {
-    "autoencoder": (AutoencoderSpec, PreprocessSpec),
-    "cnn": (ConvNetSpec, ImageSpec),
-}
 SEARCHES = {
     "grid": "all combinations",
     "random": "at random",
