@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 from PyQt6.QtCore import QPoint, Qt, QTimer
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import (
@@ -19,6 +21,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.core.runs.files import folders_of
 from app.ui.main_window import MainWindow
 from tools.random_user import hand
 from tools.random_user.checks import Checks
@@ -82,6 +85,8 @@ class RandomUser(Fingers):
             self.make_it_small: 4,
             self.resize: 2,
             self.fill_the_disk: 1,
+            self.end_a_process: 1,
+            self.lose_a_run: 1,
             self.wait: 6,
         }
         self._answer_file_dialogs()
@@ -249,6 +254,20 @@ class RandomUser(Fingers):
     def fill_the_disk(self, root: QWidget) -> None:
         """Let the disk be full for a while."""
         self._disk.get_full(self._choose.uniform(0.1, 3.0))
+
+    def end_a_process(self, root: QWidget) -> None:
+        """Let a process that the program started die: one that reads, trains or is asked."""
+        for child in psutil.Process().children()[:1]:
+            self._tell(" ".join(child.cmdline()[1:]))
+            child.kill()
+
+    def lose_a_run(self, root: QWidget) -> None:
+        """Remove the folder of a run by hand, maybe of one that trains."""
+        runs = folders_of(self._scratch.runs)
+        if len(runs) > 1:
+            folder = self._choose.choice(sorted(runs))
+            self._tell(folder.name)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def wait(self, root: QWidget) -> None:
         """Let things happen."""
