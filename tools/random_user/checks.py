@@ -147,5 +147,5 @@ def left_behind(runs: Path, refused: set[Path]) -> Iterator[str]:
         except FilterscopeError as error:
             yield f"{folder}: {error.message}"
             continue
-        if row.state == "running" and folder not in refused:
+        if row.state == "running" and not any(path.is_relative_to(folder) for path in refused):
             yield f"{folder} still counts as running."

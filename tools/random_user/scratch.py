@@ -124,8 +124,7 @@ class BadDisk(storage.FileSystem):
         self._scratch = scratch
         self._full_until = 0.0
         self._on_full: set[int] = set()
-        self._open: dict[int, Path] = {}
-        # Folders in which something was not saved.
+        # Files that were not written, or not to their end.
         self.refused: set[Path] = set()
 
     def get_full(self, seconds: float) -> None:
@@ -141,19 +140,17 @@ class BadDisk(storage.FileSystem):
         if path.is_relative_to(self._scratch.root / "read only"):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         descriptor = super().create(path)
-        self._open[descriptor] = path
         if path.is_relative_to(self._scratch.root / "full"):
             self._on_full.add(descriptor)
         return descriptor
 
     def write(self, descriptor: int, data: memoryview) -> int:
         if self.full or descriptor in self._on_full:
-            if descriptor in self._open:
-                self.refused.add(self._open[descriptor].parent)
+            # Logs are open already when a disk gets full: the system knows what they are called.
+            self.refused.add(Path(f"/proc/self/fd/{descriptor}").resolve())
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return super().write(descriptor, data)
 
     def close(self, descriptor: int) -> None:
         self._on_full.discard(descriptor)
-        self._open.pop(descriptor, None)
         super().close(descriptor)
