@@ -272,24 +272,24 @@ def test_a_layer_is_timed_at_a_shape(
     card = panel.time
     card.direction.set_value("forward")
     click(qtbot, panel, "timeIt")
-    assert not card.fields["batch"].isEnabled()
+    assert not card.shape_form.fields["batch"].isEnabled()
     qtbot.waitUntil(lambda: not card.running)
     assert [bar.name for bar in card.bars.bars] == ["readable", "compiled", "machine"]
     assert "from 2 of 50 pictures" in card.bars.bars[0].note
     assert "1 000×" in card.verdict.text()
     # Another shape has other times; the first has them still.
-    field = card.fields["batch"]
+    field = card.shape_form.fields["batch"]
     field.selectAll()
     qtbot.keyClicks(field, "8")
     qtbot.keyClick(field, Qt.Key.Key_Return)
     assert card.spec.batch == 8
     assert card.bars.bars == ()
-    card._change(batch=50)
+    card.shape_form._change(batch=50)
     assert len(card.bars.bars) == 3
 
 
 def test_an_impossible_size_is_refused_at_its_box(qtbot: QtBot, panel: WorkbenchPanel) -> None:
-    field = panel.time.fields["window"]
+    field = panel.time.shape_form.fields["window"]
     field.selectAll()
     qtbot.keyClicks(field, "0")
     qtbot.keyClick(field, Qt.Key.Key_Return)
@@ -301,7 +301,7 @@ def test_an_impossible_size_is_refused_at_its_box(qtbot: QtBot, panel: Workbench
 def test_a_layer_brings_its_own_boxes(panel: WorkbenchPanel) -> None:
     panel.show_topic("max_pool")
     assert panel.time.spec.layer == "max_pool"
-    hidden = {name for name, field in panel.time.fields.items() if field.isHidden()}
+    hidden = {name for name, field in panel.time.shape_form.fields.items() if field.isHidden()}
     assert hidden == {"filters", "pad"}
     panel.show_topic("conv")
     assert panel.time.spec == TimingSpec()

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import (
     QComboBox,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
     QPushButton,
-    QSizePolicy,
-    QWidget,
 )
 
-from app.core.checks.comparison import USED, Comparison, parts_of, times
-from app.core.checks.layer_case import LAYER_TITLES, PRESETS, TimingSpec
+from app.core.checks.comparison import Comparison, parts_of, times
+from app.core.checks.layer_case import LAYER_TITLES, TimingSpec
 from app.core.checks.machine_rate import MachineRate
 from app.core.checks.timing import Timed
-from app.core.errors import UsageError
 from app.core.params import describe
 from app.ui.panels.workbench.remote_job import RemoteJob
+from app.ui.panels.workbench.shape_form import ShapeForm
 from app.ui.widgets.card import Card, ChoiceButton, quiet_label
 from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.error_line import ErrorLine
-from app.ui.widgets.number_field import NumberField
 from app.ui.widgets.progress_line import ProgressLine
 from app.ui.widgets.time_bars import TimeBar, TimeBars
 from app.workers.thread import Runner
 
 __all__ = ["TimeCard"]
 
-# In this order over the columns, so that names of like length stand below each other.
-SHAPE = ("batch", "height", "filters", "window", "channels", "width", "stride", "pad")
-# What a box is called where there is room for a letter only.
-SHORT = {
-    "batch": "N",
-    "channels": "C",
-    "height": "H",
-    "width": "W",
-    "filters": "F",
-    "window": "window",
-    "stride": "stride",
-    "pad": "pad",
-}
-COLUMNS = 4
 EMPTY_TEXT = (
     "Choose a shape and press “Time it”: the readable loops, the compiled layer and torch "
     "compute the same numbers, one after the other"
@@ -75,22 +55,20 @@ class TimeCard(Card):
 
     def __init__(self, runner: Runner) -> None:
         super().__init__("Time", "time")
-        self.spec = TimingSpec()
         self.comparison: Comparison | None = None
         self._known: dict[str, Comparison] = {}
-        self._specs: dict[str, TimingSpec] = {
-            preset.layer: preset for preset in reversed(list(PRESETS.values()))
-        }
         self._coming: list[Timed | MachineRate] = []
         self._job = RemoteJob(runner, self)
         self._job.said.connect(self._on_said)
         self._job.progressed.connect(self._on_progress)
         self._job.ended.connect(self._on_ended)
         self._job.problem.connect(self.problem)
-        self._parameters = {one.name: one for one in describe(TimingSpec)}
+        self.shape_form = ShapeForm()
+        self.shape_form.changed.connect(self._on_shape)
         self.error = ErrorLine("timingError")
+        self.shape_form.problem.connect(self.error.say)
         self._build_tools()
-        self.body.addWidget(self._build_shape())
+        self.body.addWidget(self.shape_form)
         self.verdict = quiet_label(name="timingVerdict")
         self.verdict.setWordWrap(True)
         self.bars = TimeBars("timeBars")
@@ -106,13 +84,11 @@ class TimeCard(Card):
         self.body.addWidget(self.bars, 1)
         self.body.addWidget(self.verdict)
         self.body.addWidget(self.progress)
-        self._show_spec()
-        self._show_comparison()
+        self._on_shape()
 
     def _build_tools(self) -> None:
-        self.layer = ChoiceBox(
-            "timingLayer", "Layer that is timed", self._parameters["layer"].hyper.teaches
-        )
+        teaches = {one.name: one.hyper.teaches for one in describe(TimingSpec)}
+        self.layer = ChoiceBox("timingLayer", "Layer that is timed", teaches["layer"])
         self.layer.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
@@ -138,98 +114,21 @@ class TimeCard(Card):
         self.add_tool(self.direction)
         self.add_tool(self.start)
 
-    def _build_shape(self) -> QWidget:
-        whole = QWidget()
-        grid = QGridLayout(whole)
-        grid.setContentsMargins(0, 0, 0, 2)
-        grid.setHorizontalSpacing(5)
-        grid.setVerticalSpacing(4)
-        self.shapes = ChoiceBox(
-            "timingPreset",
-            "Known shapes",
-            "Shapes that the exercise's report and its networks have",
-        )
-        self.shapes.addItem("Shape…", "")
-        for name in PRESETS:
-            self.shapes.addItem(name, name)
-        self.shapes.activated.connect(self._on_preset)
-        self.precision = ChoiceBox(
-            "timingPrecision", "Precision", self._parameters["precision"].hyper.teaches
-        )
-        for choice in self._parameters["precision"].choices:
-            self.precision.addItem(choice, choice)
-        self.precision.currentIndexChanged.connect(self._on_precision)
-        self.shapes.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.shapes.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.shapes.setMinimumContentsLength(6)
-        self.shapes.setMinimumWidth(82)
-        self.fields: dict[str, NumberField] = {}
-        self._labels: dict[str, QLabel] = {}
-        for place, name in enumerate(SHAPE):
-            hyper = self._parameters[name].hyper
-            field = NumberField(f"timing_{name}", whole=True)
-            field.setFixedWidth(44)
-            field.setAccessibleName(hyper.label)
-            field.setToolTip(f"{hyper.teaches}\n{self._parameters[name].range_text}")
-            field.value_typed.connect(self._on_typed)
-            field.problem.connect(self.error.say)
-            label = quiet_label(SHORT[name])
-            label.setBuddy(field)
-            label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            label.setToolTip(field.toolTip())
-            self.fields[name], self._labels[name] = field, label
-            row, column = divmod(place, COLUMNS)
-            grid.addWidget(label, row, 2 * column)
-            grid.addWidget(field, row, 2 * column + 1)
-        # A row of their own: names of shapes are long.
-        named = QHBoxLayout()
-        named.setSpacing(5)
-        named.addWidget(self.shapes, 1)
-        named.addWidget(self.precision)
-        grid.addLayout(named, len(SHAPE) // COLUMNS, 0, 1, 2 * COLUMNS + 1)
-        grid.setColumnStretch(2 * COLUMNS, 1)
-        return whole
-
     # --- what the person does
 
     def set_layer(self, layer: str) -> None:
         """Turn to a layer, at the shape it had last; what was measured of it is shown again."""
         if layer not in LAYER_TITLES or self.running:
             return
-        self._specs[self.spec.layer] = self.spec
-        self.spec = self._specs.get(layer, self.spec.changed(layer=layer))
-        self._show_spec()
-        self._show_comparison()
+        self.shape_form.set_layer(layer)
 
     def _on_layer(self, place: int) -> None:
         self.set_layer(self.layer.itemData(place))
 
-    def _on_preset(self, place: int) -> None:
-        preset = PRESETS.get(self.shapes.itemData(place))
-        if preset is not None:
-            self._specs[self.spec.layer] = self.spec
-            self.spec = preset
-            self._show_spec()
-            self._show_comparison()
-
-    def _on_precision(self, place: int) -> None:
-        self._change(precision=self.precision.itemData(place))
-
-    def _on_typed(self, value: float) -> None:
-        field = self.sender()
-        if isinstance(field, NumberField):
-            self._change(**{field.objectName().removeprefix("timing_"): int(value)})
-
-    def _change(self, **values: object) -> None:
-        try:
-            self.spec = self.spec.changed(**values)
-        except UsageError as error:
-            for name in values:
-                self.fields[name].refuse(str(error))
-            return
-        self._show_spec()
+    def _on_shape(self) -> None:
+        self.layer.blockSignals(True)
+        self.layer.setCurrentIndex(self.layer.findData(self.spec.layer))
+        self.layer.blockSignals(False)
         self._show_comparison()
 
     def _on_direction(self, _direction: str) -> None:
@@ -249,6 +148,11 @@ class TimeCard(Card):
         self.bars.update()
 
     # --- timing
+
+    @property
+    def spec(self) -> TimingSpec:
+        """What is timed, at which shape."""
+        return self.shape_form.spec
 
     @property
     def running(self) -> bool:
@@ -297,28 +201,12 @@ class TimeCard(Card):
         self.start.setText("Stop" if running else "Time it")
         self.progress.setVisible(running)
         self.progress.setValue(0)
-        locked = [*self.fields.values(), self.layer, self.shapes, self.precision]
-        for widget in locked:
+        for widget in (self.layer, self.shape_form):
             widget.setEnabled(not running)
         if running:
             self.verdict.setText(f"{doing} …")
         else:
             self._show_bars()
-
-    def _show_spec(self) -> None:
-        spec = self.spec
-        self.error.say("")
-        for box, value in ((self.layer, spec.layer), (self.precision, spec.precision)):
-            box.blockSignals(True)
-            box.setCurrentIndex(box.findData(value))
-            box.blockSignals(False)
-        name = next((name for name, preset in PRESETS.items() if preset == spec), "")
-        self.shapes.setCurrentIndex(self.shapes.findData(name))
-        for key, field in self.fields.items():
-            field.set_value(getattr(spec, key))
-            used = key in USED[spec.layer]
-            field.setVisible(used)
-            self._labels[key].setVisible(used)
 
     def _show_comparison(self) -> None:
         self.comparison = self._known.get(self.spec.model_dump_json())
