@@ -61,7 +61,8 @@ def read_labelled_arrays(
     if not pairs:
         raise RefusedInputError(
             f"{path.name} has no images with labels.",
-            "They are an array of images and one whole number for each, called x and y, say.",
+            "They are an array of images and one whole number for each, called x and y, say; "
+            "patches without labels are for the autoencoder.",
         )
     if value_range not in (None, "0..1", "0..255"):
         raise RefusedInputError(

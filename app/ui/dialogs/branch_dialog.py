@@ -18,9 +18,9 @@ from app.ui.widgets.number_field import NumberField
 
 __all__ = ["BranchDialog"]
 
-# Settings of a run's own, which a branch has of its parent or asks for in another way.
 # Of a training that is done, or nearly: as far as shows what another value does.
 LEAST_MORE = 10
+# Settings of a run's own, which a branch has of its parent or asks for in another way.
 LEFT_OUT = ("epochs", "keyframe_budget")
 # Pixels: of the dialog, and of the settings that are in sight at least.
 SIZE, LEAST_SCROLL = (380, 560), 260
@@ -130,7 +130,8 @@ class BranchDialog(QDialog):
 
     def _show_rows(self, spec: Any) -> None:
         self.form.show_row("momentum", spec.solver in ("momentum", "nesterov"))
-        self.form.show_row("learning_rate", spec.solver != "lbfgs")
+        for name in ("learning_rate", "batch_size"):
+            self.form.show_row(name, spec.solver != "lbfgs")
 
     def accept(self) -> None:
         """Qt: nothing begins with a value other than the one that is typed."""

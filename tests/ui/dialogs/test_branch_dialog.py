@@ -20,3 +20,14 @@ def test_it_has_no_empty_strip(qtbot: QtBot, spec) -> None:
     assert dialog._scroll.height() - needed <= 1
     assert dialog.height() <= 560
     assert dialog._scroll.height() >= min(needed, 260)
+
+
+def test_only_what_the_solver_uses_is_asked(qtbot: QtBot) -> None:
+    dialog = BranchDialog(AutoencoderSpec(), "epoch 3.2", 3.2, 20, running=True)
+    qtbot.addWidget(dialog)
+    for solver, shown in (("adam", (True, True, False)), ("nesterov", (True, True, True))):
+        dialog.form._on_row("solver", solver)
+        rows = [dialog.form.rows[name] for name in ("learning_rate", "batch_size", "momentum")]
+        assert tuple(not row.isHidden() for row in rows) == shown
+    dialog.form._on_row("solver", "lbfgs")
+    assert all(row.isHidden() for row in rows)
