@@ -38,7 +38,7 @@ from app.ui.pace import TICK_MILLISECONDS, Pace
 from app.workers.thread import Runner
 from app.workers.training_worker import TrainingWorker
 
-__all__ = ["State", "Training", "TrainingSession"]
+__all__ = ["State", "TrainingSession"]
 
 
 class State(Enum):

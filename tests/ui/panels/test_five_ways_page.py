@@ -119,7 +119,7 @@ def test_without_torch_two_ways_and_why(
     assert standings(page) == [HOLDS, HOLDS, NOT_HERE, NOT_HERE, NOT_HERE]
     assert page.verdict.text().endswith(why)
     # The code is there to read all the same.
-    assert "nn.Sequential(" in page.columns["sequential"].view.toPlainText()
+    assert "nn.Sequential(" in page.code_pages.columns["sequential"].view.toPlainText()
 
 
 def test_it_is_stopped_and_what_is_known_stays(
@@ -167,7 +167,7 @@ def test_each_precision_and_each_network_keeps_what_came_of_it(
 
 def test_the_code_is_that_of_the_network(qtbot: QtBot, page: FiveWaysPage) -> None:
     for level in LEVELS:
-        column = page.columns[level]
+        column = page.code_pages.columns[level]
         assert column.view.code == network_code(level, SPEC, *SHAPE).rstrip("\n")
         qtbot.mouseClick(column.copy, Qt.MouseButton.LeftButton)
         clipboard = QApplication.clipboard()
@@ -183,9 +183,10 @@ def test_a_press_on_a_row_shows_the_code_of_that_way(qtbot: QtBot, page: FiveWay
         qtbot.mouseClick(row, Qt.MouseButton.LeftButton, pos=QPoint(40, 8))
 
     press("reference")
-    assert page.code_pages.currentWidget() is page.layer_code
+    assert page.code_pages.currentWidget() is page.code_pages.layer_code
     functions = [
-        page.layer_code.function.itemText(n) for n in range(page.layer_code.function.count())
+        page.code_pages.layer_code.function.itemText(n)
+        for n in range(page.code_pages.layer_code.function.count())
     ]
     assert functions == [
         *(f"{name}_{way}" for name in ("conv", "leaky_relu", "max_pool", "affine", "relu")
@@ -193,18 +194,18 @@ def test_a_press_on_a_row_shows_the_code_of_that_way(qtbot: QtBot, page: FiveWay
         "svm_loss",
         "Network.loss",
     ]  # fmt: skip
-    assert "def conv_forward(" in page.layer_code.twin.toPlainText()
+    assert "def conv_forward(" in page.code_pages.layer_code.twin.toPlainText()
     press("compiled")
-    assert page.layer_code.page == 1
+    assert page.code_pages.layer_code.page == 1
     press("module")
-    assert page.code_pages.currentWidget() is not page.layer_code
+    assert page.code_pages.currentWidget() is not page.code_pages.layer_code
 
 
 def test_an_impossible_network_is_said_where_its_code_would_be(page: FiveWaysPage) -> None:
     source = NetworkSource(SPEC.changed(layers="pool 40, affine 5"), ImageSpec())
     page.set_source(source, "", SHAPE)
     assert page.code == {}
-    for column in page.columns.values():
+    for column in page.code_pages.columns.values():
         assert "pool" in column.view.toPlainText()
 
 

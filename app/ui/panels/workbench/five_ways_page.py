@@ -6,11 +6,7 @@ from dataclasses import dataclass, field
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
     QPushButton,
-    QStackedWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -18,21 +14,17 @@ from PyQt6.QtWidgets import (
 from app.core.checks.comparison import times
 from app.core.checks.five_ways import Ways, WayTold
 from app.core.checks.ladders import NetworkSource
-from app.core.checks.topics import Topic
-from app.core.errors import FilterscopeError
-from app.core.network_code import LEVELS, TITLES, CodeLevel, kernel_names, network_code
+from app.core.network_code import LEVELS, TITLES, CodeLevel
 from app.core.nn.ways import BOUNDS, WAYS
-from app.core.source_code import Excerpt, Line
-from app.ui.panels.workbench.code_card import CodeCard
 from app.ui.panels.workbench.gradient_card import figure
 from app.ui.panels.workbench.holds_card import CheckBlock
 from app.ui.panels.workbench.ladder_page import EXERCISE, scrolled
 from app.ui.panels.workbench.remote_job import RemoteJob
-from app.ui.widgets.card import Card, ChoiceButton, TabbedCard, elided_label, quiet_label
+from app.ui.panels.workbench.ways_code import WaysCode
+from app.ui.widgets.card import ChoiceButton, TabbedCard, elided_label, quiet_label
 from app.ui.widgets.check_list import FAILS, HOLDS, NOT_HERE, NOT_RUN, RUNNING, WAITING, Standing
-from app.ui.widgets.code_view import CodeView
 from app.ui.widgets.progress_line import ProgressLine
-from app.ui.widgets.splitters import one_below_another, side_by_side
+from app.ui.widgets.splitters import one_below_another
 from app.ui.widgets.way_rows import WayRow, WayRows
 from app.workers.thread import Runner
 
@@ -56,41 +48,6 @@ class Found:
     told: dict[str, WayTold] = field(default_factory=dict)
 
 
-class _LevelColumn(QWidget):
-    """The network's code at one of PyTorch's levels."""
-
-    def __init__(self, level: CodeLevel) -> None:
-        super().__init__()
-        self.level = level
-        title = QLabel(TITLES[level])
-        title.setProperty("heading", True)
-        self.copy = QToolButton()
-        self.copy.setObjectName(f"waysCopy_{level}")
-        self.copy.setText("copy")
-        self.copy.setAccessibleName(f"Copy the code with {TITLES[level]}")
-        self.copy.setToolTip("Copy what is selected, or else the whole program")
-        self.copy.setProperty("flat", True)
-        self.view = CodeView(f"waysCode_{level}")
-        self.view.setAccessibleName(f"The network with {TITLES[level]}")
-        self.copy.clicked.connect(self.view.copy_all)
-        head = QHBoxLayout()
-        head.addWidget(title)
-        head.addStretch(1)
-        head.addWidget(self.copy)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(head)
-        layout.addWidget(self.view, 1)
-        self.setMinimumWidth(120)
-
-    def show_code(self, code: str, problem: str) -> None:
-        """Show the program, or why there is none."""
-        lines = tuple(Line(place, text) for place, text in enumerate(code.splitlines(), 1))
-        excerpt = Excerpt(f"{self.level}.py", "python", lines)
-        self.view.set_code((excerpt,) if lines else (), problem)
-
-
 class FiveWaysPage(QWidget):
     """Compares one network at a time and keeps what came of the others.
 
@@ -110,7 +67,6 @@ class FiveWaysPage(QWidget):
         self.setObjectName("fiveWaysPage")
         self.source = EXERCISE
         self.images_shape = CIFAR10_SHAPE
-        self.code: dict[CodeLevel, str] = {}
         self._compared: NetworkSource | None = None
         self._doing = ""
         self._until = ""
@@ -122,7 +78,9 @@ class FiveWaysPage(QWidget):
         self._job.problem.connect(self.problem)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        parts = {self._build_rows(): 230, self._build_code(): 500}
+        self.code_pages = WaysCode()
+        self.code_pages.back_wanted.connect(lambda: self.show_code_of(LEVELS[0]))
+        parts = {self._build_rows(): 230, self.code_pages: 500}
         layout.addWidget(one_below_another(parts, "fiveWaysSplitter", stretch=(0, 1)))
         self.set_source(EXERCISE, "", CIFAR10_SHAPE)
 
@@ -168,31 +126,17 @@ class FiveWaysPage(QWidget):
         self.card.add_page(scrolled(self.check, "waysCheckScroll"))
         return self.card
 
-    def _build_code(self) -> QWidget:
-        self.columns = {level: _LevelColumn(level) for level in LEVELS}
-        beside = side_by_side(dict.fromkeys(self.columns.values(), 300), "waysLevels", gap=13)
-        levels = Card("The same network in PyTorch", "waysLevels")
-        levels.body.addWidget(beside, 1)
-        self.layer_code = CodeCard("waysLayers")
-        back = QToolButton()
-        back.setObjectName("waysBack")
-        back.setText("PyTorch")
-        back.setAccessibleName("Back to the network in PyTorch")
-        back.setToolTip("Show the network at PyTorch’s three levels again")
-        back.setProperty("flat", True)
-        back.clicked.connect(lambda: self.show_code_of(LEVELS[0]))
-        self.layer_code.add_tool(back)
-        self.code_pages = QStackedWidget()
-        self.code_pages.addWidget(levels)
-        self.code_pages.addWidget(self.layer_code)
-        return self.code_pages
-
     # --- what there is
 
     @property
     def running(self) -> bool:
         """Whether ways are being compared."""
         return self._job.running
+
+    @property
+    def code(self) -> dict[CodeLevel, str]:
+        """The network in sight as a program, at each of PyTorch's levels."""
+        return self.code_pages.code
 
     @property
     def found(self) -> Found:
@@ -216,7 +160,7 @@ class FiveWaysPage(QWidget):
             self.precision.set_value(source.spec.precision)
         self.source, self.images_shape = source, shape
         self.network.setText(f"{source.spec.layers}{'   ·   ' + images if images else ''}")
-        self._write()
+        self.code_pages.write(source.spec, *shape)
         self._show()
 
     def set_waiting(self, until: str) -> None:
@@ -229,11 +173,7 @@ class FiveWaysPage(QWidget):
     def show_code_of(self, way: str) -> None:
         """Show the code of a way."""
         self.rows.choose(way)
-        if way in LEVELS:
-            self.code_pages.setCurrentIndex(0)
-        else:
-            self.code_pages.setCurrentIndex(1)
-            self.layer_code.show_page(WAYS.index(way))
+        self.code_pages.show_way(way)
 
     def cancel(self) -> None:
         """Give up; the ways that are known stay."""
@@ -277,22 +217,6 @@ class FiveWaysPage(QWidget):
         self.changed.emit()
 
     # --- what is shown
-
-    def _write(self) -> None:
-        """Write the code of the network."""
-        shape, classes = self.images_shape
-        problem, layers = "", tuple[str, ...]()
-        try:
-            self.code = {
-                level: network_code(level, self.source.spec, shape, classes) for level in LEVELS
-            }
-            layers = kernel_names(self.source.spec, shape, classes)
-        except FilterscopeError as error:
-            self.code, problem = {}, error.message
-        for level, column in self.columns.items():
-            column.show_code(self.code.get(level, ""), problem)
-        loop = ("app.core.nn.network.Network.loss",)
-        self.layer_code.set_topic(Topic("ways", "", "", layers, code=loop))
 
     def _show(self) -> None:
         running, found = self.running, self.found
