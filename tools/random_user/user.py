@@ -69,12 +69,12 @@ class RandomUser(Fingers):
         self._actions: dict[Action, int] = {
             self.click_a_button: 30,
             self.press_a_key: 10,
-            self.train: 8,
-            self.change_to_a_lab: 6,
+            self.train: 14,
+            self.change_to_a_lab: 3,
             self.write_into_a_field: 10,
             self.choose_from_a_box: 8,
             self.move_a_slider: 8,
-            self.choose_rows: 6,
+            self.choose_rows: 9,
             self.click_anywhere: 8,
             self.drag_anywhere: 4,
             self.turn_the_wheel: 4,
@@ -161,7 +161,7 @@ class RandomUser(Fingers):
 
     def answer_a_popup(self, popup: QWidget) -> None:
         """Choose from a menu or a list that lies over the window, or leave it."""
-        if self._choose.random() < 0.4:
+        if self._choose.random() < 0.25:
             hand.press(popup, Qt.Key.Key_Escape)
             popup.close()
             return
