@@ -17,7 +17,8 @@ from app.core.studies.conduct import MemberEnded, StudyControl, conduct
 from app.core.studies.folder import StudyFolder
 from app.core.studies.local import LocalPool
 from app.core.studies.results import read_results
-from app.ui.panels.studies_panel import CURVES, MAP, StudiesPanel
+from app.ui.panels.studies.pictures import CURVES, MAP
+from app.ui.panels.studies_panel import StudiesPanel
 from app.workers.thread import Runner
 from tests.core.studies.small import SMALL, small_study
 from tests.core.trained import images, write
@@ -87,21 +88,23 @@ def test_a_study_of_two_settings_is_begun_and_seen(panel, qtbot) -> None:
     results = panel.results
     assert results is not None
     assert [dict(t.values) for t in results.trials][1] == {"rho": 0.1, "hidden_units": 6}
-    assert len(panel.curves.curves) == 4
+    assert len(panel.pictures.curves.curves) == 4
     assert panel.note.text() == "4 done"
     # A cell of the map and a line are the trial they stand for.
     panel.pictures.show_page(MAP)
-    assert panel.map.trial_at(1, 0) == 1
-    assert panel.map.trial_at(0, 1) == 2
-    with qtbot.waitSignal(panel.map.chosen):
-        panel.map.chosen.emit(2)
+    assert panel.pictures.map.trial_at(1, 0) == 1
+    assert panel.pictures.map.trial_at(0, 1) == 2
+    with qtbot.waitSignal(panel.pictures.map.chosen):
+        panel.pictures.map.chosen.emit(2)
     assert panel.trial == 2
     assert panel.runs.selectedItems()[0].row() == 2
-    assert panel.parallel.highlighted == 2
+    assert panel.pictures.parallel.highlighted == 2
     for number in range(4):
-        axis_end = panel.parallel._places[panel.parallel._numbers.index(number), -1]
-        assert panel.parallel.trial_at(2.0, axis_end) == number
-    assert panel.parallel.trial_at(0.0, 5.0) is None
+        axis_end = panel.pictures.parallel._places[
+            panel.pictures.parallel._numbers.index(number), -1
+        ]
+        assert panel.pictures.parallel.trial_at(2.0, axis_end) == number
+    assert panel.pictures.parallel.trial_at(0.0, 5.0) is None
     # Its page is made and opened.
     qtbot.mouseClick(panel.page, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: bool(panel.opened), timeout=60_000)
@@ -113,20 +116,20 @@ def test_a_study_at_work_shows_how_each_run_stands(panel, qtbot) -> None:
     fill(panel, "0.1, 0.3", epochs="1000000")
     qtbot.mouseClick(panel.form.begin, Qt.MouseButton.LeftButton)
     # Its curve and its filters are there before the run has ended, and its costs are said.
-    qtbot.waitUntil(lambda: len(panel.curves.curves) == 1, timeout=60_000)
-    assert panel.curves.curves[0].growing
-    qtbot.waitUntil(lambda: len(panel.filters.columns) == 1, timeout=60_000)
-    (column,) = panel.filters.columns
+    qtbot.waitUntil(lambda: len(panel.pictures.curves.curves) == 1, timeout=60_000)
+    assert panel.pictures.curves.curves[0].growing
+    qtbot.waitUntil(lambda: len(panel.pictures.filters.columns) == 1, timeout=60_000)
+    (column,) = panel.pictures.filters.columns
     assert column.words.text().startswith("ρ 0.1   epoch ")
-    first = panel.curves.curves[0].x[-1]
-    qtbot.waitUntil(lambda: panel.curves.curves[0].x[-1] > first, timeout=60_000)
+    first = panel.pictures.curves.curves[0].x[-1]
+    qtbot.waitUntil(lambda: panel.pictures.curves.curves[0].x[-1] > first, timeout=60_000)
     qtbot.waitUntil(lambda: panel.note.text().endswith("left"), timeout=60_000)
     assert panel.note.text().startswith("1 at work, 1 waiting, about ")
     assert states(panel) == ["at work", "waiting"]
     assert float(panel.runs.item(0, 4).text()) > 0
     assert panel.bar.isVisible()
     assert "of 1000000" in panel.runs.item(0, 3).text()
-    with qtbot.waitSignal(panel.filters.chosen):
+    with qtbot.waitSignal(panel.pictures.filters.chosen):
         qtbot.mouseClick(column, Qt.MouseButton.LeftButton)
     assert panel.trial == 0
     qtbot.mouseClick(panel.stop, Qt.MouseButton.LeftButton)
@@ -167,7 +170,7 @@ def test_a_search_that_knows_nothing_yet_has_no_heat_map(panel, qtbot) -> None:
     qtbot.waitUntil(lambda: idle(panel), timeout=60_000)
     assert states(panel) == ["done"] * 3
     assert panel.pictures.tabs[MAP].isEnabled()
-    assert len(panel.map.found.trials) > 0
+    assert len(panel.pictures.map.found.trials) > 0
 
 
 def test_keys_choose_and_open_a_run(panel, qtbot, tmp_path, file) -> None:

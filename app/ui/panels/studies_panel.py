@@ -11,25 +11,22 @@ from PyQt6.QtCore import Qt, QTimer, QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from app.core.compare.curves import of_what
 from app.core.errors import FilterscopeError, UsageError
 from app.core.studies.folder import FINISHED
-from app.core.studies.look import MOST_TRIALS, Look
+from app.core.studies.look import Look
 from app.core.studies.pools import Place
-from app.core.studies.results import StudyResults, heat_map
+from app.core.studies.results import StudyResults
 from app.core.studies.spec import StudySpec
 from app.core.words import wait_in_words
-from app.ui.panels.studies.filters import FilterStrip
 from app.ui.panels.studies.form import StudyForm
-from app.ui.panels.studies.maps import ParallelPlot, TrialMap
+from app.ui.panels.studies.pictures import StudyPictures
 from app.ui.panels.studies.run_list import SAID, RunList
 from app.ui.panels.studies.wanted import own_study, report_studies
 from app.ui.study_looks import StudyLooks
 from app.ui.study_session import StudySession
-from app.ui.widgets.card import Card, TabbedCard, quiet_label
+from app.ui.widgets.card import Card, quiet_label
 from app.ui.widgets.choice_box import ChoiceBox
 from app.ui.widgets.progress_line import ProgressLine
-from app.ui.widgets.run_curves import RunCurves
 from app.ui.widgets.splitters import one_below_another
 from app.workers.thread import Runner
 
@@ -37,7 +34,6 @@ __all__ = ["StudiesPanel"]
 
 # While runs train, so often their curves and filters are read anew.
 LOOK_MS = 1000
-CURVES, FILTERS, MAP, PARALLEL = range(4)
 
 EMPTY = (
     "A study trains one network several times, with other values of a setting, and shows what that "
@@ -86,7 +82,9 @@ class StudiesPanel(QWidget):
         layout.setSpacing(10)
         self.form = StudyForm()
         layout.addWidget(self.form)
-        parts = {self._build_runs(): 330, self._build_pictures(): 420}
+        self.pictures = StudyPictures()
+        self.pictures.trial_chosen.connect(self.show_trial)
+        parts = {self._build_runs(): 330, self.pictures: 420}
         layout.addWidget(one_below_another(parts), 1)
         self.form.report_clicked.connect(self.begin_report)
         self.form.own_clicked.connect(self.begin_own)
@@ -144,33 +142,6 @@ class StudiesPanel(QWidget):
         button.setToolTip(tip)
         return button
 
-    def _build_pictures(self) -> TabbedCard:
-        card = self.pictures = TabbedCard(
-            ["Curves", "Filters", "Heat map", "All trials"],
-            "studyPictures",
-            [
-                "Cost of the trials over each other, also while they train; a band reaches over the "
-                "seeds",
-                "Filters of the trials, also while they form",
-                "The mean result over the two settings that vary; it needs two",
-                "Every trial as a line across its settings",
-            ],
-        )
-        self.curves = RunCurves()
-        card.add_page(self.curves)
-        self.filters = FilterStrip()
-        self.filters.chosen.connect(self.show_trial)
-        card.add_page(self.filters)
-        self.map = TrialMap()
-        self.map.chosen.connect(self.show_trial)
-        card.add_page(self.map)
-        self.parallel = ParallelPlot()
-        self.parallel.chosen.connect(self.show_trial)
-        self._few = ""
-        card.on_page_changed(lambda _: self._say_few())
-        card.add_page(self.parallel)
-        return card
-
     # --- what is shown
 
     @property
@@ -219,20 +190,7 @@ class StudiesPanel(QWidget):
         self.studies.setVisible(results is not None)
         self.empty.setVisible(results is None)
         self._count()
-        varied = [] if results is None else [one.name for one in results.spec.vary]
-        found = None
-        if results is not None and len(varied) >= 2:
-            found = heat_map(results, varied[0], varied[1])
-        percent = results is not None and results.spec.objective == "accuracy"
-        self.map.set_map(
-            found,
-            least_is_best=results is None or results.spec.least_is_best,
-            percent=percent,
-        )
-        self.pictures.tabs[MAP].setEnabled(found is not None)
-        if found is None and self.pictures.page == MAP:
-            self.pictures.show_page(CURVES)
-        self.parallel.set_results(results)
+        self.pictures.set_results(results)
         self.show_trial(self.trial)
         self._read()
 
@@ -276,8 +234,7 @@ class StudiesPanel(QWidget):
         """Show one trial above the others."""
         self.trial = trial
         self.runs.show_trial(trial)
-        self.filters.show_trial(trial)
-        self.parallel.highlight(trial)
+        self.pictures.show_trial(trial)
         self._read()
 
     # --- curves and filters, read beside the window
@@ -295,23 +252,7 @@ class StudiesPanel(QWidget):
         results = self.results
         if results is not None:
             self.runs.set_costs(results.study.info.study_id, look.costs)
-        accuracy = results is not None and results.spec.objective == "accuracy"
-        many = results is not None and len(results.trials) > MOST_TRIALS
-        self._few = f"the best {MOST_TRIALS} and the chosen one" if many else ""
-        self._say_few()
-        shown = [(curve.name, curve.colour) for curve in look.curves]
-        if shown and shown == [(curve.name, curve.colour) for curve in self.curves.curves]:
-            self.curves.renew(look.curves)
-        else:
-            # Validation is asked once an epoch: few points, which need no logarithmic axis.
-            self.curves.set_options(log_x=not accuracy, log_y=not accuracy)
-            label = "per cent right" if accuracy else "cost"
-            self.curves.set_curves(look.curves, label, of="" if accuracy else of_what("cost"))
-        self.filters.set_pictures(look.pictures)
-
-    def _say_few(self) -> None:
-        """Say which trials are seen, on the pages that do not show all."""
-        self.pictures.note.setText(self._few if self.pictures.page in (CURVES, FILTERS) else "")
+        self.pictures.set_look(look, results)
 
     # --- what is done
 
