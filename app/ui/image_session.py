@@ -15,7 +15,7 @@ from app.core.data.image_preprocess import FittedImages, fit_images
 from app.core.data.image_reader import CIFAR10_NAME, open_images
 from app.core.data.images import LabelledImages
 from app.core.data.pairs import NeedsPairError
-from app.core.data.synthetic import SYNTHETIC_NAME
+from app.core.data.synthetic import SYNTHETIC_NAME, SYNTHETIC_TITLE
 from app.core.data.weights_file import holds_weights
 from app.core.errors import FilterscopeError
 from app.core.specs import ImageSpec
@@ -41,7 +41,7 @@ class ImageRequest:
     @property
     def name(self) -> str:
         """What the window calls it."""
-        known = {SYNTHETIC_NAME: "drawn shapes", CIFAR10_NAME: "CIFAR-10"}
+        known = {SYNTHETIC_NAME: SYNTHETIC_TITLE, CIFAR10_NAME: "CIFAR-10"}
         return known.get(self.path) or Path(self.path.partition("::")[0]).name or self.path
 
 

@@ -22,9 +22,11 @@ from app.core.data.reader import open_patches
 from app.core.data.sample import sample_path
 from app.core.errors import Cancelled
 
-__all__ = ["SYNTHETIC_CLASSES", "SYNTHETIC_NAME", "synthetic_images"]
+__all__ = ["SYNTHETIC_CLASSES", "SYNTHETIC_NAME", "SYNTHETIC_TITLE", "synthetic_images"]
 
 SYNTHETIC_NAME = "synthetic"
+# What people read of them.
+SYNTHETIC_TITLE = "drawn shapes"
 COUNT = 12_000
 SIDE = 32
 BLOCK = 500

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.data.synthetic import SYNTHETIC_NAME, SYNTHETIC_TITLE
 from app.core.export import mosaic_png
 from app.core.fonts import drawable, font
 from app.core.mosaic import Mosaic, mosaic
@@ -82,6 +83,8 @@ class Poster:
         tiles = contents.filters(scale)
         info, cnn = contents.info, contents.info.kind == "cnn"
         source = Path(info.source.path).name or info.source.path
+        if source == SYNTHETIC_NAME:
+            source = SYNTHETIC_TITLE
         title = "First-layer filters" if cnn else "Filters of a sparse autoencoder"
         y = MARGIN + 6
         parts: list[Words | Bar | Tiles] = [Words(MARGIN, y, title, 18, INK, True)]

@@ -141,6 +141,12 @@ def test_a_networks_film_and_poster(tmp_path):
         assert export_run(run, what, kind)[0]
 
 
+def test_a_poster_calls_drawn_images_as_the_window_does(tmp_path):
+    run = record_convnet(tmp_path)
+    run.write_info(run.info.changed(source=run.info.source.changed(path="synthetic")))
+    assert "images of drawn shapes," in poster_svg(Poster.of(contents_of(run))).decode()
+
+
 @pytest.mark.parametrize("scale", ["own", "common", "diverging"])
 def test_a_posters_bar_is_as_long_as_a_filter(run, scale):
     poster = Poster.of(contents_of(run), scale)
