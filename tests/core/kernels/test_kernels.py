@@ -20,6 +20,7 @@ from app.core.specs import AutoencoderSpec
 compiled = pytest.importorskip(
     "app.core.kernels.compiled.autoencoder", reason="no compiled kernels here"
 )
+from app.core.kernels.compiled import sharing  # noqa: E402
 
 SIZES = [(7, 3, 5, 23), (256, 64, 128, 300), (48, 25, 17, 100), (1, 1, 1, 4), (33, 17, 40, 40)]
 SOLVERS = ["sgd", "momentum", "nesterov", "adam"]
@@ -308,7 +309,7 @@ def test_when_threads_are_refused_fewer_compute_the_same(monkeypatch):
     def refuse(_self):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(compiled, "_own", threading.local())
+    monkeypatch.setattr(sharing, "_own", threading.local())
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         many.steps(order(200), spec, CALM, 10**6)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.kernels import _autoencoder
-from app.core.kernels.helpers import Helpers
+from app.core.kernels.compiled.sharing import helpers_for
 from app.core.models.autoencoder import DECODERS, parameter_count, sparsity, unflatten
 from app.core.solvers.first_order import MEMORY, SOLVERS
 
@@ -38,14 +38,6 @@ def _workspace(
     return space
 
 
-def _helpers(threads: int) -> Helpers:
-    """Return this thread's helpers; the calling thread takes a share itself."""
-    helpers: Helpers | None = getattr(_own, "helpers", None)
-    if helpers is None or helpers.wanted < threads - 1:
-        helpers = _own.helpers = Helpers(threads - 1)
-    return helpers
-
-
 def _check(theta: NDArray[Any], x: NDArray[Any], units: int, threads: int) -> int:
     """Refuse arrays that do not fit; return how many threads there will be."""
     if theta.dtype not in (np.float32, np.float64):
@@ -60,7 +52,7 @@ def _check(theta: NDArray[Any], x: NDArray[Any], units: int, threads: int) -> in
         )
     threads = max(1, min(threads, _autoencoder.MAX_THREADS))
     # The machine may refuse to start as many; the result is the same.
-    return min(threads, 1 + len(_helpers(threads).inboxes))
+    return min(threads, 1 + len(helpers_for(threads).inboxes))
 
 
 def train_steps(
@@ -120,7 +112,7 @@ def train_steps(
         lam,
         beta,
         rho,
-        _helpers(threads),
+        helpers_for(threads),
     )
 
 
@@ -156,7 +148,7 @@ def cost_gradient(
             part = np.empty_like(total)
             seen, _ = _autoencoder.full_pass(
                 space, theta, part, x, rows, sums, pull, min(BLOCK, count), 1 / count,
-                linear, only_sums, _helpers(threads),
+                linear, only_sums, helpers_for(threads),
             )  # fmt: skip
             loss += seen
             total += part

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.core.errors import ShapeError, UsageError
 from app.core.kernels import _norms
 from app.core.kernels.compiled.sharing import helpers_for, kind_of, parts_for
+from app.core.kernels.norm_shapes import check_features, check_groups, check_pictures, check_rows
 from app.core.kernels.reference.norm import EPS, MOMENTUM
 
 __all__ = [
@@ -57,9 +58,8 @@ def batchnorm_forward(
     x: NDArray[Any], gamma: NDArray[Any], beta: NDArray[Any], bn_param: MutableMapping[str, Any]
 ) -> tuple[NDArray[Any], tuple[Any, ...]]:
     """See `app.core.kernels.reference.batchnorm_forward`."""
-    if x.ndim != 2:
-        raise ShapeError(f"x has the shape {x.shape}, not (N, D).")
-    _features(gamma, beta, x.shape[1], "features")
+    check_rows(x)
+    check_features(gamma, beta, x.shape[1])
     return _batch_forward(x, gamma, beta, bn_param, False)
 
 
@@ -74,8 +74,8 @@ def spatial_batchnorm_forward(
     x: NDArray[Any], gamma: NDArray[Any], beta: NDArray[Any], bn_param: MutableMapping[str, Any]
 ) -> tuple[NDArray[Any], tuple[Any, ...]]:
     """See `app.core.kernels.reference.spatial_batchnorm_forward`."""
-    _pictures(x)
-    _features(gamma, beta, x.shape[1], "features")
+    check_pictures(x)
+    check_features(gamma, beta, x.shape[1])
     return _batch_forward(x, gamma, beta, bn_param, False)
 
 
@@ -90,8 +90,8 @@ def spatial_batchnorm_relu_forward(
     x: NDArray[Any], gamma: NDArray[Any], beta: NDArray[Any], bn_param: MutableMapping[str, Any]
 ) -> tuple[NDArray[Any], tuple[Any, ...]]:
     """See `app.core.kernels.reference.spatial_batchnorm_relu_forward`."""
-    _pictures(x)
-    _features(gamma, beta, x.shape[1], "features")
+    check_pictures(x)
+    check_features(gamma, beta, x.shape[1])
     return _batch_forward(x, gamma, beta, bn_param, True)
 
 
@@ -106,15 +106,8 @@ def spatial_groupnorm_forward(
     x: NDArray[Any], gamma: NDArray[Any], beta: NDArray[Any], G: int, gn_param: Mapping[str, Any]
 ) -> tuple[NDArray[Any], tuple[Any, ...]]:
     """See `app.core.kernels.reference.spatial_groupnorm_forward`."""
-    _pictures(x)
+    check_groups(x, gamma, beta, G)
     pictures, channels, height, width = x.shape
-    if G < 1 or channels % G:
-        raise ShapeError(f"{channels} channels cannot be divided into {G} equal groups.")
-    if gamma.size != channels or beta.size != channels:
-        raise ShapeError(
-            f"gamma and beta have the shapes {gamma.shape} and {beta.shape}; there are "
-            f"{channels} channels."
-        )
     members = channels // G
     maps = pictures * channels, channels, height * width
     layout = _Layout("maps", maps, (pictures * G, members, members, 1))
@@ -132,9 +125,8 @@ def layernorm_forward(
     x: NDArray[Any], gamma: NDArray[Any], beta: NDArray[Any], ln_param: Mapping[str, Any]
 ) -> tuple[NDArray[Any], tuple[Any, ...]]:
     """See `app.core.kernels.reference.layernorm_forward`."""
-    if x.ndim != 2:
-        raise ShapeError(f"x has the shape {x.shape}, not (N, D).")
-    _features(gamma, beta, x.shape[1], "features")
+    check_rows(x)
+    check_features(gamma, beta, x.shape[1])
     count, width = x.shape
     layout = _Layout("rows", (count, width, width), (count, 1, 1, 1))
     return _example_forward(x, gamma, beta, layout, ln_param.get("eps", EPS))
@@ -228,16 +220,3 @@ def _backward(
         layout.groups, given, relu, parts, helpers_for(parts),
     )  # fmt: skip
     return dx, dgamma, dbeta
-
-
-def _pictures(x: NDArray[Any]) -> None:
-    if x.ndim != 4:
-        raise ShapeError(f"An array has the shape {x.shape}, not (N, C, H, W).")
-
-
-def _features(gamma: NDArray[Any], beta: NDArray[Any], width: int, what: str) -> None:
-    if gamma.shape != (width,) or beta.shape != (width,):
-        raise ShapeError(
-            f"gamma and beta have the shapes {gamma.shape} and {beta.shape}; there are "
-            f"{width} {what}."
-        )

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.errors import ShapeError, UsageError
+from app.core.errors import UsageError
 from app.core.kernels.geometry import floating
+from app.core.kernels.norm_shapes import check_features, check_groups, check_pictures, check_rows
 
 __all__ = [
     "batchnorm_backward",
@@ -70,10 +71,9 @@ def batchnorm_forward(
     UsageError
         The mode is neither.
     """
-    if x.ndim != 2:
-        raise ShapeError(f"x has the shape {x.shape}, not (N, D).")
+    check_rows(x)
     width = x.shape[1]
-    _features(gamma, beta, width, "features")
+    check_features(gamma, beta, width)
     kind = floating(x)
     mode, eps = bn_param["mode"], bn_param.get("eps", EPS)
     if mode not in ("train", "test"):
@@ -123,9 +123,8 @@ def layernorm_forward(
     ln_param : mapping
         ``eps``: added to the variance, 1e-5 when not there.
     """
-    if x.ndim != 2:
-        raise ShapeError(f"x has the shape {x.shape}, not (N, D).")
-    _features(gamma, beta, x.shape[1], "features")
+    check_rows(x)
+    check_features(gamma, beta, x.shape[1])
     x_hat, inverse = _normalized(x, 1, ln_param.get("eps", EPS))
     out = (gamma * x_hat + beta).astype(x_hat.dtype, copy=False)
     return out, (x_hat, inverse, gamma)
@@ -188,16 +187,8 @@ def spatial_groupnorm_forward(
     gn_param : mapping
         ``eps``: added to the variance, 1e-5 when not there.
     """
-    if x.ndim != 4:
-        raise ShapeError(f"x has the shape {x.shape}, not (N, C, H, W).")
+    check_groups(x, gamma, beta, G)
     pictures, channels = x.shape[:2]
-    if G < 1 or channels % G:
-        raise ShapeError(f"{channels} channels cannot be divided into {G} equal groups.")
-    if gamma.size != channels or beta.size != channels:
-        raise ShapeError(
-            f"gamma and beta have the shapes {gamma.shape} and {beta.shape}; there are "
-            f"{channels} channels."
-        )
     groups, inverse = _normalized(x.reshape(pictures * G, -1), 1, gn_param.get("eps", EPS))
     x_hat = groups.reshape(x.shape)
     out = gamma.reshape(1, channels, 1, 1) * x_hat + beta.reshape(1, channels, 1, 1)
@@ -235,8 +226,7 @@ def _normalized_backward(
 
 def _pixels_as_rows(x: NDArray[Any]) -> NDArray[Any]:
     """Return (N·H·W, C) of (N, C, H, W)."""
-    if x.ndim != 4:
-        raise ShapeError(f"An array has the shape {x.shape}, not (N, C, H, W).")
+    check_pictures(x)
     return x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
@@ -245,11 +235,3 @@ def _rows_as_pixels(rows: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     count, channels, height, width = shape
     back = rows.reshape(count, height, width, channels).transpose(0, 3, 1, 2)
     return np.ascontiguousarray(back)
-
-
-def _features(gamma: NDArray[Any], beta: NDArray[Any], width: int, what: str) -> None:
-    if gamma.shape != (width,) or beta.shape != (width,):
-        raise ShapeError(
-            f"gamma and beta have the shapes {gamma.shape} and {beta.shape}; there are "
-            f"{width} {what}."
-        )
