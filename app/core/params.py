@@ -7,6 +7,7 @@ chunk of an exported picture and the table in docs/settings.md are all read from
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -204,6 +205,7 @@ def _parameter(name: str, field: FieldInfo) -> Parameter | None:
     )
 
 
+@functools.lru_cache(maxsize=64)
 def describe(spec: type[Spec]) -> tuple[Parameter, ...]:
     """Return the hyperparameters of a spec class, in the order they are written."""
     found = (_parameter(name, field) for name, field in spec.model_fields.items())

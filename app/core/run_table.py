@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.core.compare.groups import changed_settings, own_settings
 from app.core.data.files import Cancel
 from app.core.data.sample import SAMPLE_NAME, sample_path
 from app.core.data.synthetic import SYNTHETIC_NAME
@@ -111,7 +112,8 @@ class RunRow:
             self.data,
             *self.labels.tags,
         )
-        parts = (*parts, info.study, parent)
+        # As the table says them too: who reads “PyTorch” there types it here.
+        parts = (*parts, info.study, parent, own_settings(info), changed_settings(info))
         return " ".join((*parts, self.labels.note, values)).lower()
 
     @property

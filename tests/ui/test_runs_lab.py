@@ -11,7 +11,7 @@ import psutil
 import pytest
 from PyQt6.QtCore import QItemSelectionModel, Qt
 from PyQt6.QtGui import QColor
-from PyQt6.QtWidgets import QColorDialog, QMessageBox
+from PyQt6.QtWidgets import QColorDialog, QLineEdit, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.core.memory import to_safetensors
@@ -113,7 +113,8 @@ def test_more_can_be_done_with_one_run(
     menu = lab.runs.runs.menu()
     offered = {action.text(): action for action in menu.actions() if action.text()}
     assert list(offered) == [
-        "Open", "Go on", "Branch…", "Train again and compare", "Export", "Colour of its curve…",
+        "Open", "Go on", "Branch…", "Train again and compare", "Export", "Tags…", "Note…",
+        "Colour of its curve…",
         "Delete…",
     ]  # fmt: skip
     with qtbot.waitSignal(actions.branch_wanted) as wanted:
@@ -491,6 +492,38 @@ def test_filters_that_cannot_be_drawn_say_why(
     assert "cannot be compared" in page.score.text()
     assert page.grids[0].mosaic is not None
     assert page.grids[1].mosaic is not None
+
+
+def test_a_run_is_chosen_and_written_on_by_keys_alone(
+    qtbot: QtBot, lab: MainWindow, runs: list[RunFolder]
+) -> None:
+    table = lab.runs.table
+    table.setFocus()
+    table.clearSelection()
+    assert lab.runs.chosen_rows() == []
+    place = names(lab.runs).index(runs[1].name)
+    selection = table.selectionModel()
+    selection.setCurrentIndex(lab.runs.shown.index(place, 0), selection.SelectionFlag.NoUpdate)
+    # Space is for the row, and begins no training.
+    qtbot.keyClick(table, Qt.Key.Key_Space)
+    settled(qtbot, lab)
+    assert [row.path for row in lab.runs.chosen_rows()] == [runs[1].path]
+    assert lab.training.state is State.IDLE
+    shift = Qt.KeyboardModifier.ShiftModifier
+    for modifier, words in ((Qt.KeyboardModifier.NoModifier, "good, edges"), (shift, "look again")):
+        qtbot.keyClick(table, Qt.Key.Key_F2, modifier)
+        editor = table.findChild(QLineEdit)
+        qtbot.keyClicks(editor, words)
+        qtbot.keyClick(editor, Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: table.findChild(QLineEdit) is None)
+    labels = read_labels(runs[1].path)
+    assert (labels.tags, labels.note) == (("good", "edges"), "look again")
+    # The same from the menu; a column that was hidden is shown for it.
+    table.hide_columns(("Note",))
+    offered = {action.text(): action for action in lab.runs.runs.menu().actions()}
+    offered["Note…"].trigger()
+    assert not table.isColumnHidden(NOTE)
+    assert table.findChild(QLineEdit).text() == "look again"
 
 
 def test_a_message_leaves_the_slider_of_filters_in_reach(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PyQt6.QtCore import QObject, QPoint, pyqtSignal
 from PyQt6.QtGui import QAction, QColor
 from PyQt6.QtWidgets import QColorDialog, QMenu, QPushButton, QWidget
 
 from app.core.run_table import RunRow
+from app.ui.panels.runs.columns import NOTE, TAGS, TITLES
 from app.ui.widgets.run_curves import PALETTE
 
 __all__ = ["RunActions"]
@@ -20,6 +23,8 @@ class RunActions(QObject):
     open_wanted(object), resume_wanted(object), branch_wanted(object), again_wanted(object)
         Folder of a run that is to be seen in its lab, to go on where it stopped, to have a
         child, or to be trained again from its beginning.
+    write_wanted(int)
+        The column of what is to be written on the chosen run: its tags or its note.
     delete_wanted(object), restore_wanted(object)
         Rows of runs that are to go to the trash, or to come back.
     coloured(object, str)
@@ -35,6 +40,7 @@ class RunActions(QObject):
     resume_wanted = pyqtSignal(object)
     branch_wanted = pyqtSignal(object)
     again_wanted = pyqtSignal(object)
+    write_wanted = pyqtSignal(int)
     delete_wanted = pyqtSignal(object)
     restore_wanted = pyqtSignal(object)
     coloured = pyqtSignal(object, str)
@@ -50,7 +56,7 @@ class RunActions(QObject):
             "resumeRun", "Go on", "Train on exactly where this run stopped, in its own folder"
         )
         self.more = self._button(
-            "moreOfRun", "More…", "Branch, train again and compare, export, colour"
+            "moreOfRun", "More…", "Branch, train again and compare, export, tags, note, colour"
         )
         self.delete = self._button("deleteRuns", "Delete…", "")
         self.buttons = (self.open, self.go_on, self.more, self.delete)
@@ -130,6 +136,12 @@ class RunActions(QObject):
         menu.addSeparator()
         if self.export_menu is not None and not self._in_trash:
             menu.addMenu(self.export_menu)
+        for column, key in ((TAGS, "F2"), (NOTE, "Shift+F2")):
+            title = TITLES[column]
+            write = self._add(
+                menu, f"run{title}", f"{title}…", one is not None, f"Write it in the table ({key})"
+            )
+            write.triggered.connect(partial(self.write_wanted.emit, column))
         self._add(
             menu, "runColour", "Colour of its curve…", one is not None,
             "The same wherever it is compared",

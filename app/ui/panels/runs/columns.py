@@ -138,7 +138,7 @@ COLUMNS: tuple[Column, ...] = (
         lambda rows: "", lambda rows: "", 84,
     ),
     Column(
-        "Note", "Double-click or F2 to edit", lambda r: r.labels.note, lambda r: r.labels.note,
+        "Note", "Double-click or Shift+F2 to edit", lambda r: r.labels.note, lambda r: r.labels.note,
         lambda rows: "", lambda rows: "", 100,
     ),
     Column(

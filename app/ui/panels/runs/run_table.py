@@ -86,6 +86,7 @@ class RunTable(Card):
             self.add_tool(widget)
         actions = self.run_actions
         actions.coloured.connect(self._on_coloured)
+        actions.write_wanted.connect(self._on_write)
         self.open, self.go_on, self.delete = actions.open, actions.go_on, actions.delete
         for button in actions.buttons:
             self.add_tool(button)
@@ -244,6 +245,12 @@ class RunTable(Card):
         except FilterscopeError as error:
             self.problem.emit(error.message, error.hint, "")
         self.chosen.emit()
+
+    def _on_write(self, column: int) -> None:
+        selection = self.table.selectionModel()
+        assert selection is not None
+        for index in selection.selectedRows()[:1]:
+            self.table.write_on(index, column)
 
     def _on_double_click(self, index: QModelIndex) -> None:
         place = self.model.place_of(self.shown.mapToSource(index))

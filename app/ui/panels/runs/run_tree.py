@@ -1,11 +1,11 @@
-"""The table of runs as it looks: columns that can be hidden, rows below rows, two keys."""
+"""The table of runs as it looks: columns that can be hidden, rows below rows, its keys."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import partial
 
-from PyQt6.QtCore import QModelIndex, QPoint, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QModelIndex, QPoint, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QPainter, QResizeEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import (
     QTreeView,
 )
 
-from app.ui.panels.runs.columns import COLUMNS, SETTINGS, TITLES
+from app.ui.panels.runs.columns import COLUMNS, NOTE, SETTINGS, TAGS, TITLES
 from app.ui.panels.runs.table_model import RunFilter, RunModel
 from app.ui.theme import theme
 
@@ -27,7 +27,7 @@ LEAST_SETTINGS, MOST_SETTINGS = 150, 320
 
 
 class RunTree(QTreeView):
-    """A tree whose chosen runs Enter opens and Delete throws away.
+    """A tree whose chosen runs Enter opens and Delete throws away; Space chooses, F2 writes.
 
     Signals
     -------
@@ -76,7 +76,7 @@ class RunTree(QTreeView):
         self.sortByColumn(TITLES.index("Started"), Qt.SortOrder.DescendingOrder)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Qt: the two keys; all others as ever."""
+        """Qt: its own keys; all others as ever."""
         assert event is not None
         if self.state() == QAbstractItemView.State.EditingState:
             super().keyPressEvent(event)
@@ -84,8 +84,35 @@ class RunTree(QTreeView):
             self.enter_pressed.emit()
         elif event.key() == Qt.Key.Key_Delete:
             self.delete_pressed.emit()
+        elif event.key() == Qt.Key.Key_F2:
+            # Where the keyboard is in a row is not seen: F2 is for tags, with Shift for the note.
+            shift = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+            self.write_on(self.currentIndex(), NOTE if shift else TAGS)
         else:
             super().keyPressEvent(event)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Qt: Space chooses a row here; elsewhere it is the window's."""
+        override = QEvent.Type.ShortcutOverride
+        if isinstance(event, QKeyEvent) and event.type() == override:
+            editing = self.state() == QAbstractItemView.State.EditingState
+            if event.key() == Qt.Key.Key_Space and not editing:
+                event.accept()
+                return True
+        return super().event(event)
+
+    def write_on(self, index: QModelIndex, column: int) -> None:
+        """Let the person write the tags or the note of the run at `index`, where there is one."""
+        cell = index.siblingAtColumn(column)
+        if not cell.flags() & Qt.ItemFlag.ItemIsEditable:
+            return
+        if self.isColumnHidden(column):
+            self._show_column(column, True)
+        selection = self.selectionModel()
+        assert selection is not None
+        selection.setCurrentIndex(cell, selection.SelectionFlag.NoUpdate)
+        self.scrollTo(cell)
+        self.edit(cell)
 
     def drawRow(
         self, painter: QPainter | None, options: QStyleOptionViewItem, index: QModelIndex
