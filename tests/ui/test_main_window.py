@@ -332,6 +332,26 @@ def test_data_opened_while_it_trains_is_named_as_the_next(
     assert window.info.text().startswith("other.npy")
 
 
+def test_data_of_another_size_that_was_opened_while_it_trained_is_learned_from(
+    qtbot: QtBot, window: MainWindow
+) -> None:
+    begin(qtbot, window)
+    with qtbot.waitSignal(window.data.changed):
+        window.data.set_preprocess(PreprocessSpec(grayscale=False))
+    stop(qtbot, window)
+    panel = window.autoencoder
+    assert panel.weights is not None
+    assert len(panel.weights["W1"]) == 36
+    window.on_main()
+    # Curves may grow before the first weights come; what is in sight is asked for meanwhile.
+    panel._last_reading = 0.0
+    panel.tick(None, True)
+    panel.open_unit(0)
+    qtbot.waitUntil(lambda: panel.reading is not None)
+    assert len(panel.weights["W1"]) == 3 * 36
+    stop(qtbot, window)
+
+
 def test_the_last_run_is_called_so_when_train_would_begin_anew(
     trained: MainWindow,
 ) -> None:

@@ -182,6 +182,10 @@ class AutoencoderPanel(QWidget):
             self._show_first_weights()
         else:
             self._make_probe(training.data, training.spec.held_out)
+            if self.weights is not None and len(self.weights["W1"]) != training.data.x.shape[1]:
+                # Of data of another size: they cannot be read until the first news comes.
+                self.weights = None
+                self.filters.set_tiles(None)
 
     def _make_probe(self, patches: Patches, held_out: int) -> None:
         self.probe = Probe(patches, min(held_out, len(patches.x) - 1))
