@@ -44,17 +44,16 @@ MAIN_BUTTON = {
 
 
 class Since:
-    """For how long something has been the case."""
+    """For how long things have been the case."""
 
     def __init__(self) -> None:
-        self._what: object = None
-        self._since = 0.0
+        self._since: dict[object, float] = {}
 
-    def seconds(self, what: object) -> float:
-        """Return for how long `what` has been what it is."""
-        if what != self._what:
-            self._what, self._since = what, time.monotonic()
-        return time.monotonic() - self._since
+    def seconds(self, *what: object) -> list[float]:
+        """Return for how long each of `what` is the case; what is not named is the case no more."""
+        now = time.monotonic()
+        self._since = {one: self._since.get(one, now) for one in what}
+        return [now - self._since[one] for one in what]
 
 
 class Checks:
@@ -62,8 +61,7 @@ class Checks:
 
     def __init__(self, window: MainWindow) -> None:
         self._window = window
-        self._states = Since()
-        self._reading = Since()
+        self._states, self._reading, self._asked = Since(), Since(), Since()
 
     def faults(self) -> Iterator[str]:
         """Yield what does not fit together, in words."""
@@ -92,13 +90,17 @@ class Checks:
     def _endless(self, state: State) -> Iterator[str]:
         window = self._window
         most = {State.STARTING: SECONDS_TO_BEGIN, State.STOPPING: SECONDS_TO_STOP}
-        seconds = self._states.seconds((state, window.steered))
+        (seconds,) = self._states.seconds((state, window.steered))
         if seconds > most.get(state, seconds):
             yield f"{state} for {seconds:.0f} s."
-        reading = window.data._worker if window.data.busy else None
-        seconds = self._reading.seconds(reading)
-        if reading is not None and seconds > SECONDS_TO_READ:
+        (seconds,) = self._reading.seconds(window.data._worker)
+        if window.data.busy and seconds > SECONDS_TO_READ:
             yield f"A file is read for {seconds:.0f} s."
+        # A thread that has ended, or was asked to, and is heard of no more.
+        asked = [w for w in window.runner._workers if w.isFinished() or w.isInterruptionRequested()]
+        for worker, seconds in zip(asked, self._asked.seconds(*asked), strict=True):
+            if seconds > SECONDS_TO_STOP:
+                yield f"{type(worker).__name__} does not end: asked {seconds:.0f} s ago."
 
     def mute(self) -> Iterator[str]:
         """Yield controls that Tab reaches and a screen reader cannot name."""
