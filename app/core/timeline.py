@@ -6,6 +6,7 @@ drawn when they were new. Of a run that went on from another, the moments of tha
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -154,8 +155,9 @@ class Ruler:
     def step_at(self, value: float, unit: Unit) -> int:
         """Return the last step that was done by then."""
         if unit == "epoch":
-            # A number that was typed as it was read means the step it was read for.
-            return int(np.floor(value * self._rhythm + 1e-6))
+            # A number that was typed as it was read means the step it was read for. The largest
+            # that can be typed would be infinitely many steps.
+            return int(np.floor(min(value * self._rhythm, sys.float_info.max) + 1e-6))
         if unit == "step":
             return int(np.floor(value))
         seconds = self._history.seconds

@@ -18,7 +18,7 @@ from app.core.history import History
 from app.core.learners import AutoencoderLearner
 from app.core.runs import ParentInfo, Recorder, RunFolder, recorder
 from app.core.specs import AutoencoderSpec, PreprocessSpec
-from app.core.timeline import Part, Ruler, Timeline, parts_of, read_history, settings_at
+from app.core.timeline import UNITS, Part, Ruler, Timeline, parts_of, read_history, settings_at
 from app.core.training import train
 
 from .trained import images, record, write
@@ -220,6 +220,8 @@ def test_steps_are_said_in_epochs_and_in_seconds(tmp_path: Path) -> None:
     assert ruler.step_at(6.5, "second") == 6
     assert ruler.step_at(1.99, "epoch") == 7
     assert ruler.step_at(1e9, "second") == 8
+    for unit in UNITS:
+        assert ruler.step_at(1e308, unit) >= 8
 
 
 def test_settings_are_those_that_were_in_force() -> None:
