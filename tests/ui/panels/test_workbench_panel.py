@@ -135,7 +135,11 @@ def test_a_layer_is_checked_and_its_gradient_looked_at(
     assert panel.layers.check_all.text() == "Stop"
     qtbot.waitUntil(lambda: not panel.checks.running)
     assert panel.layers.list.standing("conv") is HOLDS
-    assert panel.layers.summary.text().startswith(f"2 of 2 hold, {len(CHECKS) - 2} not made yet")
+    said = panel.layers.summary.text()
+    assert said.startswith(
+        f"2 of 2 hold, {len(CHECKS) - 2} not made yet\n“Check all” makes the rest"
+    )
+    assert said.endswith("checked just now")
     check = panel.gradient.check
     assert check is not None
     assert check.name == "x"
@@ -386,7 +390,7 @@ def filtering(qtbot: QtBot, panel: WorkbenchPanel) -> WorkbenchPanel:
 
 
 def settle(qtbot: QtBot, panel: WorkbenchPanel) -> None:
-    qtbot.waitUntil(lambda: panel.playground._worker is None, timeout=20_000)
+    qtbot.waitUntil(lambda: not panel.playground.photographs.filtering, timeout=20_000)
 
 
 def test_a_photograph_is_filtered_as_the_filter_is_edited(

@@ -104,6 +104,8 @@ class LayersCard(Card):
         ended = self._checks.ended_at
         if not self._checks.running:
             lines += [advice_on(needs) for needs in dict.fromkeys(found.missing)]
+            if found.made and found.unknown:
+                lines.append("“Check all” makes the rest, which takes a while.")
             if ended is not None:
                 lines.append(f"checked {age_in_words(time.monotonic() - ended)}")
         self.summary.setText("\n".join(line for line in lines if line))

@@ -18,17 +18,17 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.core.data.photographs import BUNDLED_PHOTOGRAPHS, bundled_photograph, read_photograph
+from app.core.data.photographs import BUNDLED_PHOTOGRAPHS
 from app.core.filter_design import (
     DESIGNS,
     SIZES,
     FilterDesign,
     explain_place,
-    filtered,
     short,
     to_pixels,
 )
 from app.ui.file_kinds import PHOTOGRAPH_FILES
+from app.ui.panels.workbench.photographs import Photographs
 from app.ui.widgets.card import Card, ChoiceButton, quiet_label
 from app.ui.widgets.error_line import ErrorLine
 from app.ui.widgets.kernel_grid import KernelGrid
@@ -36,7 +36,6 @@ from app.ui.widgets.number_field import NumberField
 from app.ui.widgets.picture_view import PictureView
 from app.ui.widgets.splitters import one_below_another, side_by_side
 from app.ui.widgets.window_view import WindowView
-from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
 
 __all__ = ["Playground"]
@@ -59,13 +58,10 @@ class Playground(QWidget):
         super().__init__()
         self.setObjectName("playground")
         self.design = DESIGNS["edges"]
-        self.picture: NDArray[np.uint8] | None = None
-        self.result: NDArray[np.float64] | None = None
-        self._runner = runner
-        self._reader: TaskWorker[NDArray[np.uint8]] | None = None
-        self._worker: TaskWorker[NDArray[np.float64]] | None = None
-        self._stale = False
-        self._wanted: str | Path | None = None
+        self.photographs = Photographs(runner, self)
+        self.photographs.read.connect(self._on_read)
+        self.photographs.filtered.connect(self._show_result)
+        self.photographs.problem.connect(self.problem)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(10)
@@ -182,72 +178,48 @@ class Playground(QWidget):
 
     # --- photographs
 
+    @property
+    def picture(self) -> NDArray[np.uint8] | None:
+        """The photograph that is filtered."""
+        return self.photographs.picture
+
+    @property
+    def result(self) -> NDArray[np.float64] | None:
+        """What the filter made of it."""
+        return self.photographs.result
+
     def begin(self) -> None:
         """Read the first photograph, if none is there: the playground came into sight."""
-        if self.picture is None and self._reader is None:
-            self._read(str(self.which.currentData()))
+        if self.picture is None and not self.photographs.reading:
+            self.photographs.open(str(self.which.currentData()))
 
     def open_photograph(self, path: str) -> None:
         """Take a photograph of the person's."""
-        self._read(Path(path))
+        self.photographs.open(Path(path))
 
     def cancel(self) -> None:
         """Give up what is being read, and let nothing follow."""
-        self._wanted, self._stale = None, False
-        if self._reader is not None:
-            self._reader.request_stop()
+        self.photographs.cancel()
 
     def _on_which(self, place: int) -> None:
-        self._read(str(self.which.itemData(place)))
+        self.photographs.open(str(self.which.itemData(place)))
 
     def _on_open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open a photograph", "", PHOTOGRAPH_FILES)
         if path:
             self.open_photograph(path)
 
-    def _read(self, wanted: str | Path) -> None:
-        if self._reader is not None:
-            # The newest wish counts; the one before is given up.
-            self._wanted = wanted
-            self._reader.request_stop()
-            return
-
-        def job(task: Task) -> NDArray[np.uint8]:
-            if isinstance(wanted, Path):
-                return read_photograph(wanted, cancel=task.cancelled)
-            return bundled_photograph(wanted)
-
-        self._name = wanted.name if isinstance(wanted, Path) else wanted
-        self._reader = TaskWorker(job)
-        self._reader.ended.connect(self._on_read)
-        self._runner.start(self._reader)
-
-    def _on_read(self) -> None:
-        worker, self._reader = self._reader, None
-        wanted, self._wanted = self._wanted, None
-        if worker is None:
-            return
-        if worker.error is not None:
-            self.problem.emit(*worker.error, "")
-        elif worker.bug:
-            self.problem.emit("The photograph could not be read.", "", worker.bug)
-        if worker.result is not None:
-            self._take(worker.result)
-        if wanted is not None:
-            self._read(wanted)
-
-    def _take(self, picture: NDArray[np.uint8]) -> None:
-        self.picture = picture
-        self.before.set_pixels(picture)
-        known = self.which.findData(self._name)
+    def _on_read(self, name: str) -> None:
+        self.before.set_pixels(self.picture)
+        known = self.which.findData(name)
         if known < 0:
             if self.which.count() > len(BUNDLED_PHOTOGRAPHS):
                 self.which.removeItem(len(BUNDLED_PHOTOGRAPHS))
-            self.which.addItem(self._name, self._name)
+            self.which.addItem(name, name)
             known = self.which.count() - 1
             self.which.model().item(known).setEnabled(False)  # type: ignore[union-attr]
         self.which.setCurrentIndex(known)
-        self._filter()
+        self.photographs.use(self.design)
 
     # --- the filter
 
@@ -282,7 +254,7 @@ class Playground(QWidget):
     def _use(self, design: FilterDesign) -> None:
         self.design = design
         self._show_design()
-        self._filter()
+        self.photographs.use(design)
 
     def _show_design(self) -> None:
         design = self.design
@@ -297,31 +269,6 @@ class Playground(QWidget):
         self.colour.blockSignals(True)
         self.colour.setChecked(design.colour)
         self.colour.blockSignals(False)
-
-    def _filter(self) -> None:
-        """Filter in a thread; of several changes that come meanwhile the last counts."""
-        if self.picture is None:
-            return
-        if self._worker is not None:
-            self._stale = True
-            return
-        picture, design = self.picture, self.design
-        self._worker = TaskWorker(lambda _task: filtered(picture, design))
-        self._worker.ended.connect(self._on_filtered)
-        self._runner.start(self._worker)
-
-    def _on_filtered(self) -> None:
-        worker, self._worker = self._worker, None
-        stale, self._stale = self._stale, False
-        if worker is None:
-            return
-        if worker.bug:
-            self.problem.emit("The filter could not be used.", "", worker.bug)
-        if worker.result is not None:
-            self.result = worker.result
-            self._show_result()
-        if stale:
-            self._filter()
 
     def _show_result(self) -> None:
         if self.result is None:
