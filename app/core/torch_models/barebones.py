@@ -9,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's own name
 
 from app.core.nn.plan import Row
 from app.core.specs import layers
-from app.core.torch_models.functions import Mode, batchnorm, dropout, layernorm
+from app.core.torch_models.functions import Mode, batchnorm, layernorm, unlearned
 
 __all__ = ["Barebones"]
 
@@ -58,18 +58,6 @@ class Barebones:
                 return x.flatten(1) @ W + b
             case layers.Relu():
                 return x.clamp(min=0)
-            case layers.LeakyRelu(slope=slope):
-                return F.leaky_relu(x, slope)
-            case layers.Elu(alpha=alpha):
-                return F.elu(x, alpha)
-            case layers.Pool(size=size, stride=stride):
-                return F.max_pool2d(x, size, stride)
-            case layers.AvgPool(size=size, stride=stride):
-                return F.avg_pool2d(x, size, stride)
-            case layers.GlobalAvgPool():
-                return x.mean(dim=(2, 3))
-            case layers.Dropout(keep=keep):
-                return dropout(x, keep, self.mode)
             case layers.Batchnorm():
                 gamma, beta = learned
                 mean, var = (self.averages[name] for name in row.averages)
@@ -86,4 +74,4 @@ class Barebones:
                     W, b = learned
                     past = F.conv2d(x, W, b, row.shortcut_stride)
                 return self.chain(row.inside, x) + past
-        raise TypeError(f"{row.layer.text} cannot be computed")
+        return unlearned(row.layer, x, self.mode)

@@ -1,4 +1,4 @@
-"""What torch has in another form than the exercise: dropout with our masks, batchnorm, losses."""
+"""Layers as functions of torch: its own, and those that it has in another form than the exercise."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from app.core.data.batches import Share
+from app.core.specs import layers
 
-__all__ = ["Mode", "batchnorm", "data_loss", "dropout", "keep_masks_out_of_compile", "layernorm"]
+__all__ = [
+    "Mode",
+    "batchnorm",
+    "data_loss",
+    "dropout",
+    "keep_masks_out_of_compile",
+    "layernorm",
+    "unlearned",
+]
 
 EPS = 1e-5
 
@@ -45,6 +54,26 @@ class Mode:
     momentum: float = 0.9
     share: Share | None = None
     add: Callable[[Tensor], None] | None = None
+
+
+def unlearned(layer: layers.Layer, x: Tensor, mode: Mode) -> Tensor:
+    """Return what a layer that learns nothing makes of x."""
+    match layer:
+        case layers.Relu():
+            return functional.relu(x)
+        case layers.LeakyRelu(slope=slope):
+            return functional.leaky_relu(x, slope)
+        case layers.Elu(alpha=alpha):
+            return functional.elu(x, alpha)
+        case layers.Pool(size=size, stride=stride):
+            return functional.max_pool2d(x, size, stride)
+        case layers.AvgPool(size=size, stride=stride):
+            return functional.avg_pool2d(x, size, stride)
+        case layers.GlobalAvgPool():
+            return x.mean(dim=(2, 3))
+        case layers.Dropout(keep=keep):
+            return dropout(x, keep, mode)
+    raise TypeError(f"{layer.text} cannot be computed")
 
 
 def dropout(x: Tensor, keep: float | None, mode: Mode) -> Tensor:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the field's own name
 
 from app.core.nn.plan import Row
 from app.core.specs import layers
 from app.core.torch_models import blocks
-from app.core.torch_models.functions import Mode, dropout
+from app.core.torch_models.functions import Mode, unlearned
 
 __all__ = ["ConvNet"]
 
@@ -75,21 +74,9 @@ class ConvNet(nn.Module):
             case layers.Residual():
                 past: Tensor = self.learned[row.names[0]](x) if row.names else x
                 return self.chain(row.inside, x) + past
-            case layers.Relu():
-                return F.relu(x)
-            case layers.LeakyRelu(slope=slope):
-                return F.leaky_relu(x, slope)
-            case layers.Elu(alpha=alpha):
-                return F.elu(x, alpha)
-            case layers.Pool(size=size, stride=stride):
-                return F.max_pool2d(x, size, stride)
-            case layers.AvgPool(size=size, stride=stride):
-                return F.avg_pool2d(x, size, stride)
-            case layers.GlobalAvgPool():
-                return x.mean(dim=(2, 3))
-            case layers.Dropout(keep=keep):
-                return dropout(x, keep, self.mode)
             case layers.Affine():
                 x = x.flatten(1)
+        if not row.names:
+            return unlearned(row.layer, x, self.mode)
         out: Tensor = self.learned[row.names[0]](x)
         return out
