@@ -18,6 +18,7 @@ from app.core.image_processing import FILTERS, PictureFilter, as_pixels, filter_
 
 __all__ = [
     "DESIGNS",
+    "MOST_VALUE",
     "SIZES",
     "FilterDesign",
     "Place",
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 SIZES = (3, 5, 7)
+# Larger numbers show nothing more, and products of very large ones are infinite.
+MOST_VALUE = 1e6
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ class Ruler:
         if unit == "epoch":
             # A number that was typed as it was read means the step it was read for. The largest
             # that can be typed would be infinitely many steps.
-            return int(np.floor(min(value * self._rhythm, sys.float_info.max) + 1e-6))
+            return int(np.floor(min(max(value, 0.0) * self._rhythm, sys.float_info.max) + 1e-6))
         if unit == "step":
             return int(np.floor(value))
         seconds = self._history.seconds

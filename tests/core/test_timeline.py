@@ -222,6 +222,7 @@ def test_steps_are_said_in_epochs_and_in_seconds(tmp_path: Path) -> None:
     assert ruler.step_at(1e9, "second") == 8
     for unit in UNITS:
         assert ruler.step_at(1e308, unit) >= 8
+        assert ruler.step_at(-1e308, unit) <= 0
 
 
 def test_settings_are_those_that_were_in_force() -> None:

@@ -199,6 +199,11 @@ def _fit(
             np.sqrt(np.einsum("ij,jk,ki->", whitening.T, covariance, whitening) / width)
         )
         largest = 6 * deviation
+    if spec.clip and not spec.deviations * deviation > np.finfo(np.float32).tiny:
+        raise FilterscopeError(
+            f"Nothing is left of the patches that are clipped at {spec.deviations:g} σ.",
+            "Keep more standard deviations, or switch clipping off.",
+        )
     bound = 0.0
     if spec.rescale:
         # Without clipping, everything fits: the largest magnitude that was seen is the bound.

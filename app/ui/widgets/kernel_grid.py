@@ -5,6 +5,7 @@ from __future__ import annotations
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QGridLayout, QWidget
 
+from app.core.filter_design import MOST_VALUE
 from app.ui.theme import theme
 from app.ui.widgets.number_field import NumberField
 
@@ -20,9 +21,12 @@ class KernelGrid(QWidget):
     -------
     value_typed(int, int, float)
         Row, column and the new number.
+    problem(str)
+        What is wrong with a text, empty when all is well again.
     """
 
     value_typed = pyqtSignal(int, int, float)
+    problem = pyqtSignal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,13 +57,14 @@ class KernelGrid(QWidget):
         middle = size // 2
         for row in range(size):
             for column in range(size):
-                field = NumberField(f"kernel_{row}_{column}")
+                field = NumberField(f"kernel_{row}_{column}", most=MOST_VALUE)
                 field.setAccessibleName(f"Row {row + 1}, column {column + 1} of the filter")
                 where = "the pixel itself" if row == column == middle else "its neighbour there"
                 field.setToolTip(f"How much {where} counts; below zero it is taken away")
                 field.setFixedSize((ROOM - 3 * (size - 1)) // size, 26 if size > 5 else 32)
                 field.setAlignment(Qt.AlignmentFlag.AlignCenter)
                 field.value_typed.connect(self._on_typed)
+                field.problem.connect(self.problem)
                 self._layout.addWidget(field, row, column)
                 self.fields[row, column] = field
 

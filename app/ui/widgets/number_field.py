@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QFocusEvent, QResizeEvent
 from PyQt6.QtWidgets import QLineEdit
@@ -19,7 +21,7 @@ class NumberField(QLineEdit):
     """A line edit that reads a number by our own rules, not the locale's.
 
     What cannot be read, or is out of bounds, is framed in red and explained; the last good
-    value stays in force.
+    value stays in force. Of magnitudes `most` is the bound, where there is no other.
 
     Signals
     -------
@@ -32,11 +34,11 @@ class NumberField(QLineEdit):
     value_typed = pyqtSignal(float)
     problem = pyqtSignal(str)
 
-    def __init__(self, name: str, *, whole: bool = False) -> None:
+    def __init__(self, name: str, *, whole: bool = False, most: float = math.inf) -> None:
         super().__init__()
         self.setObjectName(name)
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.whole = whole
+        self.whole, self.most = whole, most
         self._value: float = 0
         self._decimals: int | None = None
         self.editingFinished.connect(self._on_confirmed)
@@ -102,6 +104,9 @@ class NumberField(QLineEdit):
             value = parse_number(self.text(), integer=self.whole)
         except UsageError as error:
             self._mark(str(error))
+            return
+        if abs(value) > self.most:
+            self._mark(f"Numbers from −{self.most:g} to {self.most:g} can be computed with.")
             return
         self._mark("")
         self.value_typed.emit(value)

@@ -188,6 +188,11 @@ def test_constant_patches_are_grey_and_nothing_is_divided_by_zero():
         preprocess(raw_of(data), PreprocessSpec())
 
 
+def test_clipping_that_leaves_nothing_is_said_plainly():
+    with pytest.raises(FilterscopeError, match="Nothing is left of the patches"):
+        preprocess(raw_of(photographs_like()), PreprocessSpec(deviations=1e-300))
+
+
 def test_values_that_are_too_large_to_whiten_are_said_plainly():
     data = photographs_like().astype(np.float32)
     data[3, 0, 0, 0] = 1e30

@@ -292,10 +292,17 @@ def test_the_grid_changes_one_number_and_refuses_what_is_none(qtbot: QtBot) -> N
         qtbot.keyClick(field, Qt.Key.Key_Return)
     assert told.args == [0, 4, 2.5]
     field.selectAll()
-    qtbot.keyClicks(field, "much")
-    with qtbot.assertNotEmitted(grid.value_typed):
-        qtbot.keyClick(field, Qt.Key.Key_Return)
-    assert field.property("wrong")
+    # What is none, and what products of would be infinite.
+    for text, said in (("much", "much"), ("-1e200", "1e+06")):
+        field.selectAll()
+        qtbot.keyClicks(field, text)
+        with (
+            qtbot.assertNotEmitted(grid.value_typed),
+            qtbot.waitSignal(grid.problem, check_params_cb=lambda reason: bool(reason)) as told,
+        ):
+            qtbot.keyClick(field, Qt.Key.Key_Return)
+        assert field.property("wrong")
+        assert said in told.args[0]
 
 
 def test_a_picture_is_crisp_and_points_at_its_pixels(qtbot: QtBot) -> None:

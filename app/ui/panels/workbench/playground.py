@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import (
 from app.core.data.photographs import BUNDLED_PHOTOGRAPHS
 from app.core.filter_design import (
     DESIGNS,
+    MOST_VALUE,
     SIZES,
     FilterDesign,
     explain_place,
@@ -102,7 +103,7 @@ class Playground(QWidget):
         rows.setVerticalSpacing(4)
         self.channels: list[NumberField] = []
         for place, name in enumerate(CHANNELS):
-            field = NumberField(f"channel_{name.lower()}")
+            field = NumberField(f"channel_{name.lower()}", most=MOST_VALUE)
             field.setAccessibleName(f"Weight of {name.lower()}")
             field.setToolTip(f"The grid is multiplied by this where it looks at {name.lower()}")
             field.setStyleSheet("padding: 3px 4px; font-size: 12px;")
@@ -110,7 +111,7 @@ class Playground(QWidget):
             self.channels.append(field)
             rows.addWidget(quiet_label(name), 0, place)
             rows.addWidget(field, 1, place)
-        self.bias = NumberField("filterBias")
+        self.bias = NumberField("filterBias", most=MOST_VALUE)
         self.bias.setAccessibleName("Bias")
         self.bias.setToolTip(
             "Added to every value: 128 puts zero in the middle between black and white"
@@ -119,7 +120,7 @@ class Playground(QWidget):
         rows.addWidget(quiet_label("Bias"), 0, 3)
         rows.addWidget(self.bias, 1, 3)
         self.wrong = ErrorLine("filterError")
-        for field in (*self.channels, self.bias):
+        for field in (self.grid, *self.channels, self.bias):
             field.problem.connect(self.wrong.say)
         self.colour = QCheckBox("Each channel by itself")
         self.colour.setObjectName("filterColour")
