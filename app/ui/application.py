@@ -89,11 +89,11 @@ def run(
     window.offer_to_go_on(left or "")
     if files and (files[0] in IMAGE_NAMES or Path(files[0].partition("::")[0]).exists()):
         window.opening.open(files[0])
-    else:
-        # An empty window would say nothing beside the message.
+    elif files:
+        window.opening.open_sample_instead(f"There is no file {files[0]}.")
+    if not window.data.busy:
+        # Nothing was named, or it is for another lab.
         window.opening.open_sample()
-        if files:
-            window.notice.tell("problem", f"There is no file {files[0]}.", "The sample is open.")
     # What a crashed process left on the disk is swept when the window is there.
     QTimer.singleShot(2000, sweep_work_files)
     code = application.exec()

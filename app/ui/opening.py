@@ -42,6 +42,8 @@ class Opening(QObject):
         self._window = window
         window.data.choice_needed.connect(self._ask_which)
         window.data.changed.connect(self._remember)
+        window.data.problem.connect(self._on_refused)
+        self._fell_back = False
 
     def open(self, text: str) -> None:
         """Open a file, ``FILE::/data set``, or a folder."""
@@ -66,6 +68,24 @@ class Opening(QObject):
     def open_sample(self) -> None:
         """Open the patches that come with the program."""
         self._window.data.open(DataRequest(sample_path()))
+
+    def open_sample_instead(self, message: str, hint: str = "") -> None:
+        """Open the sample, and say why when it is there: what was said before is hidden then."""
+        data, notice = self._window.data, self._window.notice
+
+        def say() -> None:
+            data.changed.disconnect(say)
+            notice.tell("problem", message, f"{hint} The sample is open.".strip())
+
+        self.open_sample()
+        data.changed.connect(say)
+
+    def _on_refused(self, message: str, hint: str) -> None:
+        # An empty window would say nothing beside the message.
+        nothing = self._window.data.request is None and not self._window.data.busy
+        if nothing and not self._fell_back:
+            self._fell_back = True
+            self.open_sample_instead(message, hint)
 
     @property
     def _for_images(self) -> bool:
@@ -122,7 +142,7 @@ class Opening(QObject):
     def _open_as_asked(self, dialog: CutDialog | DatasetDialog) -> None:
         if dialog.exec():
             self._window.data.open(dialog.request())
-        elif self._window.data.patches is None:
+        elif self._window.data.request is None:
             # Named at the start: the window would stay without any patches.
             self.open_sample()
         dialog.deleteLater()

@@ -46,13 +46,46 @@ def test_a_question_that_is_not_answered_at_the_start_leaves_the_sample(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(CutDialog, "exec", lambda _: 0)
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    Image.new("RGB", (40, 40)).save(folder / "one.png")
     window = make_window()
     with qtbot.waitSignal(window.data.changed, timeout=30_000):
-        window.opening.open(str(tmp_path))
+        window.opening.open(str(folder))
     assert "sample patches" in window.info.text()
     # What is open stays.
-    window.opening.open(str(tmp_path))
+    window.opening.open(str(folder))
     assert not window.data.busy
+
+
+def test_a_first_file_that_is_refused_leaves_the_sample_and_the_reason(
+    qtbot: QtBot, make_window: Callable[[], MainWindow], tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.h5"
+    bad.write_text("no data")
+    window = make_window()
+    window.opening.open(str(bad))
+    qtbot.waitUntil(lambda: window.data.patches is not None, timeout=30_000)
+    assert "sample patches" in window.info.text()
+    assert window.notice.isVisible()
+    assert window.notice.message.text().startswith("bad.h5 is not opened")
+    assert window.notice.hint.text().endswith("The sample is open.")
+    # Later, what is open stays, and nothing is said of a sample.
+    with qtbot.waitSignal(window.data.problem, timeout=30_000):
+        window.opening.open(str(bad))
+    assert not window.data.busy
+    assert "sample" not in window.notice.hint.text()
+
+
+def test_a_file_that_is_not_there_is_told_beside_the_sample(
+    qtbot: QtBot, make_window: Callable[[], MainWindow]
+) -> None:
+    window = make_window()
+    window.opening.open_sample_instead("There is no file gone.h5.")
+    qtbot.waitUntil(lambda: window.data.patches is not None, timeout=30_000)
+    assert window.notice.isVisible()
+    assert window.notice.message.text() == "There is no file gone.h5."
+    assert window.notice.hint.text() == "The sample is open."
 
 
 def test_images_of_several_sizes_are_asked_for_one(
@@ -71,8 +104,7 @@ def test_images_of_several_sizes_are_asked_for_one(
         return 1
 
     monkeypatch.setattr(SizeDialog, "exec", answer)
-    window.show_lab(CNN)
-    window.convnet_lab.session.cancel()
+    # A folder of folders is of classes, whatever lab is in sight.
     session = window.convnet_lab.session
     window.opening.open(str(folder))
     qtbot.waitUntil(

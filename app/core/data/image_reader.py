@@ -15,6 +15,7 @@ from app.core.data.files import (
     Limits,
     PathLike,
     Progress,
+    is_photograph,
     opened,
     split_name,
 )
@@ -139,11 +140,20 @@ def images_kind(path: PathLike) -> Literal["drawn", "cifar10", "folders", "array
 
 
 def plainly_images(path: PathLike) -> bool:
-    """Return whether a name or path can only be images with labels: drawn ones, or CIFAR-10."""
+    """Return whether a name or path can only be images with labels.
+
+    These are drawn ones, CIFAR-10, and a folder of folders without any photograph beside them.
+    """
     try:
-        return images_kind(path) in ("drawn", "cifar10")
-    except RefusedInputError:
+        kind = images_kind(path)
+        return kind in ("drawn", "cifar10") or (kind == "folders" and _holds_folders(path))
+    except (RefusedInputError, OSError):
         return False
+
+
+def _holds_folders(path: PathLike) -> bool:
+    inside = list(split_name(path)[0].iterdir())
+    return not any(is_photograph(one) for one in inside) and any(one.is_dir() for one in inside)
 
 
 def _side(folder: Path, wanted: str | None) -> int:
