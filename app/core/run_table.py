@@ -11,7 +11,8 @@ from typing import Any
 
 from app.core.compare.groups import changed_settings, own_settings
 from app.core.data.files import Cancel
-from app.core.data.sample import SAMPLE_NAME, sample_path
+from app.core.data.in_words import title_of
+from app.core.data.sample import sample_path
 from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.errors import UsageError
 from app.core.params import describe
@@ -232,12 +233,9 @@ def find_run(text: str) -> Path:
 
 
 def _data_name(path: str, dataset: str) -> str:
-    if path == str(sample_path()):
-        return SAMPLE_NAME
-    if path == SYNTHETIC_NAME:
-        return "drawn shapes"
-    name = Path(path).name or path
-    return f"{name} ▸ {dataset.lstrip('/')}" if dataset else name
+    name = title_of(path)
+    own = path in (str(sample_path()), SYNTHETIC_NAME)
+    return f"{name} ▸ {dataset.lstrip('/')}" if dataset and not own else name
 
 
 def _seconds(run: RunFolder) -> float | None:

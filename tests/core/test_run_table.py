@@ -106,7 +106,16 @@ def test_the_start_of_a_run_is_told_to_the_second():
 def test_a_search_finds_settings_tags_and_notes(run):
     write_labels(run.path, RunLabels(tags=("Keep me",), note="edges at last"))
     words = read_row(run).words
-    for text in ("hidden_units=5", "keep me", "edges", "patches.npy", "done", run.path.name, run.name, "L 5"):
+    for text in (
+        "hidden_units=5",
+        "keep me",
+        "edges",
+        "patches.npy",
+        "done",
+        run.path.name,
+        run.name,
+        "L 5",
+    ):
         assert text.lower() in words
 
 

@@ -13,8 +13,6 @@ from app.core.runs import RunFolder
 
 __all__ = ["Moment", "telling_moments"]
 
-# So many are shown.
-SHOWN = 5
 # Keyframes that are looked at, spaced evenly in the logarithm of their step: most happens early.
 MOST_READ = 100
 
@@ -31,8 +29,8 @@ class Moment:
     likeness: float
 
 
-def telling_moments(run: RunFolder) -> list[Moment]:
-    """Return at most five moments between which the first layer came about equally far.
+def telling_moments(run: RunFolder, most: int) -> list[Moment]:
+    """Return at most so many moments between which the first layer came about equally far.
 
     The first and the last keyframe are among them. Nothing where there are fewer than three, or
     where they hold no first layer. A keyframe that is damaged counts as not there.
@@ -56,7 +54,7 @@ def telling_moments(run: RunFolder) -> list[Moment]:
     found.reverse()
     # How far each is on the way: what turns back is no nearer.
     reached = np.maximum.accumulate([moment.likeness for moment in found])
-    wanted = np.linspace(reached[0], reached[-1], SHOWN)[1:-1]
+    wanted = np.linspace(reached[0], reached[-1], most)[1:-1]
     places = {0, *np.searchsorted(reached, wanted).tolist(), len(found) - 1}
     return [found[place] for place in sorted(places)]
 

@@ -26,7 +26,7 @@ import resources
 from app.core.chart import Chart
 from app.core.mosaic import Mosaic
 
-__all__ = ["Figure", "Grid", "Page", "Section", "Table", "page_html", "render"]
+__all__ = ["Figure", "Grid", "Page", "Section", "Table", "page_html", "render", "zoom_of"]
 
 # Widest picture on the page, in its pixels.
 WIDE = 1080

@@ -15,7 +15,7 @@ from app.core.runs.labels import read_labels
 from app.core.runs.names import run_name
 from app.core.takeaway.contents import AutoencoderContents, Contents, ConvNetContents
 from app.core.takeaway.moments import telling_moments
-from app.core.takeaway.page import Figure, Grid, Page, Section, Table
+from app.core.takeaway.page import Figure, Grid, Page, Section, Table, zoom_of
 from app.core.words import duration_to_the_second
 
 __all__ = ["report_page", "settings_tables"]
@@ -34,6 +34,8 @@ FORMED = (
     "The moments are chosen by what happened: from each to the next the filters came about as much "
     "nearer to what they were in the end. r is the mean correlation of each filter with itself then."
 )
+# So many pixels a pixel of a weight becomes in a small picture, at least.
+SMALL = 2
 # Changes of live values that are listed.
 MOST_CHANGES = 60
 
@@ -111,7 +113,10 @@ class _Report:
             return [Section("Filters", [f"No filters are shown: {_said(error)}"])]
         cnn = self.info.kind == "cnn"
         small = []
-        for moment in telling_moments(self.run):
+        # As many as stand beside each other without being too small to be seen.
+        many = 4 if zoom_of(Figure(now, "", "", zoom=SMALL), 4) == SMALL else 3
+        moments = telling_moments(self.run, many)
+        for moment in moments:
             step = moment.step
             try:
                 tiles = contents.filters(weights=self.run.read_keyframe(moment.path))
@@ -119,11 +124,13 @@ class _Report:
                 contents.note(f"Keyframe {step} is not shown: {_said(error)}")
                 continue
             when = f"Step {step:,}, epoch {contents.epoch_of(step):.3g}"
-            words = f"As alike the last ones as r {moment.likeness:.2f}.".replace("-", "−")
+            words = f"r {moment.likeness:.2f} with the last.".replace("-", "−")
             if step == 0 and self.info.seeded:
-                words = f"Random first weights. {words}"
+                words = f"Random first weights, {words}"
+            elif moment is moments[-1]:
+                words = "The last."
             alt = f"{tiles.count} filters after {step} steps, side by side"
-            small.append(Figure(tiles, words, alt, when, zoom=2 if not cnn else 6))
+            small.append(Figure(tiles, words, alt, when, zoom=SMALL if not cnn else 6))
         what = (
             "Weights from all input pixels to each hidden unit"
             if not cnn

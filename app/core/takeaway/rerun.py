@@ -21,7 +21,7 @@ from app.core.data.patches import Patches
 from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.events import Event, Failed, Steps
 from app.core.learners import Learner
-from app.core.resume import learner_of, open_data
+from app.core.rebuilt import learner_of, open_data
 from app.core.runs import Recorder, RunFolder
 from app.core.runs.info import versions
 from app.core.settings import data_folder

@@ -9,10 +9,11 @@ import pytest
 
 from app.core.memory import to_safetensors
 from app.core.specs import AutoencoderSpec
-from app.core.takeaway.moments import MOST_READ, SHOWN, telling_moments
+from app.core.takeaway.moments import MOST_READ, telling_moments
 from tests.core.trained import images, record, write
 
 UNITS = 6
+SHOWN = 5
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_moments_are_where_the_filters_change(run):
     shares = {step: float(np.clip((step - 100) / 100, 0, 1)) for step in range(0, 300, 2)}
     shares[100_000] = 1.0
     _, last = keep(run, shares)
-    found = telling_moments(run)
+    found = telling_moments(run, SHOWN)
     steps = [moment.step for moment in found]
     assert len(found) == SHOWN
     assert (steps[0], steps[-1]) == (0, 100_000)
@@ -64,7 +65,7 @@ def test_of_many_keyframes_some_are_read_most_of_them_early(run, monkeypatch):
         return read_keyframe(self, path)
 
     monkeypatch.setattr(type(run), "read_keyframe", reading)
-    telling_moments(run)
+    telling_moments(run, SHOWN)
     assert len(read) == len(set(read)) <= MOST_READ
     assert {0, 999} <= set(read)
     gaps = [b - a for a, b in itertools.pairwise(sorted(read))]
@@ -74,11 +75,11 @@ def test_of_many_keyframes_some_are_read_most_of_them_early(run, monkeypatch):
 def test_what_cannot_be_read_is_not_there(run):
     keep(run, {0: 0.0, 1: 0.3, 2: 0.6, 3: 1.0})
     (run.path / "keyframes" / "000000003.safetensors").write_bytes(b"nothing")
-    assert [moment.step for moment in telling_moments(run)] == [0, 1, 2]
+    assert [moment.step for moment in telling_moments(run, SHOWN)] == [0, 1, 2]
     (run.path / "keyframes" / "000000001.safetensors").unlink()
-    assert telling_moments(run) == []
+    assert telling_moments(run, SHOWN) == []
 
 
 def test_filters_that_stay_as_they_are_have_a_beginning_and_an_end(run):
     keep(run, dict.fromkeys(range(10), 1.0))
-    assert [moment.step for moment in telling_moments(run)] == [0, 9]
+    assert [moment.step for moment in telling_moments(run, SHOWN)] == [0, 9]

@@ -103,6 +103,8 @@ class CurvesPage(QWidget):
     def draw(self) -> None:
         """Draw what is asked for."""
         runs = self.chosen.runs
+        # Axes without a curve would only have the numbers of the one before.
+        self.curves.setVisible(bool(runs))
         names = [run.row.name for run in runs]
         curves: list[RunCurve] = []
         colours: dict[Path, str] = {}

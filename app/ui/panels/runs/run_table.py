@@ -108,6 +108,7 @@ class RunTable(Card):
         self.addAction(find)
         self.empty = quiet_label("There are no runs yet: train a network, and it is kept here.")
         self.empty.setObjectName("noRuns")
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.hide()
         self.body.addWidget(self.empty)
 
