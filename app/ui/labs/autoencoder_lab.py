@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QObject
 
+from app.core.data.in_words import patches_in_words, title_of
 from app.core.data.patches import Patches
-from app.core.data.sample import SAMPLE_NAME, sample_path
 from app.core.events import Snapshot
 from app.core.models.autoencoder import pca_bound
 from app.core.one_training import Training
 from app.core.presets import PRESETS
 from app.core.recipes import AutoencoderRecipe
 from app.core.specs import AutoencoderSpec
-from app.core.words import grouped
 from app.ui.data_session import DataSession
 from app.ui.device_notes import DeviceNotes
 from app.ui.labs.lab import Lab
@@ -133,13 +131,17 @@ class AutoencoderLab(Lab):
         patches, request = self.panel.seen_patches, self.session.request
         if patches is None or request is None:
             return ""
-        name = name_of(patches)
+        name = title_of(patches.source.path)
         if self.training.training is not None and patches is not self.session.patches:
             # Something else was opened while it trained.
-            opened = request.name if self.session.patches is None else name_of(self.session.patches)
+            opened = (
+                request.name
+                if self.session.patches is None
+                else title_of(self.session.patches.source.path)
+            )
             again = ", prepared another way" if opened == name else ""
-            return f"{describe_patches(patches)}   ·   next: {opened}{again}"
-        return describe_patches(patches)
+            return f"{patches_in_words(patches)}   ·   next: {opened}{again}"
+        return patches_in_words(patches)
 
     # --- the bound of principal components
 
@@ -170,28 +172,3 @@ class AutoencoderLab(Lab):
         if worker.result is not None:
             self.panel.set_bound(worker.result, self._bound_for[1])
         self._want_bound()
-
-
-def name_of(patches: Patches) -> str:
-    """Return what the window calls the file of patches."""
-    path = Path(patches.source.path)
-    return SAMPLE_NAME if path == sample_path() else path.name
-
-
-def describe_patches(patches: Patches) -> str:
-    """Return one line on patches: where they are from, how many, and how they were prepared."""
-    channels, height, width = patches.image_shape
-    spec = patches.fitted.spec
-    words = [
-        "grey" if channels == 1 else "RGB",
-        "mean removed" if spec.remove_mean else "",
-        f"ZCA ε {spec.epsilon:g}" if spec.whiten != "none" else "",
-        f"±{spec.deviations:g}σ" if spec.clip else "",
-        "→ 0.1…0.9" if spec.rescale else "",
-    ]
-    count = grouped(len(patches.x))
-    return (
-        f"{name_of(patches)} ▸ {patches.source.dataset.lstrip('/')}"
-        f"   {count} × {channels} × {height} × {width}"
-        f"   ·   {', '.join(word for word in words if word)}"
-    )

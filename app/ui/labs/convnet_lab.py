@@ -13,6 +13,7 @@ from app.core.data.download import cifar10_archive
 from app.core.data.files import is_photograph
 from app.core.data.image_preprocess import FittedImages
 from app.core.data.image_reader import CIFAR10_NAME
+from app.core.data.in_words import images_in_words
 from app.core.data.photographs import read_photograph
 from app.core.errors import FilterscopeError
 from app.core.events import Snapshot
@@ -24,7 +25,6 @@ from app.core.predictions import Predictions
 from app.core.presets import CNN_PRESETS
 from app.core.recipes import ConvNetRecipe
 from app.core.specs import ConvNetSpec, ImageSpec
-from app.core.words import grouped
 from app.ui.device_notes import DeviceNotes
 from app.ui.dialogs.own_model_dialog import OwnModelDialog
 from app.ui.image_session import ImageRequest, ImageSession
@@ -37,14 +37,6 @@ from app.workers.task_worker import Task, TaskWorker
 from app.workers.thread import Runner
 
 __all__ = ["ConvNetLab"]
-
-NORMALISATIONS = {
-    "none": "pixels as they are",
-    "scale": "0 … 1",
-    "mean_image": "mean image removed",
-    "per_channel": "channels of mean 0, σ 1",
-    "cifar10": "CIFAR-10's mean and σ",
-}
 
 
 class ConvNetLab(Lab):
@@ -195,14 +187,7 @@ class ConvNetLab(Lab):
         fitted, request = self.panel.seen_data, self.session.request
         if fitted is None or request is None:
             return ""
-        split, spec = fitted.split, fitted.spec
-        channels, height, width = fitted.images.shape
-        parts = [len(split.train), len(split.validation), len(split.test)]
-        counts = " / ".join(grouped(count) for count in parts)
-        varied = [word for word, on in (("mirrored", spec.flip), ("shifted", spec.crop)) if on]
-        words = [NORMALISATIONS[spec.normalisation], *varied]
-        kind = "RGB" if channels == 3 else "grey"
-        return f"{request.name}   {counts}   ·   {height} × {width} {kind}   ·   {', '.join(words)}"
+        return images_in_words(request.name, fitted)
 
     # --- the panel
 

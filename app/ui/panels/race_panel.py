@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import Qt, pyqtSignal
@@ -12,8 +11,8 @@ from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core.compare.curves import of_what, unit_of
+from app.core.data.in_words import title_of
 from app.core.data.patches import Patches
-from app.core.data.sample import SAMPLE_NAME, sample_path
 from app.core.errors import FilterscopeError, UsageError
 from app.core.race import telling
 from app.core.race.contestant import Contestant
@@ -190,8 +189,7 @@ class RacePanel(QWidget):
         if not names:
             return ""
         source = data.source if isinstance(data, Patches) else data.images.source
-        name = SAMPLE_NAME if source.path == str(sample_path()) else Path(source.path).name
-        return f"{names}   on {name}"
+        return f"{names}   on {title_of(source.path)}"
 
     def cancel(self) -> None:
         """Stop what is under way: the window closes."""

@@ -16,6 +16,7 @@ from app.core.checks import CHECKS
 from app.core.checks.ladders import NetworkSource
 from app.core.checks.topics import TOPICS, topic_of
 from app.core.data.image_reader import images_kind
+from app.core.data.synthetic import SYNTHETIC_TITLE
 from app.core.errors import FilterscopeError
 from app.ui.panels.workbench.check_session import CheckSession
 from app.ui.panels.workbench.code_card import CodeCard
@@ -264,4 +265,4 @@ class WorkbenchPanel(QWidget):
 
 
 def _exercise() -> tuple[NetworkSource, str]:
-    return EXERCISE, "drawn shapes"
+    return EXERCISE, SYNTHETIC_TITLE
