@@ -120,7 +120,8 @@ class Playground(QWidget):
         rows.addWidget(quiet_label("Bias"), 0, 3)
         rows.addWidget(self.bias, 1, 3)
         self.wrong = ErrorLine("filterError")
-        for field in (self.grid, *self.channels, self.bias):
+        self.grid.problem.connect(self.wrong.say)
+        for field in (*self.channels, self.bias):
             field.problem.connect(self.wrong.say)
         self.colour = QCheckBox("Each channel by itself")
         self.colour.setObjectName("filterColour")
