@@ -118,8 +118,10 @@ class Paper(FPDF):
     def section(self, section: Section) -> None:
         """Write a part of the page."""
         first = self._row_height(section.figures[: section.columns], section.columns)
-        # A title never stands alone at a sheet's end.
-        self.keep_together(14 + (min(first, 120) or 30))
+        self.letters(9.5)
+        said = sum(self.height_of(words, self.epw, 4.8) + 1 for words in section.text)
+        # A title, and what is said below it, never stand alone at a sheet's end.
+        self.keep_together(14 + min(said, 40) + (min(first, 120) or 30))
         self.ln(5)
         self.set_draw_color(LINE_COLOUR)
         self.set_line_width(0.2)

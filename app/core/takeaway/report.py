@@ -10,7 +10,7 @@ from app.core.chart import Chart, Curve
 from app.core.errors import Cancelled, FilterscopeError
 from app.core.params import Spec, describe, format_number, setting_in_words, value_in_words
 from app.core.run_table import read_row
-from app.core.runs.info import ParentInfo, when_in_words
+from app.core.runs.info import ParentInfo, RunInfo, when_in_words
 from app.core.runs.labels import read_labels
 from app.core.runs.names import run_name
 from app.core.takeaway.contents import AutoencoderContents, Contents, ConvNetContents
@@ -296,7 +296,7 @@ class _Report:
         lines = [
             f"Run {info.run_id}, started {when_in_words(info.started)}"
             + (f", ended {when_in_words(info.ended)}" if info.ended else "")
-            + f"; {info.engine or 'engine unknown'}, {info.threads} threads."
+            + f"; {_engine(info)}."
         ]
         if info.parent is not None:
             lines.append(_parent(info.parent, info.spec))
@@ -316,6 +316,13 @@ def _parent(parent: ParentInfo, spec: Spec) -> str:
     return f"It went on from {run_name(parent.name)} after step {parent.step:,}" + (
         f", with {changes}." if changes else "."
     )
+
+
+def _engine(info: RunInfo) -> str:
+    """Return what computed it, and on how many threads."""
+    engine = info.engine or "engine unknown"
+    threads = f", {info.threads} thread{'s' * (info.threads != 1)}"
+    return engine if "thread" in engine else engine + threads
 
 
 def _said(error: FilterscopeError) -> str:
