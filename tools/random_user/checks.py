@@ -33,6 +33,8 @@ from tools.random_user.hand import named, seen
 
 # What takes longer than this will not end.
 SECONDS_TO_BEGIN, SECONDS_TO_STOP, SECONDS_TO_READ = 60.0, 20.0, 90.0
+# Some read data to its end before they hear that they are to end.
+SECONDS_TO_END = 60.0
 # As much memory as a session may take, with PyTorch loaded.
 MOST_BYTES = 4 << 30
 MAIN_BUTTON = {
@@ -99,7 +101,7 @@ class Checks:
         # A thread that has ended, or was asked to, and is heard of no more.
         asked = [w for w in window.runner._workers if w.isFinished() or w.isInterruptionRequested()]
         for worker, seconds in zip(asked, self._asked.seconds(*asked), strict=True):
-            if seconds > SECONDS_TO_STOP:
+            if seconds > SECONDS_TO_END:
                 yield f"{type(worker).__name__} does not end: asked {seconds:.0f} s ago."
 
     def mute(self) -> Iterator[str]:
