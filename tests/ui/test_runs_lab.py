@@ -513,6 +513,9 @@ def test_a_run_is_chosen_and_written_on_by_keys_alone(
     for modifier, words in ((Qt.KeyboardModifier.NoModifier, "good, edges"), (shift, "look again")):
         qtbot.keyClick(table, Qt.Key.Key_F2, modifier)
         editor = table.findChild(QLineEdit)
+        # Its letters are whole, though a row is less high.
+        assert editor.height() >= editor.sizeHint().height()
+        assert editor.geometry().right() < table.viewport().width()
         qtbot.keyClicks(editor, words)
         qtbot.keyClick(editor, Qt.Key.Key_Return)
         qtbot.waitUntil(lambda: table.findChild(QLineEdit) is None)

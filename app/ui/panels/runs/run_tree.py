@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import (
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTreeView,
+    QWidget,
 )
 
 from app.ui.panels.runs.columns import COLUMNS, NOTE, SETTINGS, TAGS, TITLES
@@ -24,6 +25,8 @@ __all__ = ["RunTree"]
 
 # The column of settings takes what others leave, within these.
 LEAST_SETTINGS, MOST_SETTINGS = 150, 320
+# Pixels in which tags or a note are written.
+LEAST_EDITOR = 220
 
 
 class RunTree(QTreeView):
@@ -245,3 +248,18 @@ class _Cell(QStyledItemDelegate):
             option.textElideMode = mode
             # The row as a whole has an outline instead.
             option.state &= ~QStyle.StateFlag.State_HasFocus
+
+    def updateEditorGeometry(
+        self, editor: QWidget | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
+        """Qt: where one writes; whole letters, and room for some words, whatever the cell has."""
+        super().updateEditorGeometry(editor, option, index)
+        above = None if editor is None else editor.parentWidget()
+        if editor is None or above is None:
+            return
+        cell = editor.geometry()
+        width = max(cell.width(), LEAST_EDITOR)
+        height = max(cell.height(), editor.sizeHint().height())
+        left = max(0, min(cell.left(), above.width() - width))
+        top = cell.center().y() - height // 2
+        editor.setGeometry(left, max(0, min(top, above.height() - height)), width, height)
