@@ -27,7 +27,7 @@ from app.core.data.reader import open_patches
 from app.core.data.sample import sample_path
 from app.core.race.line_up import line_up
 from app.core.race.lockstep import RaceControl, race
-from app.core.resume import learner_of
+from app.core.rebuilt import learner_of
 from app.core.runs import Recorder
 from app.core.settings import data_folder
 from app.core.specs import AutoencoderSpec, PreprocessSpec

@@ -24,7 +24,7 @@ def was_folder(source: SourceInfo) -> bool:
 def move_data(run: RunFolder, path: Path) -> RunFolder:
     """Return the run as if its data had always been at `path`; its file is not changed.
 
-    Whether the data is the same is for `app.core.resume.check_data` to say, once it was read.
+    Whether the data is the same is for `app.core.rebuilt.check_data` to say, once it was read.
     """
     source = {**run.info.source.model_dump(), "path": str(path.absolute())}
     return RunFolder(run.path, run.info.changed(source=source))

@@ -13,7 +13,7 @@ from app.core.errors import FilterscopeError, UsageError
 from app.core.events import Finished, Snapshot
 from app.core.history import History
 from app.core.learners import Learner
-from app.core.resume import check_data, known_state, learner_of
+from app.core.rebuilt import check_data, known_state, learner_of
 from app.core.runs import RunFolder
 from app.core.specs import TrainingSpec
 from app.core.timeline import Part, Timeline, parts_of, read_history

@@ -8,28 +8,24 @@ on the compiled engine the run ends with the same bits as one that was never int
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
 from app.core.control import Control
 from app.core.data.batches import EpochOrder
 from app.core.data.files import Cancel
 from app.core.data.files import Progress as Report
-from app.core.data.image_preprocess import FittedImages, fit_images
-from app.core.data.image_reader import open_images_again
-from app.core.data.patches import Patches, Source
 from app.core.distributed import Group
 from app.core.errors import FilterscopeError, UsageError
 from app.core.events import Event
 from app.core.history import History
-from app.core.learners import Learner, make_autoencoder_learner, make_convnet_learner
-from app.core.learners.own_model import learner_of_run, let_go
-from app.core.run_exports import reopen
+from app.core.learners import Learner
+from app.core.learners.own_model import let_go
+from app.core.rebuilt import check_data, learner_of, open_data
 from app.core.runs import Recorder, RunFolder
 from app.core.runs.checkpoint import SavedCheckpoint, checkpoint_files, read_checkpoint
 from app.core.runs.files import BEST, HISTORY, MOST_HISTORY_BYTES, UNITS, read
@@ -39,17 +35,12 @@ from app.core.runs.statistics import cut_units
 from app.core.specs import TrainingSpec
 from app.core.specs.training import live_changes
 from app.core.storage import remove_files, save_bytes, sweep_parts, writable_problem
-from app.core.threads import kernel_threads
 from app.core.training import Progress, train
 
 __all__ = [
     "Continuation",
     "can_go_on",
-    "check_data",
     "check_resumable",
-    "known_state",
-    "learner_of",
-    "open_data",
     "prepare",
     "where_it_stopped",
 ]
@@ -272,79 +263,6 @@ def _begins_anew(run: RunFolder) -> bool:
 def can_go_on(run: RunFolder) -> bool:
     """Return whether there is something to go on from, as far as its folder says at a glance."""
     return bool(checkpoint_files(run.path)) or _begins_anew(run)
-
-
-def known_state(run: RunFolder) -> Mapping[str, Any]:
-    """Return how a run's images were normalised; nothing of patches, which say it themselves."""
-    if run.info.kind == "autoencoder":
-        return {}
-    shift, factor = run.read_normalisation()
-    return {"shift": shift, "factor": factor}
-
-
-def open_data(
-    run: RunFolder, state: Mapping[str, Any] | None, cancel: Cancel | None, progress: Report | None
-) -> Patches | FittedImages:
-    """Open the run's data again, normalised as `state`, of a checkpoint, says it was.
-
-    Without one what the normalisation needs is measured again.
-    """
-    info = run.info
-    if info.kind == "autoencoder":
-        return reopen(run)
-    source = Source(**info.source.model_dump())
-    images = open_images_again(source, cancel=cancel, progress=progress)
-    try:
-        return fit_images(images, info.convnet[1], state)
-    except (KeyError, ValueError):
-        raise UsageError("Its checkpoint does not say how images were normalised.") from None
-
-
-def check_data(
-    info: RunInfo, data: Patches | FittedImages, state: Mapping[str, Any] | None
-) -> None:
-    """Raise `UsageError` when what is open is not what the run learned from."""
-    then = Source(**info.source.model_dump())
-    if isinstance(data, Patches):
-        same = data.source == then and data.fitted.spec == info.preprocess
-    else:
-        same = data.images.source == then and data.spec == info.preprocess
-        same = same and (
-            state is None
-            or all(
-                np.array_equal(array, state.get(name, ())) for name, array in data.state().items()
-            )
-        )
-    if not same:
-        raise UsageError(f"{Path(then.path).name} is not what it was when the run was made.")
-
-
-def learner_of(
-    info: RunInfo,
-    data: Patches | FittedImages,
-    spec: TrainingSpec,
-    threads: int | None,
-    group: Group | None = None,
-    *,
-    trust_code: bool = False,
-) -> tuple[Learner, EpochOrder]:
-    """Return a new network on the run's data, and the order of visiting."""
-    threads = threads or kernel_threads(window=False)
-    if isinstance(data, FittedImages):
-        convnet = info.convnet[0].changed(epochs=spec.epochs)
-        if info.model is not None:
-            own = learner_of_run(info.model, data, convnet, threads, trust_code=trust_code)
-            return own, EpochOrder(len(data.split.train), spec.seed)
-        learner = make_convnet_learner(data, convnet, threads=threads, group=group)
-        return learner, EpochOrder(len(data.split.train), spec.seed)
-    autoencoder, _ = info.autoencoder
-    if autoencoder.held_out >= len(data.x):
-        raise UsageError("None of its patches is left to train on.")
-    part, _ = data.split(autoencoder.held_out)
-    order = EpochOrder(len(part.x), spec.seed, large=info.large)
-    release = part.release_pages
-    made = make_autoencoder_learner(part.x, autoencoder, threads=threads, release=release)
-    return made, order
 
 
 def _in_force(info: RunInfo, wanted: TrainingSpec, saved: SavedCheckpoint) -> TrainingSpec:

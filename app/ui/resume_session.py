@@ -18,7 +18,8 @@ from app.core.moved_data import is_missing, move_data, was_folder
 from app.core.one_training import Training
 from app.core.opened_run import OpenedRun, open_run
 from app.core.own_model.file import ModelFile, read_model_file
-from app.core.resume import Continuation, can_go_on, check_data, check_resumable, prepare
+from app.core.rebuilt import check_data
+from app.core.resume import Continuation, can_go_on, check_resumable, prepare
 from app.core.run_table import RunRow, read_rows
 from app.core.runs import ModelInfo, RunFolder, SourceInfo
 from app.ui.data_session import DataRequest

@@ -8,7 +8,7 @@ import pytest
 
 from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.moved_data import is_missing, move_data, was_folder
-from app.core.resume import check_data, open_data
+from app.core.rebuilt import check_data, open_data
 from app.core.runs import RunFolder, SourceInfo
 from app.core.specs import AutoencoderSpec
 from tests.core.trained import images, record, write

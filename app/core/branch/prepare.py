@@ -18,7 +18,7 @@ from app.core.errors import FilterscopeError, UsageError
 from app.core.events import Change
 from app.core.history import History
 from app.core.learners import Learner
-from app.core.resume import check_data, known_state, learner_of, open_data
+from app.core.rebuilt import check_data, known_state, learner_of, open_data
 from app.core.runs import RunFolder
 from app.core.specs import TrainingSpec
 from app.core.specs.training import live_changes

@@ -13,7 +13,8 @@ from app.core.data.patches import Source
 from app.core.distributed.group import Group
 from app.core.learners import Learner
 from app.core.memory import to_safetensors
-from app.core.resume import Continuation, learner_of
+from app.core.rebuilt import learner_of
+from app.core.resume import Continuation
 from app.core.runs import RunInfo
 from app.core.settings import read_json
 from app.core.specs import TrainingSpec

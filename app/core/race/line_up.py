@@ -20,7 +20,7 @@ from app.core.models.autoencoder import parameter_count
 from app.core.nn.description import weight_shapes
 from app.core.race.entry import Settings, check_race, names_of
 from app.core.race.lockstep import Racer
-from app.core.resume import learner_of
+from app.core.rebuilt import learner_of
 from app.core.runs import RunFolder
 from app.core.runs.labels import RunLabels, write_labels
 from app.core.runs.room import RoomNeed, check_room, room_need

@@ -28,7 +28,8 @@ from app.core.errors import UsageError
 from app.core.events import Evaluated, Event, Failed, Finished, Started, Steps
 from app.core.nn.description import complete_layers
 from app.core.params import Spec
-from app.core.resume import check_resumable, learner_of, prepare
+from app.core.rebuilt import learner_of
+from app.core.resume import check_resumable, prepare
 from app.core.runs import Recorder, RunFolder
 from app.core.specs import AutoencoderSpec, PreprocessSpec
 from app.core.specs.kinds import SPECS, Kind

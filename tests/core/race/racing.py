@@ -10,7 +10,7 @@ from app.core.data.reader import open_patches
 from app.core.events import Event
 from app.core.race.line_up import line_up
 from app.core.race.lockstep import RaceControl, Racer, race
-from app.core.resume import learner_of
+from app.core.rebuilt import learner_of
 from app.core.runs import Recorder, RunFolder
 from app.core.specs import AutoencoderSpec, PreprocessSpec
 from app.core.training import train
