@@ -122,6 +122,7 @@ def find_devices(*, number: int | None = None) -> tuple[Device, ...]:
         try:
             count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         except Exception:
+            # Whatever a broken driver raises, nothing can be computed there.
             count = 0
         numbers = [one for one in range(count) if number in (None, one)]
         found += [_look(torch, f"cuda:{one}", "GPU") for one in numbers]
@@ -200,6 +201,7 @@ def _look(torch: Any, name: str, title: str) -> Device:
             total = torch.mps.recommended_max_memory()
             free = total - torch.mps.driver_allocated_memory()
     except Exception as error:
+        # Of a driver that is too old or a device in use: what it says is shown beside its name.
         return Device(name, title, problem=_first_line(error))
     return Device(name, title, free, total)
 
