@@ -25,6 +25,8 @@ MOST_ROWS = 10_240
 # While a hand moves, as many rows as need so many products: some milliseconds. But some at least.
 PROMPT_PRODUCTS, LEAST_ROWS = 20_000_000, 64
 BINS = 60
+# Of a model that diverges the numbers are shown as they come; the trainer says that it does.
+DIVERGING = np.errstate(over="ignore", invalid="ignore")
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class Probe:
         self.image_shape = patches.image_shape
         self._quick = np.ascontiguousarray(self.x[spread_rows(len(self.x), QUICK_ROWS)])
 
+    @DIVERGING
     def read(self, weights: Weights, decoder: str, *, prompt: bool = False) -> Reading:
         """Return mean activations and errors at `weights`; a few milliseconds.
 
@@ -175,12 +178,14 @@ class Probe:
             return self._quick[looked_at[worst]]
         return self.x[spread_rows(len(self.x), count)]
 
+    @DIVERGING
     def reconstruct(
         self, weights: Weights, rows: NDArray[np.float32], decoder: str
     ) -> NDArray[np.float32]:
         """Return what the model makes of `rows` (n, D)."""
         return autoencoder.reconstruct(weights, rows, decoder)
 
+    @DIVERGING
     def read_unit(self, weights: Weights, unit: int, strongest: int) -> UnitReading:
         """Return what unit `unit` does on every row of the probe."""
         single = {"W1": weights["W1"][:, unit : unit + 1], "b1": weights["b1"][unit : unit + 1]}

@@ -56,6 +56,18 @@ def test_a_reading_is_that_of_the_cost(decoder, count):
     assert len(reading.errors) == len(x)
 
 
+def test_a_model_that_diverges_is_read_without_a_word():
+    w = {name: array.astype(np.float32) * np.float32(1e30) for name, array in weights().items()}
+    w["b2"][:] = 1e38
+    probe = Probe(patches())
+    for _ in range(2):
+        sight = probe.see(w, "linear", which="worst", count=4, histogram=True)
+        assert np.isinf(sight.reading.errors).all()
+        assert sight.rows is not None
+        assert sight.rows.shape == (4, 16)
+        assert np.isfinite(probe.read_unit(w, 2, 3).activations).all()
+
+
 def test_dead_and_saturated_units_are_named():
     w = weights()
     w["b1"][1], w["b1"][4] = -100, 100

@@ -27,6 +27,7 @@ from app.core.run_exports import export_run
 from app.core.runs import RunFolder
 from app.core.specs import AutoencoderSpec, PreprocessSpec
 from app.core.takeaway.contents import COLOURS, SHOWN, cost_chart, reopen
+from app.core.takeaway.moments import telling_moments
 from tests.core.trained import images, record, write
 
 KINDS = {
@@ -188,7 +189,9 @@ def test_the_report_stands_alone_and_says_everything(run):
     said = " ".join(page.text)
     assert page.outside == []
     # Filters and reconstructions, and filters on the way where there are keyframes of it.
-    assert page.tags.count("img") == (5 if len(run.keyframes()) > 2 else 2)
+    on_the_way = telling_moments(run, 4)
+    assert (len(on_the_way) >= 3) == (len(run.keyframes()) > 2)
+    assert page.tags.count("img") == 2 + len(on_the_way)
     assert "svg" in page.tags
     assert "script" not in page.tags
     for spec in (run.info.spec, run.info.preprocess):

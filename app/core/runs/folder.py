@@ -235,12 +235,15 @@ class RunFolder:
         UsageError
             There is none.
         """
-        note = ""
-        for path in checkpoint_files(self.path):
-            try:
-                return read_checkpoint(path), note
-            except UsageError as error:
-                note = f"Checkpoint {int(path.stem)} cannot be used ({error.message}); the one before it is."
+        seen: list[Path] = []
+        # While it trains, newer ones may take the place of all that were seen: it is looked again.
+        while (files := checkpoint_files(self.path)) != seen:
+            seen, note = files, ""
+            for path in files:
+                try:
+                    return read_checkpoint(path), note
+                except UsageError as error:
+                    note = f"Checkpoint {int(path.stem)} cannot be used ({error.message}); the one before it is."
         raise UsageError(f"{self.name} has no checkpoint that can be read.")
 
     def read_weights(

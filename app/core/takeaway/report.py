@@ -105,7 +105,7 @@ class _Report:
         return found
 
     def filters(self) -> list[Section]:
-        """Return the filters that count, large; then the first, the middle and the last keyframe."""
+        """Return the filters that count, large; then the moments at which they formed."""
         contents = self.contents
         try:
             now = contents.filters()
