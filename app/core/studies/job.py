@@ -17,6 +17,7 @@ from pydantic import Field
 from app import __version__
 from app.core.control import Control
 from app.core.data.cutting import cut_patches
+from app.core.data.files import Cancel
 from app.core.data.image_preprocess import FittedImages, fit_images
 from app.core.data.image_reader import open_images
 from app.core.data.patches import Patches
@@ -24,7 +25,7 @@ from app.core.data.preprocess import preprocess as fit_patches
 from app.core.data.reader import open_patches
 from app.core.data.sample import sample_path
 from app.core.data.synthetic import SYNTHETIC_NAME
-from app.core.errors import UsageError
+from app.core.errors import Cancelled, UsageError
 from app.core.events import Evaluated, Event, Failed, Finished, Started, Steps
 from app.core.nn.description import complete_layers
 from app.core.params import Spec
@@ -98,11 +99,13 @@ class Stage:
         self._raw: tuple[Any, Any] = (None, None)
         self._fitted: tuple[Any, Any] = (None, None)
 
-    def data(self, job: Job) -> Patches | FittedImages:
+    def data(self, job: Job, cancel: Cancel | None = None) -> Patches | FittedImages:
         """Return the job's data, opened and prepared.
 
         Raises
         ------
+        Cancelled
+            `cancel` said so.
         FilterscopeError
             It cannot be opened, or is not what the study began with.
         """
@@ -110,7 +113,7 @@ class Stage:
         which = (job.kind, job.data, job.layout, job.value_range)
         if self._raw[0] != which:
             self._raw = self._fitted = (None, None)
-            self._raw = (which, _opened(job))
+            self._raw = (which, _opened(job, cancel))
         raw = self._raw[1]
         if job.data_sha256 and raw.source.sha256 != job.data_sha256:
             self._raw = self._fitted = (None, None)
@@ -120,7 +123,7 @@ class Stage:
             )
         if self._fitted[0] != (which, preprocess):
             self._fitted = (None, None)
-            self._fitted = ((which, preprocess), _fit(raw, preprocess))
+            self._fitted = ((which, preprocess), _fit(raw, preprocess, cancel))
         fitted: Patches | FittedImages = self._fitted[1]
         return fitted
 
@@ -156,7 +159,10 @@ def perform(
             f"This worker has Filterscope {__version__}, the study is of {job.version}.",
             "Install the same version everywhere.",
         )
-    data = (stage or Stage()).data(job)
+    try:
+        data = (stage or Stage()).data(job, lambda: control.stopping)
+    except Cancelled:
+        return {"state": "stopped", "message": "", "data_sha256": ""}
     path = Path(job.folder)
     run = _begun(path, job)
     if run is not None:
@@ -203,18 +209,18 @@ def _begun(path: Path, job: Job) -> RunFolder | None:
     return run if run.info.run_id == job.run_id else None
 
 
-def _opened(job: Job) -> Any:
+def _opened(job: Job, cancel: Cancel | None) -> Any:
     if job.kind == "autoencoder":
         if job.data and Path(job.data).is_dir():
-            return cut_patches(job.data)
+            return cut_patches(job.data, cancel=cancel)
         source = job.data or str(sample_path())
-        return open_patches(source, layout=job.layout, value_range=job.value_range)
-    return open_images(job.data or SYNTHETIC_NAME)
+        return open_patches(source, layout=job.layout, value_range=job.value_range, cancel=cancel)
+    return open_images(job.data or SYNTHETIC_NAME, cancel=cancel)
 
 
-def _fit(raw: Any, preprocess: Preparation) -> Patches | FittedImages:
+def _fit(raw: Any, preprocess: Preparation, cancel: Cancel | None) -> Patches | FittedImages:
     if isinstance(preprocess, PreprocessSpec):
-        return fit_patches(raw, preprocess)
+        return fit_patches(raw, preprocess, cancel=cancel)
     return fit_images(raw, preprocess)
 
 

@@ -192,6 +192,27 @@ def test_settings_that_cannot_be_trained_fail_once_and_the_others_go_on(tmp_path
     assert events[-1] == StudyEnded(study.info.study_id, "failed", 1, 1, 0)
 
 
+@pytest.mark.parametrize("data", ["patches.npy", "patches.h5", "drawn shapes"])
+def test_a_run_that_is_stopped_before_its_data_is_read_waits_for_none_of_it(
+    tmp_path: Path, data: str
+) -> None:
+    if data == "drawn shapes":
+        spec = StudySpec.build({"kind": "cnn", "vary": [{"name": "reg", "values": [0.1]}]})
+        study = StudyFolder.create(spec, tmp_path / "runs")
+    else:
+        study = small_study(tmp_path, file=write(tmp_path / data, images(64)))
+    job = job_of(study, study.info.members[0], 1)
+    control, stage = Control(), Stage()
+    control.stop()
+    said: list[dict] = []
+    ended = perform(job, said.append, control, stage=stage)
+    assert (ended["state"], said) == ("stopped", [])
+    assert not Path(job.folder).exists()
+    if data != "drawn shapes":
+        # What was given up half-way is not taken for the data of the next job.
+        assert len(stage.data(job).x) == 64
+
+
 def test_data_that_changes_under_a_study_is_noticed(tmp_path: Path) -> None:
     study = small_study(tmp_path)
     member = study.info.members[0]
