@@ -404,3 +404,43 @@ def test_a_name_is_enough_for_a_run_that_is_kept(said, files, tmp_path, monkeypa
     left_behind(tmp_path / "kept" / "mine", files["patches"], until=20)
     assert said("runs", "resume", "mine")[0] == 0
     assert RunFolder.open(tmp_path / "kept" / "mine").info.state == "done"
+
+
+@pytest.mark.parametrize("kind", ["adam", "cnn"])
+def test_data_that_moved_is_told_once_and_checked(said, files, tmp_path, kind):
+    run = tmp_path / "run"
+    few = ["2" if one in ("120", "25") else one for one in arguments(kind, files, run)]
+    assert said(*few)[0] == 0
+    was = files["patches" if kind == "adam" else "labelled"]
+    moved = was.with_name(f"moved{was.suffix}")
+    was.rename(moved)
+    code, _, err = said("runs", "resume", run, "--epochs", "3")
+    assert code == 2
+    assert f"The data of run, {was.name}, is not in its place." in err
+    assert "filterscope runs data run PATH" in err
+    # Another file of the same kind.
+    other = tmp_path / f"other{was.suffix}"
+    if kind == "adam":
+        write(other, images(90, seed=1))
+    else:
+        drawn = labelled()
+        np.savez(other, images=255 - drawn.x, labels=drawn.y)
+    before = (run / "run.json").read_bytes()
+    for place in (other, tmp_path / "nowhere.npy"):
+        code, _, err = said("runs", "data", run, place)
+        assert code == 2
+        assert len(err.strip().splitlines()) <= 2
+        assert (run / "run.json").read_bytes() == before
+    code, out, _ = said("runs", "data", run, moved)
+    assert (code, out.strip()) == (0, str(moved))
+    assert said("runs", "resume", run, "--epochs", "3")[0] == 0
+    assert RunFolder.open(run).info.outcome.epoch == 3
+
+
+def test_drawn_images_have_no_place(said, tmp_path):
+    run = tmp_path / "run"
+    few = ["--set", "layers=affine 4, relu", "--set", "train_count=60", "--epochs", "1"]
+    assert said("train", "cnn", *few, "--out", run)[0] == 0
+    code, _, err = said("runs", "data", run, tmp_path)
+    assert code == 2
+    assert "drawn by the program" in err

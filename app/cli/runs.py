@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.branch import add_branch
+from app.cli.data_place import add_data_place
 from app.cli.options import command, json_flag, shown
 from app.cli.resume import add_resume
 from app.cli.takeaway import add_import, add_rerun
@@ -18,8 +19,8 @@ __all__ = ["add_runs", "run_compare", "run_list", "run_show"]
 
 
 def add_runs(commands: Any) -> None:
-    """Add ``runs list``, ``show``, ``compare`` and ``resume``."""
-    runs = commands.add_parser("runs", help="List, show, compare and continue runs")
+    """Add ``runs`` and what it does."""
+    runs = commands.add_parser("runs", help="List, show, compare and continue runs, and more")
     actions = runs.add_subparsers(metavar="ACTION", required=True)
     listing = command(actions, "list", "List the runs, newest first", run_list)
     listing.add_argument("--root", type=Path, help="folder that holds them")
@@ -46,6 +47,7 @@ def add_runs(commands: Any) -> None:
     add_branch(actions)
     add_rerun(actions)
     add_import(actions)
+    add_data_place(actions)
 
 
 def run_list(options: argparse.Namespace) -> int:

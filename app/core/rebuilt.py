@@ -18,13 +18,14 @@ from app.core.distributed import Group
 from app.core.errors import UsageError
 from app.core.learners import Learner, make_autoencoder_learner, make_convnet_learner
 from app.core.learners.own_model import learner_of_run
-from app.core.run_exports import reopen
+from app.core.moved_data import check_place
 from app.core.runs import RunFolder
 from app.core.runs.info import RunInfo
 from app.core.specs import TrainingSpec
+from app.core.takeaway.contents import reopen
 from app.core.threads import kernel_threads
 
-__all__ = ["check_data", "known_state", "learner_of", "open_data"]
+__all__ = ["check_data", "keep_place", "known_state", "learner_of", "open_data"]
 
 
 def known_state(run: RunFolder) -> Mapping[str, Any]:
@@ -43,6 +44,7 @@ def open_data(
     Without one what the normalisation needs is measured again.
     """
     info = run.info
+    check_place(run)
     if info.kind == "autoencoder":
         return reopen(run)
     source = Source(**info.source.model_dump())
@@ -70,6 +72,29 @@ def check_data(
         )
     if not same:
         raise UsageError(f"{Path(then.path).name} is not what it was when the run was made.")
+
+
+def keep_place(run: RunFolder, data: Patches | FittedImages) -> None:
+    """Write down where a run's data was found, if it is elsewhere now.
+
+    Parameters
+    ----------
+    run : RunFolder
+        As `move_data` returns it.
+    data : Patches or FittedImages
+        What was read there.
+
+    Raises
+    ------
+    UsageError
+        It is not what the run learned from.
+    StorageError
+        The disk does not take it.
+    """
+    kept = RunFolder.open(run.path).info.source
+    if kept.path != run.info.source.path:
+        check_data(run.info, data, None)
+        run.write_info(run.info)
 
 
 def learner_of(

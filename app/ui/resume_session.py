@@ -14,11 +14,11 @@ from app.core.data.cifar import CIFAR10
 from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.errors import FilterscopeError
 from app.core.learners.own_model import OwnModelLearner, let_go
-from app.core.moved_data import is_missing, move_data, was_folder
+from app.core.moved_data import is_missing, missing_words, move_data, was_folder
 from app.core.one_training import Training
 from app.core.opened_run import OpenedRun, open_run
 from app.core.own_model.file import ModelFile, read_model_file
-from app.core.rebuilt import check_data
+from app.core.rebuilt import keep_place
 from app.core.resume import Continuation, can_go_on, check_resumable, prepare
 from app.core.run_table import RunRow, read_rows
 from app.core.runs import ModelInfo, RunFolder, SourceInfo
@@ -227,7 +227,7 @@ class ResumeSession(QObject):
                 self._begin(move_data(run, Path(found)), job, then)
 
         self._window.notice.offer(
-            f"The data of {run.name}, {was.name}, is not in its place.",
+            missing_words(run),
             f"It was in {was.parent}. What you choose is checked against the run.",
             "Find it…",
             find,
@@ -300,7 +300,7 @@ class ResumeSession(QObject):
             return
         self._leave_session()
         try:
-            self._keep_place(run, data)
+            keep_place(run, data)
         except FilterscopeError as error:
             self._run = None
             self.problem.emit(error.message, error.hint, "")
@@ -308,13 +308,6 @@ class ResumeSession(QObject):
         threads, job = self._lab(run).training.threads, self._job
         assert job is not None
         self._work(lambda task: job(data, threads, task))
-
-    def _keep_place(self, run: RunFolder, data: Any) -> None:
-        """Write down where a run's data was found, once it proved to be the same."""
-        kept = RunFolder.open(run.path).info.source
-        if kept.path != run.info.source.path:
-            check_data(run.info, data, None)
-            run.write_info(run.info)
 
     def _work(self, job: Callable[[Task], Any]) -> None:
         self._worker = TaskWorker(job)

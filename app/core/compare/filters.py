@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from app.core.compare.matching import Matching, match_units
 from app.core.data.files import Cancel
 from app.core.errors import Cancelled, FilterscopeError, UsageError
-from app.core.run_exports import reopen
 from app.core.runs import RunFolder
 from app.core.specs import PreprocessSpec
+from app.core.takeaway.contents import reopen
 
 __all__ = ["FilterPair", "Filters", "FiltersOverTime", "Seen", "compare_at", "look"]
 

@@ -30,6 +30,7 @@ from app.core.export import settings_text
 from app.core.history import History
 from app.core.models.autoencoder import pca_bound
 from app.core.mosaic import Mosaic, Scale, mosaic
+from app.core.moved_data import check_place
 from app.core.nn.looks import MIRRORED, scores_of_looks
 from app.core.nn.network import Network
 from app.core.params import describe, field_in_words
@@ -257,6 +258,7 @@ class ConvNetContents(Contents):
     @cached_property
     def images(self) -> FittedImages:
         """The run's own images, normalised as they were; raises `FilterscopeError`."""
+        check_place(self.run)
         shift, factor = self.run.read_normalisation()
         source = Source(**self.info.source.model_dump())
         images = open_images_again(source, cancel=self.cancel, progress=self.progress)
@@ -305,6 +307,7 @@ def reopen(run: RunFolder) -> Patches:
     FilterscopeError
         It is not there any more, or is not what it was.
     """
+    check_place(run)
     source = run.info.source
     if source.dataset.startswith("cut "):
         seed = source.dataset.rpartition(" ")[2]
