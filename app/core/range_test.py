@@ -24,6 +24,7 @@ from app.core.errors import Cancelled, UsageError
 from app.core.learners import Learner
 from app.core.params import format_number
 from app.core.specs import ConvNetSpec, TrainingSpec
+from app.core.waiting import Cancel
 
 __all__ = ["RangeBand", "RangePoint", "RangeTest", "suggest_band"]
 
@@ -112,7 +113,7 @@ class RangeTest:
         lowest: float = LOWEST,
         highest: float = HIGHEST,
         steps: int = STEPS,
-        cancel: Callable[[], bool] | None = None,
+        cancel: Cancel | None = None,
     ) -> None:
         if spec.solver == "lbfgs":
             raise UsageError("L-BFGS chooses how far it goes by itself: there is no rate to test.")

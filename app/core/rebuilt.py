@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 
 from app.core.data.batches import EpochOrder
-from app.core.data.files import Cancel
-from app.core.data.files import Progress as Report
 from app.core.data.image_preprocess import FittedImages, fit_images
 from app.core.data.image_reader import open_images_again
 from app.core.data.patches import Patches, Source
@@ -24,6 +22,8 @@ from app.core.runs.info import RunInfo
 from app.core.specs import TrainingSpec
 from app.core.takeaway.contents import reopen
 from app.core.threads import kernel_threads
+from app.core.waiting import Cancel
+from app.core.waiting import Progress as Report
 
 __all__ = ["check_data", "keep_place", "known_state", "learner_of", "open_data"]
 

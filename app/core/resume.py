@@ -17,8 +17,6 @@ import psutil
 
 from app.core.control import Control
 from app.core.data.batches import EpochOrder
-from app.core.data.files import Cancel
-from app.core.data.files import Progress as Report
 from app.core.distributed import Group
 from app.core.errors import FilterscopeError, UsageError
 from app.core.events import Event
@@ -36,6 +34,8 @@ from app.core.specs import TrainingSpec
 from app.core.specs.training import live_changes
 from app.core.storage import remove_files, save_bytes, sweep_parts, writable_problem
 from app.core.training import Progress, train
+from app.core.waiting import Cancel
+from app.core.waiting import Progress as Report
 
 __all__ = [
     "Continuation",

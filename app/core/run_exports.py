@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.convnet_exports import with_accuracies
-from app.core.data.files import Cancel, Progress
 from app.core.errors import UsageError
 from app.core.export import (
     curves_csv,
@@ -32,6 +31,7 @@ from app.core.takeaway.contents import (
 from app.core.tensorboard import event_file
 from app.core.torch_exports import onnx_bytes, state_dict_bytes, tensors_bytes
 from app.core.torch_script import torch_script
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["EXPORTS", "cost_chart", "export_run", "reconstruction_mosaic", "reopen"]
 

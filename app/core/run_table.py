@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from app.core.compare.groups import changed_settings, own_settings
-from app.core.data.files import Cancel
 from app.core.data.in_words import title_of
 from app.core.data.sample import sample_path
 from app.core.data.synthetic import SYNTHETIC_NAME
@@ -24,6 +23,7 @@ from app.core.runs.listing import by_start
 from app.core.runs.names import run_name, short_id
 from app.core.settings import data_folder
 from app.core.storage import make_folder, move_folder
+from app.core.waiting import Cancel
 
 __all__ = [
     "TRASH",

@@ -11,8 +11,6 @@ import numpy as np
 from app.core.branch.child import Branch
 from app.core.branch.moment import Moment, find_moment
 from app.core.branch.settings import check_changes, parent_info, settings_then
-from app.core.data.files import Cancel
-from app.core.data.files import Progress as Report
 from app.core.data.weights_file import WeightsFile
 from app.core.errors import FilterscopeError, UsageError
 from app.core.events import Change
@@ -24,6 +22,8 @@ from app.core.specs import TrainingSpec
 from app.core.specs.training import live_changes
 from app.core.timeline import Part, Timeline, parts_of, read_history
 from app.core.training import Progress
+from app.core.waiting import Cancel
+from app.core.waiting import Progress as Report
 from app.core.weights_import import begin_with
 
 __all__ = ["prepare_branch"]

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.compare.matching import Matching, match_units
-from app.core.data.files import Cancel
 from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.runs import RunFolder
 from app.core.specs import PreprocessSpec
 from app.core.takeaway.contents import reopen
+from app.core.waiting import Cancel
 
 __all__ = ["FilterPair", "Filters", "FiltersOverTime", "Seen", "compare_at", "look"]
 

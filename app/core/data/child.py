@@ -7,13 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from app.core.data.untrusted import frames
 from app.core.errors import Cancelled, RefusedInputError
+from app.core.waiting import Cancel
 
 __all__ = ["Child"]
 
@@ -47,7 +47,7 @@ class Child:
         name: str,
         *,
         patience: float = 30.0,
-        cancel: Callable[[], bool] | None = None,
+        cancel: Cancel | None = None,
         descriptor: int | None = None,
     ) -> None:
         self.name = name

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.data.child import Child
-from app.core.data.files import Cancel, Limits, Progress, file_sha256, opened, read_all
+from app.core.data.files import Limits, file_sha256, opened, read_all
 from app.core.data.images import LabelledImages
 from app.core.data.patches import Source
 from app.core.errors import Cancelled, RefusedInputError
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["CIFAR10", "CIFAR10_CLASSES", "cifar10_folder", "is_archive", "is_batch", "read_cifar10"]
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.data.child import Child
-from app.core.data.files import PHOTOGRAPHS, Cancel, Limits, Progress, opened, read_all
+from app.core.data.files import PHOTOGRAPHS, Limits, opened, read_all
 from app.core.data.images import LabelledImages
 from app.core.data.patches import Source
 from app.core.errors import Cancelled, RefusedInputError
 from app.core.memory import enough_memory
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["NeedsSizeError", "read_class_folders", "receive_image"]
 

@@ -10,19 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.data.child import Child
-from app.core.data.files import (
-    PHOTOGRAPHS,
-    Cancel,
-    Limits,
-    PathLike,
-    Progress,
-    opened,
-    read_all,
-    shown,
-)
+from app.core.data.files import PHOTOGRAPHS, Limits, PathLike, opened, read_all, shown
 from app.core.data.layouts import LARGEST, SMALLEST
 from app.core.data.patches import RawPatches, Source
 from app.core.errors import Cancelled, FilterscopeError, RefusedInputError, UsageError
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["cut_patches"]
 

@@ -23,10 +23,11 @@ from typing import Any
 import platformdirs
 
 from app.core.data.cifar import PUBLISHED_ARCHIVES
-from app.core.data.files import Cancel, Progress, file_sha256
+from app.core.data.files import file_sha256
 from app.core.errors import Cancelled, FilterscopeError, RefusedInputError
 from app.core.settings import APPLICATION
 from app.core.storage import make_folder, save_bytes, sweep_parts, writable_problem
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["DownloadError", "cifar10_archive", "download_cifar10", "downloaded_cifar10"]
 

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from app.core.data.child import Child
 from app.core.errors import Cancelled, RefusedInputError
+from app.core.waiting import Cancel
 from app.core.words import size_in_words
 
 __all__ = [
     "PHOTOGRAPHS",
-    "Cancel",
     "Limits",
     "PathLike",
-    "Progress",
     "file_sha256",
     "is_photograph",
     "list_arrays",
@@ -38,8 +37,6 @@ __all__ = [
     "unchanged",
 ]
 
-Cancel = Callable[[], bool]
-Progress = Callable[[float, str], None]
 PathLike = str | os.PathLike[str]
 Report = TypeVar("Report")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.core.data.patches import RawPatches
 from app.core.errors import Cancelled
+from app.core.waiting import Cancel
 
 __all__ = ["Health", "examine"]
 
@@ -64,7 +64,7 @@ class Health:
         )
 
 
-def examine(raw: RawPatches, cancel: Callable[[], bool] | None = None) -> Health:
+def examine(raw: RawPatches, cancel: Cancel | None = None) -> Health:
     """Count what could spoil a training, in one pass over all patches.
 
     Duplicates are told by a 64-bit hash of a patch's bytes; of more than ten million patches

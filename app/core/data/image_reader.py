@@ -9,21 +9,13 @@ from typing import Literal
 from app.core.data.cifar import CIFAR10, cifar10_folder, is_archive, is_batch, read_cifar10
 from app.core.data.class_folders import read_class_folders
 from app.core.data.download import downloaded_cifar10
-from app.core.data.files import (
-    PHOTOGRAPHS,
-    Cancel,
-    Limits,
-    PathLike,
-    Progress,
-    is_photograph,
-    opened,
-    split_name,
-)
+from app.core.data.files import PHOTOGRAPHS, Limits, PathLike, is_photograph, opened, split_name
 from app.core.data.images import LabelledImages
 from app.core.data.labelled_arrays import read_labelled_arrays
 from app.core.data.patches import Source
 from app.core.data.synthetic import SYNTHETIC_NAME, synthetic_images
 from app.core.errors import RefusedInputError
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["CIFAR10_NAME", "images_kind", "open_images", "open_images_again", "plainly_images"]
 

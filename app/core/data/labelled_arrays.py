@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.data.child import Child
-from app.core.data.files import Cancel, Limits, Progress, file_sha256, opened, receive_array
+from app.core.data.files import Limits, file_sha256, opened, receive_array
 from app.core.data.images import LabelledImages
 from app.core.data.layouts import batch_axis, to_nchw
 from app.core.data.pairs import MOST_CLASSES, find_pairs, named_pair
 from app.core.data.patches import Source
 from app.core.errors import Cancelled, RefusedInputError
 from app.core.memory import enough_memory
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["read_labelled_arrays"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.specs import PreprocessSpec
+from app.core.waiting import Cancel
 
 __all__ = ["BlockSource", "FittedPreprocess", "Patches", "RawPatches", "Source"]
 
-Cancel = Callable[[], bool]
 
 # A memory map above this size is visited in blocks, and its pages are let go now and then.
 LARGE_BYTES = 256 << 20

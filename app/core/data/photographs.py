@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 import resources
 from app.core.data.child import Child
 from app.core.data.class_folders import receive_image
-from app.core.data.files import Cancel, Limits, PathLike, opened, read_all
+from app.core.data.files import Limits, PathLike, opened, read_all
+from app.core.waiting import Cancel
 
 __all__ = ["BUNDLED_PHOTOGRAPHS", "bundled_photograph", "read_photograph"]
 

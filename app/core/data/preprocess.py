@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from app.core.data.patches import FittedPreprocess, Patches, RawPatches
 from app.core.errors import Cancelled, FilterscopeError
 from app.core.specs import PreprocessSpec
+from app.core.waiting import Cancel, Progress
 from app.core.words import size_in_words
 
 __all__ = ["LUMINANCE", "apply", "preprocess", "sweep_work_files"]
@@ -35,8 +36,6 @@ LOW, HIGH = 0.1, 0.9
 PIECE_ROWS = 1024
 
 PREFIX = "filterscope-rows-"
-Cancel = Callable[[], bool]
-Progress = Callable[[float, str], None]
 
 
 def preprocess(

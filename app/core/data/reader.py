@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 
 from app.core.data.child import Child
 from app.core.data.files import (
-    Cancel,
     Limits,
     PathLike,
-    Progress,
     list_arrays,
     opened,
     read_arrays,
@@ -32,6 +30,7 @@ from app.core.data.files import (
 from app.core.data.layouts import batch_axis, image_shape, possible_layouts, to_nchw
 from app.core.data.patches import RawPatches, Source
 from app.core.errors import FilterscopeError, RefusedInputError
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["DatasetReport", "FileReport", "NeedsChoiceError", "inspect", "open_patches"]
 

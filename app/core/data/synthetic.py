@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.data.files import Cancel, Progress
 from app.core.data.images import LabelledImages
 from app.core.data.patches import Source
 from app.core.data.reader import open_patches
 from app.core.data.sample import sample_path
 from app.core.errors import Cancelled
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["SYNTHETIC_CLASSES", "SYNTHETIC_NAME", "SYNTHETIC_TITLE", "synthetic_images"]
 

@@ -13,17 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.data.child import Child
-from app.core.data.files import (
-    Cancel,
-    Limits,
-    PathLike,
-    list_arrays,
-    opened,
-    sha256,
-    shown,
-    unchanged,
-)
+from app.core.data.files import Limits, PathLike, list_arrays, opened, sha256, shown, unchanged
 from app.core.errors import RefusedInputError
+from app.core.waiting import Cancel
 
 __all__ = ["SUFFIXES", "WeightsFile", "holds_weights", "is_weights", "read_weights_file"]
 

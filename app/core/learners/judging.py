@@ -16,6 +16,7 @@ from app.core.nn.looks import scores_of_looks
 from app.core.nn.network import Network
 from app.core.predictions import Predictions
 from app.core.specs import ConvNetSpec
+from app.core.waiting import Cancel
 
 __all__ = ["ASKED", "Judging", "Part"]
 
@@ -100,7 +101,7 @@ class Judging(KeepsBest):
         part: Part,
         *,
         best: bool = True,
-        cancel: Callable[[], bool] | None = None,
+        cancel: Cancel | None = None,
         progress: Callable[[float, str], None] | None = None,
     ) -> Predictions:
         """Return what the network says of the images of one part, each looked at once.

@@ -18,6 +18,7 @@ from app.core.own_model.file import ModelFile
 from app.core.own_model.hosted import ANSWER_SECONDS, ASKED, HostedModel
 from app.core.predictions import Predictions
 from app.core.specs import ConvNetSpec
+from app.core.waiting import Cancel
 
 __all__ = ["OwnModelJudging"]
 
@@ -91,7 +92,7 @@ class OwnModelJudging(KeepsBest):
         part: Part,
         *,
         best: bool = True,
-        cancel: Callable[[], bool] | None = None,
+        cancel: Cancel | None = None,
         progress: Callable[[float, str], None] | None = None,
     ) -> Predictions:
         """Return what the network says of the images of one part; see `ConvNetLearner.score`."""

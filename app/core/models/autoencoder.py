@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from app.core.errors import Cancelled
 from app.core.specs import AutoencoderSpec
+from app.core.waiting import Cancel
 
 __all__ = [
     "CLAMP",
@@ -172,7 +173,7 @@ def cost_gradient(
     return np.array([reconstruction, lam / 2 * squares, beta * divergence]), gradient, rho_hat
 
 
-def _blocks(x: NDArray[Any], cancel: Callable[[], bool] | None) -> Iterator[NDArray[np.float64]]:
+def _blocks(x: NDArray[Any], cancel: Cancel | None) -> Iterator[NDArray[np.float64]]:
     """Yield float64 copies of some thousand rows at a time."""
     for start in range(0, len(x), 4096):
         if cancel is not None and cancel():
@@ -184,7 +185,7 @@ def pca_bound(
     x: NDArray[Any],
     components: int,
     *,
-    cancel: Callable[[], bool] | None = None,
+    cancel: Cancel | None = None,
     release: Callable[[], None] | None = None,
 ) -> float:
     """Return the least 1/(2N) Σ‖d − o‖² that a linear code with `components` numbers reaches.

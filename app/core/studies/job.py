@@ -17,7 +17,6 @@ from pydantic import Field
 from app import __version__
 from app.core.control import Control
 from app.core.data.cutting import cut_patches
-from app.core.data.files import Cancel
 from app.core.data.image_preprocess import FittedImages, fit_images
 from app.core.data.image_reader import open_images
 from app.core.data.patches import Patches
@@ -37,6 +36,7 @@ from app.core.specs.kinds import SPECS, Kind
 from app.core.studies.folder import FINISHED, Member, StudyFolder
 from app.core.studies.spec import Network, Preparation
 from app.core.training import train
+from app.core.waiting import Cancel
 
 __all__ = ["Job", "Stage", "check_fits", "job_of", "perform"]
 

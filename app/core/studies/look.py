@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from app.core.runs import RunFolder
 from app.core.studies.folder import FINISHED
 from app.core.studies.results import StudyResults, TrialResult, words_of
 from app.core.takeaway.contents import contents_of
+from app.core.waiting import Cancel
 
 __all__ = ["Look", "Looker", "Picture", "Points", "shown_trials"]
 
@@ -95,7 +96,7 @@ class Looker:
         *,
         live: Mapping[int, tuple[Points, Points]] | None = None,
         chosen: int | None = None,
-        cancel: Callable[[], bool] = lambda: False,
+        cancel: Cancel = lambda: False,
     ) -> Look:
         """Read curves and filters of a study's trials.
 

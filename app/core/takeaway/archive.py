@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.data.files import Cancel, Progress, file_sha256
+from app.core.data.files import file_sha256
 from app.core.data.synthetic import SYNTHETIC_NAME
 from app.core.data.untrusted.run_archives import write_members
 from app.core.errors import Cancelled, FilterscopeError, UsageError
@@ -21,6 +21,7 @@ from app.core.file_names import safe_name
 from app.core.runs import RunFolder
 from app.core.runs.checkpoint import checkpoint_files
 from app.core.runs.files import BEST, HISTORY, LABELS, UNITS, read
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["FORMAT", "MOST_DATA_BYTES", "SUFFIX", "ArchivePlan", "archive_bytes", "plan_archive"]
 

@@ -19,7 +19,6 @@ from app.core.chart import Chart, Curve
 from app.core.convnet_exports import accuracy_chart, first_filters
 from app.core.curves import bin_curve
 from app.core.data.cutting import cut_patches
-from app.core.data.files import Cancel, Progress
 from app.core.data.image_preprocess import FittedImages, fit_images
 from app.core.data.image_reader import open_images_again
 from app.core.data.patches import Patches, Source
@@ -38,6 +37,7 @@ from app.core.predictions import Predictions
 from app.core.probe import Probe, Reading, spread_rows
 from app.core.runs import RunFolder
 from app.core.specs import AutoencoderSpec
+from app.core.waiting import Cancel, Progress
 
 __all__ = [
     "AutoencoderContents",

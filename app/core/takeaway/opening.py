@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.data.child import Child
-from app.core.data.files import Cancel, Limits, Progress, file_sha256, opened, shown
+from app.core.data.files import Limits, file_sha256, opened, shown
 from app.core.data.sample import sample_path
 from app.core.data.untrusted.run_archives import MOST_BYTES, MOST_MEMBERS, limit_of
 from app.core.errors import FilterscopeError, RefusedInputError, UsageError
@@ -28,6 +28,7 @@ from app.core.runs.labels import RunLabels
 from app.core.settings import data_folder, read_json
 from app.core.storage import make_folder, move_folder, remove_folder, save_bytes
 from app.core.takeaway.archive import FORMAT, SUFFIX
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["Member", "is_run_archive", "keep_members", "open_archive"]
 

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from app.core.control import Control
-from app.core.data.files import Cancel, Progress
 from app.core.data.patches import Patches
 from app.core.errors import Cancelled, FilterscopeError, UsageError
 from app.core.events import Event, Failed, Steps
@@ -27,6 +26,7 @@ from app.core.runs.info import versions
 from app.core.settings import data_folder
 from app.core.threads import kernel_threads
 from app.core.training import train
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["ArrayDifference", "Comparison", "StepDifference", "compare_runs", "rerun"]
 

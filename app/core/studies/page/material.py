@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app.core.data.files import Cancel
 from app.core.data.patches import Patches, RawPatches
 from app.core.data.preprocess import preprocess
 from app.core.data.reader import open_patches
@@ -16,6 +15,7 @@ from app.core.runs import RunFolder
 from app.core.studies.presets import STUDY_PRESETS
 from app.core.studies.results import StudyResults, TrialResult, words_of
 from app.core.takeaway.contents import Contents, contents_of
+from app.core.waiting import Cancel
 
 __all__ = ["INPUTS", "StudyMaterial", "heading"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.core.data.files import Cancel
 from app.core.runs.info import versions
 from app.core.studies.page.curves import curves_sections
 from app.core.studies.page.material import StudyMaterial, heading
@@ -18,6 +17,7 @@ from app.core.studies.page.pictures import (
 from app.core.studies.results import StudyResults, name_of, shown_value
 from app.core.takeaway.page import Page, Section, Table
 from app.core.takeaway.report import settings_tables
+from app.core.waiting import Cancel
 
 __all__ = ["study_page"]
 
