@@ -257,7 +257,8 @@ def _while_training(window: MainWindow, units: int, name: str) -> list[Figure]:
     lab.take_spec(lab.spec.changed(hidden_units=units))
     lab.show_spec()
     begin(lab)
-    wait_until(lambda: lab.scrub.timeline is not None and len(lab.scrub.timeline.steps) > 40)
+    # A disk that is still busy with what was written before takes them slowly.
+    wait_until(lambda: lab.scrub.timeline is not None and len(lab.scrub.timeline.steps) > 20, 120.0)
     found = drag(window, lab, f"{name}, while it trains")
     stop(lab)
     return found
