@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.data.image_preprocess import FittedImages
+from app.core.errors import Cancelled
 from app.core.learners.protocol import Evaluation
 from app.core.predictions import Predictions
 from app.core.specs import ConvNetSpec, TrainingSpec
+from app.core.waiting import Cancel, Progress
 
-__all__ = ["BestModel", "KeepsBest", "best_arrays", "best_of", "train_sample"]
+__all__ = ["BestModel", "KeepsBest", "best_arrays", "best_of", "counted", "train_sample"]
 
 # Training images that are looked at beside the validation images, always the same.
 TRAIN_SAMPLE = 1000
@@ -33,7 +36,27 @@ class BestModel:
     running: Array = field(repr=False)
 
 
-class KeepsBest:
+def counted(
+    total: int, each: int, cancel: Cancel | None, progress: Progress | None
+) -> Callable[[], None]:
+    """Return what is called for every `each` of `total` images that a network was asked about.
+
+    What is returned raises `Cancelled` when `cancel` says so, and tells `progress` how far it is.
+    """
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        if cancel is not None and cancel():
+            raise Cancelled("The evaluation was given up.")
+        asked += each
+        if progress is not None:
+            progress(min(1.0, asked / max(total, 1)), "Asking the network")
+
+    return check
+
+
+class KeepsBest(ABC):
     """The part of a learner that knows when it is judged and which model was best.
 
     Attributes
@@ -51,9 +74,9 @@ class KeepsBest:
     # The training images that are looked at.
     _sample: NDArray[np.int64]
 
+    @abstractmethod
     def steps_per_epoch(self, spec: TrainingSpec) -> int:
         """Return how many steps visit every image once."""
-        raise NotImplementedError
 
     def evaluation_due(self, spec: ConvNetSpec) -> bool:
         """Return whether an epoch, or `evaluate_every` steps, are done and were not looked at."""

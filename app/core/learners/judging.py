@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Literal
@@ -9,14 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.errors import Cancelled
-from app.core.learners.best_model import KeepsBest
+from app.core.learners.best_model import KeepsBest, counted
 from app.core.learners.protocol import Evaluation, GivenUp
 from app.core.nn.looks import scores_of_looks
 from app.core.nn.network import Network
 from app.core.predictions import Predictions
 from app.core.specs import ConvNetSpec
-from app.core.waiting import Cancel
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["ASKED", "Judging", "Part"]
 
@@ -24,6 +24,8 @@ __all__ = ["ASKED", "Judging", "Part"]
 BEHAVIOUR_IMAGES = 50
 # Images that are asked about at once.
 ASKED = 250
+# A look is checked at every layer of every batch: about so many images pass between two checks.
+CHECKED = 10
 # Products that the twins' loops may be asked for in an evaluation: some ten seconds.
 TWIN_PRODUCTS = 500_000_000
 
@@ -43,11 +45,11 @@ class Judging(KeepsBest):
     network: Network
     mirror_looks: bool
 
-    def _check(self, interrupt: NDArray[np.int32]) -> Callable[[], None]:
-        raise NotImplementedError
+    @abstractmethod
+    def _check(self, interrupt: NDArray[np.int32]) -> Callable[[], None]: ...
 
-    def _threads(self) -> AbstractContextManager[None]:
-        raise NotImplementedError
+    @abstractmethod
+    def _threads(self) -> AbstractContextManager[None]: ...
 
     def validate(self, spec: ConvNetSpec, interrupt: NDArray[np.int32]) -> Evaluation | None:
         """Look at the fixed sample of training images and at the validation images."""
@@ -102,7 +104,7 @@ class Judging(KeepsBest):
         *,
         best: bool = True,
         cancel: Cancel | None = None,
-        progress: Callable[[float, str], None] | None = None,
+        progress: Progress | None = None,
     ) -> Predictions:
         """Return what the network says of the images of one part, each looked at once.
 
@@ -125,16 +127,7 @@ class Judging(KeepsBest):
         network = (
             self.best_network() if best else self._copy(self.network.theta, self.network.running)
         )
-        asked = 0
-
-        def check() -> None:
-            nonlocal asked
-            if cancel is not None and cancel():
-                raise Cancelled("The evaluation was given up.")
-            if progress is not None:
-                asked += 1
-                progress(min(1.0, asked * 10 / max(len(rows), 1)), "Asking the network")
-
+        check = counted(len(rows), CHECKED, cancel, progress)
         with self._threads(), np.errstate(all="ignore"):
             return self._predict(network, rows, check)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["OnDevice"]
 
 
-class OnDevice:
+class OnDevice(ABC):
     """The part of a learner that knows where it computes.
 
     Attributes
@@ -96,13 +97,13 @@ class OnDevice:
 
     # --- room
 
+    @abstractmethod
     def _wanted_batch(self) -> int:
         """Return how many rows a step looks at; 0 while there is nothing to try fewer with."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _try_batch(self, batch: int) -> None:
         """Take one step's memory with so many rows, and change nothing."""
-        raise NotImplementedError
 
     def _no_room(self) -> FilterscopeError:
         """Say that the memory is too small, and find a batch that fits."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.core.errors import Cancelled, FilterscopeError
 from app.core.kernels import reference
-from app.core.learners.best_model import KeepsBest
+from app.core.learners.best_model import KeepsBest, counted
 from app.core.learners.judging import Part
 from app.core.learners.protocol import Evaluation
 from app.core.nn.looks import scores_of_looks
@@ -18,7 +18,7 @@ from app.core.own_model.file import ModelFile
 from app.core.own_model.hosted import ANSWER_SECONDS, ASKED, HostedModel
 from app.core.predictions import Predictions
 from app.core.specs import ConvNetSpec
-from app.core.waiting import Cancel
+from app.core.waiting import Cancel, Progress
 
 __all__ = ["OwnModelJudging"]
 
@@ -93,20 +93,11 @@ class OwnModelJudging(KeepsBest):
         *,
         best: bool = True,
         cancel: Cancel | None = None,
-        progress: Callable[[float, str], None] | None = None,
+        progress: Progress | None = None,
     ) -> Predictions:
         """Return what the network says of the images of one part; see `ConvNetLearner.score`."""
         rows = self._sample if part == "train" else getattr(self.data.split, part)
-        asked = 0
-
-        def check() -> None:
-            nonlocal asked
-            if cancel is not None and cancel():
-                raise Cancelled("The evaluation was given up.")
-            asked += ASKED
-            if progress is not None:
-                progress(min(1.0, asked / max(len(rows), 1)), "Asking the network")
-
+        check = counted(len(rows), ASKED, cancel, progress)
         now = self.host.kept()
         chosen = self.best if best else None
         if chosen is not None:

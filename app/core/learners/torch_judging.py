@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +41,14 @@ class TorchJudging(Judging):
     # Whether a look at images is shared among the group.
     _together: bool
 
-    def _pull(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _pull(self) -> None: ...
 
-    def _to_device(self, array: NDArray[Any]) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def _to_device(self, array: NDArray[Any]) -> Tensor: ...
 
-    def _make_model(self, theta: Tensor, running: Tensor) -> Model:
-        raise NotImplementedError
+    @abstractmethod
+    def _make_model(self, theta: Tensor, running: Tensor) -> Model: ...
 
     def _few(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +36,11 @@ class TorchWholeSet(WholeSet):
     _slopes: dict[str, Tensor]
     _images: DeviceImages
 
-    def _push(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _push(self) -> None: ...
 
-    def _make_views(self, vector: Tensor) -> dict[str, Tensor]:
-        raise NotImplementedError
+    @abstractmethod
+    def _make_views(self, vector: Tensor) -> dict[str, Tensor]: ...
 
     def _whole(self, spec: ConvNetSpec, check: Callable[[], None]) -> tuple[Whole, Array]:
         """Return what all training images say at the host's weights, and the gradient."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -33,7 +34,7 @@ class Whole:
     averages: dict[str, Array]
 
 
-class WholeSet:
+class WholeSet(ABC):
     """The part of a learner that iterates over all training images at once."""
 
     term_names: ClassVar[tuple[str, ...]]

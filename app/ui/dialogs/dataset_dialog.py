@@ -7,7 +7,6 @@ from pathlib import Path
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QLabel,
     QListWidget,
     QListWidgetItem,
@@ -17,6 +16,7 @@ from PyQt6.QtWidgets import (
 
 from app.core.data.reader import FileReport
 from app.ui.data_session import DataRequest
+from app.ui.dialogs.buttons import open_or_cancel
 
 __all__ = ["DatasetDialog"]
 
@@ -53,14 +53,7 @@ class DatasetDialog(QDialog):
                 break
         self.list.itemDoubleClicked.connect(self.accept)
         layout.addWidget(self.list)
-        buttons = QDialogButtonBox()
-        open_ = buttons.addButton("Open", QDialogButtonBox.ButtonRole.AcceptRole)
-        assert open_ is not None
-        open_.setProperty("primary", True)
-        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        layout.addWidget(buttons)
+        layout.addWidget(open_or_cancel(self))
 
     def request(self) -> DataRequest:
         """Return the file with the chosen data set."""

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QListWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QLabel, QListWidget, QVBoxLayout, QWidget
 
 from app.core.data.class_folders import NeedsSizeError
 from app.core.data.pairs import NeedsPairError
 from app.core.params import Hyper, Spec
+from app.ui.dialogs.buttons import open_or_cancel
 from app.ui.param_form import ParamForm
 
 __all__ = ["PairDialog", "SizeDialog", "dialog_about"]
@@ -45,14 +46,7 @@ class _Question(QDialog):
         said.setWordWrap(True)
         layout.addWidget(said)
         layout.addWidget(answer)
-        buttons = QDialogButtonBox()
-        open_ = buttons.addButton("Open", QDialogButtonBox.ButtonRole.AcceptRole)
-        assert open_ is not None
-        open_.setProperty("primary", True)
-        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        layout.addWidget(buttons)
+        layout.addWidget(open_or_cancel(self))
 
     def answer(self) -> str:
         """Return what stands behind ``PATH::``."""
