@@ -30,7 +30,7 @@ from app.launch import limit_threads
 limit_threads()
 
 import numpy as np
-from bench_window import Figure, begin, live, open_window, stop, wait_until
+from driven_window import Figure, begin, live, open_window, stop, wait_until
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication
 
@@ -258,7 +258,7 @@ def _while_training(window: MainWindow, units: int, name: str) -> list[Figure]:
     lab.show_spec()
     begin(lab)
     # A disk that is still busy with what was written before takes them slowly.
-    wait_until(lambda: lab.scrub.timeline is not None and len(lab.scrub.timeline.steps) > 20, 120.0)
+    wait_until(lambda: lab.scrub.timeline is not None and len(lab.scrub.timeline.steps) > 20)
     found = drag(window, lab, f"{name}, while it trains")
     stop(lab)
     return found

@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +21,7 @@ from app.launch import limit_threads
 
 limit_threads()
 
-from PyQt6.QtCore import QEventLoop, QTimer
+from driven_window import wait_until
 from PyQt6.QtWidgets import QApplication
 
 from app.core.checks import CHECKS
@@ -40,24 +38,6 @@ MOVED_AT, FIRST_RHO = 4, 0.2
 CNN_EPOCHS = 4
 RACE_EPOCHS = 60
 SIZE = (1400, 880)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 300.0) -> None:
-    """Let the window live until `condition` holds."""
-    loop, timer = QEventLoop(), QTimer()
-    deadline = time.monotonic() + seconds
-
-    def look() -> None:
-        if condition() or time.monotonic() > deadline:
-            loop.quit()
-
-    timer.timeout.connect(look)
-    timer.start(5)
-    if not condition():
-        loop.exec()
-    timer.stop()
-    if not condition():
-        raise SystemExit("The window did not get there in time.")
 
 
 def settle() -> None:
